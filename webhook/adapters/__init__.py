@@ -1,0 +1,1 @@
+"""Between the outside's formats and the core: manifests, snapshots, reports."""

@@ -1,0 +1,208 @@
+"""Snapshots: from a list of Kubernetes objects to what the engine judges with, and to a file and back.
+
+A snapshot's file is the objects as they are plus their context, not a picture of compiled state. So the same
+`build` serves check, serve and the workers beside the operator, and a file from a cluster can be judged with
+offline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from webhook.core import acceptance, appetite, approvals
+from webhook.core.coverage import Register
+from webhook.core.errors import CompileError, InputError
+from webhook.core.match import PolicyIndex
+from webhook.core.model import GROUP, GroupKind
+from webhook.core.owners import parse_owner
+from webhook.core.policy import CompiledPolicy, PolicyFailure
+from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
+from webhook.core.workloads import TEMPLATE_PATHS
+from webhook.dialects import native
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a snapshot is judged in, beside its objects.
+
+    Attributes:
+        cluster: the cluster's name; empty when unknown.
+        exempt_namespaces: not judged unless a policy names them.
+        trust_approvals: an approval without a signature counts, since an API server brought it.
+        clock_skew: the API server's clock minus our own, in seconds.
+    """
+
+    cluster: str = ""
+    exempt_namespaces: tuple[str, ...] = EXEMPT_NAMESPACES
+    trust_approvals: bool = False
+    clock_skew: float = 0.0
+
+
+@dataclass
+class PolicyCache:
+    """Compiled policies by the digest of their source, so that only what changed is compiled."""
+
+    compiled: dict[bytes, CompiledPolicy | CompileError] = field(default_factory=dict)
+
+    def get(self, obj: Mapping[str, Any]) -> CompiledPolicy:
+        """Return `obj` compiled; raises CompileError as it did the first time."""
+        key = _key(obj)
+        known = self.compiled.get(key)
+        if known is None:
+            try:
+                known = native.compile_policy(obj)
+            except CompileError as error:
+                known = error
+            self.compiled[key] = known
+        if isinstance(known, CompileError):
+            raise known
+        generation = int((obj.get("metadata") or {}).get("generation") or 0)
+        return known if known.generation == generation else replace(known, generation=generation)
+
+    def keep_only(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Forget what none of `objects` was compiled to."""
+        keys = {_key(obj) for obj in objects}
+        self.compiled = {key: value for key, value in self.compiled.items() if key in keys}
+
+
+def _key(obj: Mapping[str, Any]) -> bytes:
+    content = [native.policy_ref(obj), obj.get("spec")]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def build(
+    objects: Iterable[Mapping[str, Any]],
+    context: Context = Context(),
+    cache: PolicyCache | None = None,
+    revision: str = "",
+) -> Snapshot:
+    """Return the snapshot of `objects`; they are told apart by their kind.
+
+    A policy that doesn't compile is among the snapshot's failures and alone is not enforced; an acceptance,
+    approval or appetite that can't be read is among its problems and doesn't hold.
+
+    Args:
+        objects: policies, acceptances, approvals, the RiskAppetite, Namespaces, workloads and parameters.
+        context: the cluster and what is trusted.
+        cache: policies compiled before; only what changed is compiled.
+        revision: names the content.
+    """
+    cache = cache or PolicyCache()
+    sorted_out = _Sorted(cache)
+    for obj in objects:
+        sorted_out.add(obj)
+    cache.keep_only(sorted_out.policy_objects)
+    policies = tuple(sorted(sorted_out.policies, key=lambda policy: policy.ref))
+    surroundings = acceptance.Surroundings(
+        appetite=sorted_out.appetite,
+        trust_approvals=context.trust_approvals,
+        cluster=context.cluster,
+        clock_skew=timedelta(seconds=context.clock_skew),
+    )
+    return Snapshot(
+        revision=revision,
+        policies=policies,
+        failures=tuple(sorted_out.failures),
+        problems=tuple(sorted_out.problems),
+        index=PolicyIndex(policies),
+        namespaces=sorted_out.namespaces,
+        params=Params(sorted_out.params),
+        register=Register(sorted_out.acceptances, sorted_out.approvals, surroundings),
+        owners=sorted_out.owners,
+        exempt_namespaces=frozenset(context.exempt_namespaces),
+        cluster=context.cluster,
+    )
+
+
+class _Sorted:
+    """Objects told apart by their kind, and read."""
+
+    def __init__(self, cache: PolicyCache) -> None:
+        self.cache = cache
+        self.policy_objects: list[Mapping[str, Any]] = []
+        self.policies: list[CompiledPolicy] = []
+        self.failures: list[PolicyFailure] = []
+        self.problems: list[str] = []
+        self.namespaces: dict[str, Mapping[str, Any]] = {}
+        self.params: list[Mapping[str, Any]] = []
+        self.acceptances: list[acceptance.Acceptance] = []
+        self.approvals: list[approvals.Approval] = []
+        self.appetite: appetite.Appetite | None = None
+        self.owners: dict[str, Any] = {}
+
+    def add(self, obj: Mapping[str, Any]) -> None:
+        group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+        kind = GroupKind(group, str(obj.get("kind", "")))
+        if group == GROUP:
+            self._add_own(kind.kind, obj)
+        elif kind == GroupKind("", "Namespace"):
+            self.namespaces[_name(obj)] = obj
+        elif kind in TEMPLATE_PATHS or kind == GroupKind("apps", "ControllerRevision"):
+            owner = parse_owner(obj)
+            if owner is not None:
+                self.owners[owner.uid] = owner
+        else:
+            self.params.append(obj)
+
+    def _add_own(self, kind: str, obj: Mapping[str, Any]) -> None:
+        if kind in native.KINDS:
+            self.policy_objects.append(obj)
+            try:
+                self.policies.append(self.cache.get(obj))
+            except CompileError as error:
+                generation = int((obj.get("metadata") or {}).get("generation") or 0)
+                self.failures.append(PolicyFailure(native.policy_ref(obj), generation, str(error)))
+            return
+        try:
+            if kind in (acceptance.NAMESPACED, acceptance.CLUSTER):
+                self.acceptances.append(acceptance.parse_acceptance(obj))
+            elif kind in (approvals.NAMESPACED, approvals.CLUSTER):
+                self.approvals.append(approvals.parse_approval(obj))
+            elif kind == "RiskAppetite" and _name(obj) == appetite.NAME:
+                self.appetite = appetite.parse_appetite(obj)
+        except (ValueError, TypeError, AttributeError) as error:
+            self.problems.append(f"{kind} {_name(obj)}: {error}")
+
+
+def _name(obj: Mapping[str, Any]) -> str:
+    return str((obj.get("metadata") or {}).get("name", ""))
+
+
+def dump(objects: Iterable[Mapping[str, Any]], context: Context) -> bytes:
+    """Return the file of a snapshot: the same bytes for the same content, in whatever order it comes."""
+    rows = sorted(orjson.dumps(obj, option=orjson.OPT_SORT_KEYS) for obj in objects)
+    head = orjson.dumps(asdict(context), option=orjson.OPT_SORT_KEYS)
+    return b'{"format":%d,"context":%s,"objects":[%s]}' % (FORMAT, head, b",".join(rows))
+
+
+def digest(data: bytes) -> str:
+    """Return the revision that names a snapshot's file: 32 hex digits."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def load(data: bytes, cache: PolicyCache | None = None) -> Snapshot:
+    """Return the snapshot in a file that `dump` made.
+
+    Raises:
+        InputError: it is cut short, or of a format that this version doesn't know.
+    """
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"the snapshot is no JSON, perhaps cut short: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"the snapshot is not of format {FORMAT}, which this version reads")
+    try:
+        known = content["context"]
+        context = Context(**{**known, "exempt_namespaces": tuple(known["exempt_namespaces"])})
+        return build(content["objects"], context, cache, digest(data))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the snapshot can't be read: {error!r}") from None

@@ -1,0 +1,375 @@
+"""Risk acceptances: what they are, their digest, and the one function that says whether one is in force.
+
+Webhook, check, audit and forecast all ask `standing`. Expiry is decided when a request is judged, never by
+a timer.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from webhook.core.appetite import Appetite, AppetiteRule
+from webhook.core.approvals import Approval, Count, count
+from webhook.core.canonical import canonical_json
+from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
+from webhook.core.policy import AcceptanceLimits
+from webhook.core.selectors import Selector
+from webhook.core.times import format_time, parse_time
+
+NAMESPACED = "RiskAcceptance"
+CLUSTER = "ClusterRiskAcceptance"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedPolicy:
+    """A policy that an acceptance names, and which of its validations; empty for all of them."""
+
+    kind: str
+    name: str
+    validations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an acceptance is for; every part that is given must match.
+
+    Attributes:
+        kinds: API groups and kinds; the version says nothing.
+        names: names of objects, with ``*`` for any text.
+        selector: on the object's labels.
+        namespaces: of a ClusterRiskAcceptance, with ``*`` for any text.
+        containers: names of containers.
+        images: of containers, with ``*`` for any text.
+    """
+
+    kinds: frozenset[GroupKind]
+    names: tuple[str, ...]
+    selector: Selector
+    namespaces: tuple[str, ...]
+    containers: frozenset[str]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A RiskAcceptance or ClusterRiskAcceptance, parsed.
+
+    Attributes:
+        ref: its kind, namespace and name.
+        digest: what an approval must carry; see `digest_of`.
+        generation: of the object; 0 offline.
+        policies: what it accepts.
+        scope: for which objects.
+        clusters: where it holds; empty for everywhere.
+        requester: who asked for it.
+        valid_from: its first moment.
+        valid_until: its last.
+        ticket: where it is tracked; may be empty.
+        filled: the names of the spec's fields that say something.
+        controls: policies that must pass for the same object.
+        break_glass: an emergency: the appetite's own short rule holds.
+        revoked: it was taken back.
+    """
+
+    ref: PolicyRef
+    digest: str
+    generation: int
+    policies: tuple[AcceptedPolicy, ...]
+    scope: Scope
+    clusters: frozenset[str]
+    requester: str
+    valid_from: datetime
+    valid_until: datetime
+    ticket: str
+    filled: frozenset[str]
+    controls: tuple[PolicyRef, ...]
+    break_glass: bool
+    revoked: bool
+
+    def names_policy(self, policy: PolicyRef, validation: str) -> bool:
+        """Tell whether it accepts that validation of that policy."""
+        if policy.namespace and policy.namespace != self.ref.namespace:
+            return False
+        for named in self.policies:
+            if (named.kind, named.name) == (policy.kind, policy.name) and (
+                not named.validations or validation in named.validations
+            ):
+                return True
+        return False
+
+
+def digest_of(obj: Mapping[str, Any]) -> str:
+    """Return what an approval of this acceptance must carry.
+
+    ``sha256:`` and the hex SHA-256 of the RFC 8785 JSON of group, kind, name, namespace (not for cluster
+    kinds) and the spec as it is written; labels, annotations, status and the API version say nothing.
+
+    Args:
+        obj: a RiskAcceptance or ClusterRiskAcceptance manifest.
+
+    Raises:
+        ValueError: it holds what has no canonical JSON, such as a float.
+    """
+    metadata = obj.get("metadata") or {}
+    content = {
+        "group": GROUP,
+        "kind": obj.get("kind"),
+        "name": metadata.get("name", ""),
+        "spec": obj.get("spec") or {},
+    }
+    if obj.get("kind") == NAMESPACED:
+        content["namespace"] = metadata.get("namespace") or "default"
+    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
+    """Return the acceptance in a manifest.
+
+    Raises:
+        ValueError: a field is missing or can't be read; the text says which.
+    """
+    metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+    kind = str(obj.get("kind"))
+    namespace = (metadata.get("namespace") or "default") if kind == NAMESPACED else ""
+    valid_from, valid_until = (_time(spec, name) for name in ("validFrom", "validUntil"))
+    if valid_until <= valid_from:
+        raise ValueError("spec.validUntil: must be later than spec.validFrom")
+    return Acceptance(
+        ref=PolicyRef(kind, namespace, str(metadata.get("name", ""))),
+        digest=digest_of(obj),
+        generation=int(metadata.get("generation") or 0),
+        policies=_policies(spec),
+        scope=_scope(spec.get("scope") or {}, kind),
+        clusters=frozenset(spec.get("clusters") or ()),
+        requester=_required(spec, "requester"),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        ticket=str(spec.get("ticket") or ""),
+        filled=frozenset(name for name, value in spec.items() if value),
+        controls=tuple(
+            PolicyRef(
+                control["policy"].get("kind", "ClusterPolicy"),
+                namespace if control["policy"].get("kind") == "Policy" else "",
+                str(control["policy"].get("name", "")),
+            )
+            for control in spec.get("compensatingControls") or ()
+            if control.get("policy")
+        ),
+        break_glass=spec.get("breakGlass") is True,
+        revoked=bool(spec.get("revoked")),
+    )
+
+
+def _required(spec: Mapping[str, Any], name: str) -> str:
+    value = spec.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"spec.{name}: is missing")
+    return value
+
+
+def _time(spec: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return parse_time(_required(spec, name))
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith("spec.") else f"spec.{name}: {text}") from None
+
+
+def _policies(spec: Mapping[str, Any]) -> tuple[AcceptedPolicy, ...]:
+    found = tuple(
+        AcceptedPolicy(
+            str(policy.get("kind", "")),
+            str(policy.get("name", "")),
+            frozenset(policy.get("validations") or ()),
+        )
+        for policy in spec.get("policies") or ()
+    )
+    if not found:
+        raise ValueError("spec.policies: names no policy")
+    return found
+
+
+def _scope(scope: Mapping[str, Any], kind: str) -> Scope:
+    kinds = frozenset(
+        GroupKind(str(entry.get("group", "")), str(entry.get("kind", "")))
+        for entry in scope.get("kinds") or ()
+    )
+    names, images = tuple(scope.get("names") or ()), tuple(scope.get("images") or ())
+    if not kinds:
+        raise ValueError("spec.scope.kinds: is missing")
+    if not names and not images:
+        raise ValueError("spec.scope: names or images are missing; without them it would cover too much")
+    if kind == NAMESPACED and scope.get("namespaces"):
+        raise ValueError("spec.scope.namespaces: only a ClusterRiskAcceptance has it")
+    return Scope(
+        kinds=kinds,
+        names=names,
+        selector=Selector.parse(scope.get("objectSelector")),
+        namespaces=tuple(scope.get("namespaces") or ()),
+        containers=frozenset(scope.get("containers") or ()),
+        images=images,
+    )
+
+
+class State(enum.Enum):
+    """Where an acceptance stands at one moment."""
+
+    ACTIVE = "Active"
+    PENDING = "Pending"
+    EXPIRED = "Expired"
+    REVOKED = "Revoked"
+    REFUSED = "Refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What `standing` says.
+
+    Attributes:
+        state: in force only when ACTIVE.
+        until: when it ends or ended, after every cap.
+        reason: what is missing, for a person; empty when active.
+        approvers: whose approvals count.
+        required: how many approvals it needs.
+    """
+
+    state: State
+    until: datetime
+    reason: str = ""
+    approvers: tuple[str, ...] = ()
+    required: int = 1
+
+    @property
+    def was_in_force(self) -> bool:
+        """It is or once was in force."""
+        return self.state in (State.ACTIVE, State.EXPIRED, State.REVOKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the standing of every acceptance depends on.
+
+    Attributes:
+        appetite: the RiskAppetite named ``default``; None where there is none.
+        trust_approvals: an approval without a signature counts: the API server brought it.
+        cluster: this cluster's name; empty when unknown.
+        clock_skew: the API server's clock minus our own.
+    """
+
+    appetite: Appetite | None = None
+    trust_approvals: bool = False
+    cluster: str = ""
+    clock_skew: timedelta = timedelta()
+
+
+def standing(
+    acceptance: Acceptance,
+    approvals: Sequence[Approval],
+    limits: AcceptanceLimits,
+    severity: Severity,
+    surroundings: Surroundings,
+    at: datetime,
+) -> Standing:
+    """Say whether an acceptance of a policy's violations is in force at a time.
+
+    The smallest of the policy's, the appetite's and the acceptance's own window holds, and an approval counts
+    until the longest duration after it was given. For expiry the later of both clocks counts, for its start
+    the earlier.
+
+    Args:
+        acceptance: the acceptance.
+        approvals: every approval that names it.
+        limits: the policy's.
+        severity: the policy's.
+        surroundings: appetite, cluster and clocks.
+        at: the moment, with its zone.
+    """
+    appetite = surroundings.appetite
+    until = acceptance.valid_until
+    if appetite is None:
+        return Standing(State.REFUSED, until, "no RiskAppetite named default is applied")
+    if acceptance.digest in appetite.revoked:
+        return Standing(State.REVOKED, until, "the RiskAppetite revokes its digest")
+    if acceptance.revoked:
+        return Standing(State.REVOKED, until, "it was revoked")
+    if acceptance.clusters and surroundings.cluster not in acceptance.clusters:
+        name = surroundings.cluster or "of unknown name (say it with --cluster)"
+        return Standing(State.REFUSED, until, f"it does not hold in the cluster {name}")
+    if not limits.allowed:
+        return Standing(State.REFUSED, until, "the policy allows no risk acceptance")
+    rule = appetite.rule_for(severity, break_glass=acceptance.break_glass)
+    if rule is None or not rule.acceptable:
+        return Standing(State.REFUSED, until, f"the RiskAppetite accepts no {severity} risk")
+    missing = _missing(acceptance, limits, rule)
+    if missing:
+        return Standing(State.REFUSED, until, f"it must fill in {', '.join(missing)}")
+    longest = min((d for d in (limits.max_duration, rule.max_duration) if d), default=None)
+    required = rule.approvals if acceptance.break_glass else max(limits.approvals, rule.approvals)
+    later, earlier = (at + clock(surroundings.clock_skew, timedelta()) for clock in (max, min))
+    if longest:
+        until = min(until, acceptance.valid_from + longest)
+    counted = count(
+        approvals,
+        digest=acceptance.digest,
+        requester=acceptance.requester,
+        rule=rule,
+        appetite=appetite,
+        trusted=surroundings.trust_approvals,
+        at=earlier,
+    )
+    approved_until = _approved_until(counted, required, longest)
+    if approved_until is not None:
+        until = min(until, approved_until)
+    state, reason = _state(
+        acceptance, counted, required, until, later, earlier, approved=approved_until is not None
+    )
+    return Standing(state, until, reason, tuple(a.approver for a in counted.counting), required)
+
+
+def _missing(acceptance: Acceptance, limits: AcceptanceLimits, rule: AppetiteRule) -> list[str]:
+    wanted = dict.fromkeys(rule.required)
+    if limits.require_ticket:
+        wanted["ticket"] = None
+    if limits.require_compensating_controls:
+        wanted["compensatingControls"] = None
+    return [f"spec.{name}" for name in wanted if name not in acceptance.filled]
+
+
+def _approved_until(counted: Count, required: int, longest: timedelta | None) -> datetime | None:
+    """Return until when enough approvals count; None when there aren't enough."""
+    if len(counted.counting) < required:
+        return None
+    if longest is None or required == 0:
+        return datetime.max.replace(tzinfo=counted.at.tzinfo)
+    return sorted((approval.approved_at + longest for approval in counted.counting), reverse=True)[
+        required - 1
+    ]
+
+
+def _state(
+    acceptance: Acceptance,
+    counted: Count,
+    required: int,
+    until: datetime,
+    later: datetime,
+    earlier: datetime,
+    *,
+    approved: bool,
+) -> tuple[State, str]:
+    if not approved:
+        have = len(counted.counting)
+        why = f": {'; '.join(counted.refused)}" if counted.refused else ""
+        return State.PENDING, f"it has {have} of {required} approvals that count{why}"
+    if later >= until:
+        cap = (
+            "" if until == acceptance.valid_until else f", capped from {format_time(acceptance.valid_until)}"
+        )
+        return State.EXPIRED, f"it ended at {format_time(until)}{cap}"
+    if earlier < acceptance.valid_from:
+        return State.PENDING, f"it starts at {format_time(acceptance.valid_from)}"
+    return State.ACTIVE, ""

@@ -1,0 +1,166 @@
+"""What a program sees while it runs: the variables of one evaluation, and the steps it may still take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from webhook.core.errors import BudgetExceeded, EvaluationError
+
+POLICY_STEPS = 1_000_000
+"""Steps one policy may take for one request; a step is one loop turn or about 64 bytes read."""
+
+_STRIDE = 20_000  # steps between two looks at the deadline
+
+
+class Program(Protocol):
+    """An expression of a policy, compiled.
+
+    Called with the activation, returns the expression's value: plain JSON data (dict, list, str, int,
+    float, bool, None) or a value type of its language.
+
+    Raises:
+        EvaluationError: the expression failed on this input.
+        BudgetExceeded: it took more steps than the activation's budget allows.
+    """
+
+    def __call__(self, activation: Activation, /) -> Any:
+        """Run on `activation`."""
+
+
+class Budget:
+    """Counts steps down and looks at the deadline now and then.
+
+    A program takes steps by ``budget.left -= n`` and calls `spend` once that is negative, so that the usual
+    step costs one subtraction.
+
+    Args:
+        steps: how many steps each policy may take.
+        expired: tells whether the request's deadline has passed; the caller brings the clock.
+    """
+
+    __slots__ = ("_expired", "_reserve", "_steps", "left")
+
+    def __init__(self, steps: int = POLICY_STEPS, expired: Callable[[], bool] | None = None) -> None:
+        self._steps = steps
+        self._expired = expired
+        self.left = 0
+        self._reserve = 0
+        self.refill()
+
+    def refill(self) -> None:
+        """Start anew for the next policy: its full steps, the same deadline."""
+        self.left = min(_STRIDE, self._steps)
+        self._reserve = self._steps - self.left
+
+    def spend(self) -> None:
+        """Take the next stride of steps.
+
+        Raises:
+            BudgetExceeded: no steps are left, or the deadline has passed.
+        """
+        if self._expired is not None and self._expired():
+            raise BudgetExceeded("the deadline of the request passed while this policy was evaluated")
+        if self._reserve + self.left < 0:
+            raise BudgetExceeded(f"took more than {self._steps} steps")
+        self.left += self._reserve
+        self._reserve = max(0, self.left - _STRIDE)
+        self.left -= self._reserve
+
+    def check_deadline(self) -> None:
+        """Raise BudgetExceeded if the deadline has passed: called between policies."""
+        if self._expired is not None and self._expired():
+            raise BudgetExceeded("the deadline of the request passed before this policy was evaluated")
+
+
+class Activation:
+    """The variables of one evaluation, by their names in Kubernetes' ValidatingAdmissionPolicy.
+
+    Attributes:
+        object: the object as it will be; a plain decoded dict, or None for DELETE.
+        oldObject: the object as it was; None for CREATE and CONNECT.
+        request: the AdmissionRequest without its objects.
+        params: the parameter object, or None.
+        namespaceObject: the Namespace of the object, or None for cluster-scoped objects.
+        authorizer: asks what the request's user may do; None where nobody can be asked.
+        container: the container that ``forEach: containers`` visits, else None.
+        containerKind: its list: ``containers``, ``initContainers`` or ``ephemeralContainers``.
+        budget: the steps left.
+    """
+
+    __slots__ = (
+        "_programs",
+        "_values",
+        "authorizer",
+        "budget",
+        "container",
+        "containerKind",
+        "namespaceObject",
+        "object",
+        "oldObject",
+        "params",
+        "request",
+    )
+
+    def __init__(
+        self,
+        object: Any = None,  # noqa: A002 - CEL's own name
+        oldObject: Any = None,  # noqa: N803
+        request: Any = None,
+        params: Any = None,
+        namespaceObject: Any = None,  # noqa: N803
+        authorizer: Any = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.object = object
+        self.oldObject = oldObject
+        self.request = request
+        self.params = params
+        self.namespaceObject = namespaceObject
+        self.authorizer = authorizer
+        self.container: Any = None
+        self.containerKind: Any = None
+        self.budget = budget or Budget()
+        self._programs: Mapping[str, Program] = {}
+        self._values: dict[str, Any] = {}
+
+    def use_variables(self, programs: Mapping[str, Program]) -> None:
+        """Set the policy's own variables; each is computed when first read, and then kept."""
+        self._programs = programs
+        self._values = {}
+
+    def variable(self, name: str) -> Any:
+        """Return ``variables.<name>``.
+
+        Raises:
+            EvaluationError: there is no such variable, or its own expression failed.
+        """
+        values = self._values
+        if name in values:
+            value = values[name]
+            if value.__class__ is _Failed:
+                raise value.error
+            return value
+        program = self._programs.get(name)
+        if program is None:
+            raise EvaluationError(f"no such key: {name}")
+        container, kind = self.container, self.containerKind
+        self.container = self.containerKind = None  # a variable is the policy's, not a container's
+        try:
+            value = program(self)
+        except EvaluationError as error:
+            values[name] = _Failed(error)
+            raise
+        finally:
+            self.container, self.containerKind = container, kind
+        values[name] = value
+        return value
+
+
+class _Failed:
+    """A variable whose expression failed: it fails the same way at every reading."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: EvaluationError) -> None:
+        self.error = error

@@ -1,0 +1,127 @@
+"""The RiskAppetite: which risks may be accepted at all, by whom and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from webhook.core.model import Severity
+from webhook.core.times import parse_duration
+
+NAME = "default"
+"""The one RiskAppetite that holds."""
+
+DEFAULT_ROUTES = frozenset({"ClusterUser", "Signature"})
+_BREAK_GLASS_DURATION = timedelta(hours=4)
+_KEEP_RUNNING_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AppetiteRule:
+    """What holds for some severities.
+
+    Attributes:
+        severities: the severities of policies that it is for.
+        acceptable: their violations may be accepted at all.
+        max_duration: the longest window; None for no limit of its own.
+        approvals: how many approvals by different people.
+        groups: approvers are in one of these.
+        users: or are one of these.
+        routes: by which routes an approval may come.
+        required: fields of the acceptance that must be filled.
+    """
+
+    severities: frozenset[Severity]
+    acceptable: bool = True
+    max_duration: timedelta | None = None
+    approvals: int = 1
+    groups: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    routes: frozenset[str] = DEFAULT_ROUTES
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appetite:
+    """A RiskAppetite, parsed.
+
+    Attributes:
+        rules: the first that lists a severity holds for it.
+        people: a person's name for each of their user names.
+        revoked: digests of acceptances that never hold again.
+        workload_controllers: users that make Pods from workloads, beside Kubernetes' own.
+        keep_running: after expiry a Pod of an unchanged workload may be made again.
+        keep_running_for: for how long.
+        break_glass: the rule for emergencies; None where there are none.
+    """
+
+    rules: tuple[AppetiteRule, ...]
+    people: Mapping[str, str]
+    revoked: frozenset[str]
+    workload_controllers: frozenset[str]
+    keep_running: bool
+    keep_running_for: timedelta
+    break_glass: AppetiteRule | None
+
+    def rule_for(self, severity: Severity, *, break_glass: bool = False) -> AppetiteRule | None:
+        """Return the rule for a policy's severity; None when such a risk can't be accepted."""
+        own = next((rule for rule in self.rules if severity in rule.severities), None)
+        if break_glass and own is not None and own.acceptable:
+            return self.break_glass
+        return own
+
+    def person(self, user: str) -> str:
+        """Return who a user name is, so that one person's several names count once."""
+        return self.people.get(user, user)
+
+
+def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
+    """Return the appetite in a RiskAppetite manifest.
+
+    Raises:
+        ValueError: a severity or a duration in it is none.
+    """
+    spec = obj.get("spec") or {}
+    emergency = spec.get("breakGlass")
+    keep_for = spec.get("keepRunningFor")
+    return Appetite(
+        rules=tuple(_rule(rule) for rule in spec.get("rules") or ()),
+        people={
+            user: str(person.get("name"))
+            for person in spec.get("people") or ()
+            for user in person.get("users") or ()
+        },
+        revoked=frozenset(str(entry.get("digest")) for entry in spec.get("revoked") or ()),
+        workload_controllers=frozenset(spec.get("workloadControllers") or ()),
+        keep_running=spec.get("afterExpiry", "KeepRunning") == "KeepRunning",
+        keep_running_for=parse_duration(keep_for) if keep_for else _KEEP_RUNNING_FOR,
+        break_glass=_break_glass(emergency) if emergency else None,
+    )
+
+
+def _rule(rule: Mapping[str, Any]) -> AppetiteRule:
+    approvers = rule.get("approvers") or {}
+    longest = rule.get("maxDuration")
+    return AppetiteRule(
+        severities=frozenset(Severity.parse(severity) for severity in rule.get("severities") or ()),
+        acceptable=rule.get("acceptable") is not False,
+        max_duration=parse_duration(longest) if longest else None,
+        approvals=int(rule.get("approvals", 1)),
+        groups=frozenset(approvers.get("groups") or ()),
+        users=frozenset(approvers.get("users") or ()),
+        routes=frozenset(rule.get("routes") or DEFAULT_ROUTES),
+        required=tuple(rule.get("required") or ()),
+    )
+
+
+def _break_glass(emergency: Mapping[str, Any]) -> AppetiteRule:
+    longest = emergency.get("maxDuration")
+    return AppetiteRule(
+        severities=frozenset(Severity),
+        max_duration=parse_duration(longest) if longest else _BREAK_GLASS_DURATION,
+        approvals=1,
+        groups=frozenset(emergency.get("groups") or ()),
+        users=frozenset(emergency.get("users") or ()),
+    )

@@ -1,0 +1,144 @@
+"""Approvals: who said yes to which digest, and which of them count.
+
+`count` is the one place that decides it. An approval that carries a signature needs its signature verified,
+which nothing here does yet: it never counts, so that a signature can't be mistaken for one that was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from webhook.core.appetite import Appetite, AppetiteRule
+from webhook.core.model import PolicyRef
+from webhook.core.times import format_time, parse_time
+
+NAMESPACED = "RiskApproval"
+CLUSTER = "ClusterRiskApproval"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A RiskApproval or ClusterRiskApproval, parsed.
+
+    Attributes:
+        ref: its kind, namespace and name.
+        acceptance: the name of the acceptance it is for, in the same namespace.
+        digest: of that acceptance as the approver saw it.
+        approver: who approves.
+        groups: those of the approver's groups that count.
+        approved_at: when.
+        signed: it carries a signature.
+    """
+
+    ref: PolicyRef
+    acceptance: str
+    digest: str
+    approver: str
+    groups: frozenset[str]
+    approved_at: datetime
+    signed: bool
+
+
+def parse_approval(obj: Mapping[str, Any]) -> Approval:
+    """Return the approval in a manifest.
+
+    Raises:
+        ValueError: a field is missing or can't be read; the text says which.
+    """
+    metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+    for name in ("riskAcceptance", "digest", "approver", "approvedAt"):
+        if not isinstance(spec.get(name), str) or not spec[name].strip():
+            raise ValueError(f"spec.{name}: is missing")
+    kind = str(obj.get("kind"))
+    try:
+        approved_at = parse_time(spec["approvedAt"])
+    except ValueError as error:
+        raise ValueError(f"spec.approvedAt: {error}") from None
+    return Approval(
+        ref=PolicyRef(
+            kind,
+            (metadata.get("namespace") or "default") if kind == NAMESPACED else "",
+            str(metadata.get("name", "")),
+        ),
+        acceptance=spec["riskAcceptance"],
+        digest=spec["digest"],
+        approver=spec["approver"],
+        groups=frozenset(spec.get("groups") or ()),
+        approved_at=approved_at,
+        signed=bool(spec.get("signature")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Which approvals count, at most one for each person, and why the others don't."""
+
+    counting: tuple[Approval, ...]
+    refused: tuple[str, ...]
+    at: datetime
+
+
+def count(
+    approvals: Sequence[Approval],
+    *,
+    digest: str,
+    requester: str,
+    rule: AppetiteRule,
+    appetite: Appetite,
+    trusted: bool,
+    at: datetime,
+) -> Count:
+    """Return the approvals that count.
+
+    Args:
+        approvals: every approval that names the acceptance.
+        digest: the acceptance's present one.
+        requester: who asked for the acceptance.
+        rule: the appetite's rule for the severity.
+        appetite: joins one person's several names.
+        trusted: the API server brought the approvals; else an unsigned one doesn't count.
+        at: the moment.
+    """
+    counting: dict[str, Approval] = {}
+    refused = []
+    asking = appetite.person(requester)
+    for approval in sorted(approvals, key=lambda approval: (approval.approved_at, approval.ref)):
+        person = appetite.person(approval.approver)
+        why = (
+            _evidence(approval, rule, trusted)
+            or _standing_of_approver(approval, person, asking, rule)
+            or ("it was given for another version of the acceptance" if approval.digest != digest else "")
+            or (f"it counts from {format_time(approval.approved_at)}" if approval.approved_at > at else "")
+        )
+        if why:
+            refused.append(f"{approval.ref.kind} {approval.ref.name} does not count: {why}")
+        else:
+            counting[person] = approval  # the newest of one person holds longest
+    return Count(tuple(counting.values()), tuple(refused), at)
+
+
+def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool) -> str:
+    """Say what is missing from the evidence that the approver gave it; empty when it is enough.
+
+    Identities and signatures will be judged here.
+    """
+    if approval.signed:
+        return "signatures are not verified yet"
+    if "ClusterUser" not in rule.routes:
+        return f"this severity needs an approval by {' or '.join(sorted(rule.routes))}"
+    if not trusted:
+        return "it has no signature, and files don't say who wrote them (--trust-approvals if a cluster does)"
+    return ""
+
+
+def _standing_of_approver(approval: Approval, person: str, asking: str, rule: AppetiteRule) -> str:
+    if approval.approver.startswith("system:"):
+        return f"{approval.approver} is no person"
+    if person == asking:
+        return f"{approval.approver} asked for the acceptance"
+    if approval.approver not in rule.users and not (approval.groups & rule.groups):
+        return f"{approval.approver} is none of the approvers that the RiskAppetite names"
+    return ""

@@ -1,0 +1,182 @@
+"""Which acceptance covers a violation, and what is missing from those that nearly do."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from webhook.core.acceptance import Acceptance, Standing, State, Surroundings, standing
+from webhook.core.appetite import Appetite
+from webhook.core.approvals import Approval
+from webhook.core.model import GroupKind, ObjectRef, PolicyRef, Violation
+from webhook.core.policy import CompiledPolicy
+from webhook.core.selectors import labels_of
+
+_MOST_HINTS = 3
+
+
+class Register:
+    """Every acceptance and approval of a snapshot, found by the policy they name.
+
+    Args:
+        acceptances: parsed.
+        approvals: parsed.
+        appetite: the RiskAppetite named ``default``, or None.
+        surroundings: cluster, clocks, and whether approvals are trusted.
+    """
+
+    def __init__(
+        self,
+        acceptances: Iterable[Acceptance] = (),
+        approvals: Iterable[Approval] = (),
+        surroundings: Surroundings = Surroundings(),  # noqa: B008 - frozen
+    ) -> None:
+        self.surroundings = surroundings
+        self.acceptances = tuple(acceptances)
+        self._approvals: dict[tuple[str, str, str], list[Approval]] = {}
+        for approval in approvals:
+            kind = approval.ref.kind.replace("Approval", "Acceptance")
+            self._approvals.setdefault((kind, approval.ref.namespace, approval.acceptance), []).append(
+                approval
+            )
+        self._by_policy: dict[tuple[str, str], list[Acceptance]] = {}
+        for acceptance in self.acceptances:
+            for policy in acceptance.policies:
+                found = self._by_policy.setdefault((policy.kind, policy.name), [])
+                if acceptance not in found:
+                    found.append(acceptance)
+
+    @property
+    def appetite(self) -> Appetite | None:
+        """The RiskAppetite that holds."""
+        return self.surroundings.appetite
+
+    def approvals_of(self, acceptance: Acceptance) -> Sequence[Approval]:
+        """Return every approval that names `acceptance`, whether or not it counts."""
+        return self._approvals.get(acceptance.ref, ())
+
+    def naming(self, policy: PolicyRef, validation: str) -> list[Acceptance]:
+        """Return the acceptances that name a validation of a policy."""
+        found = self._by_policy.get((policy.kind, policy.name), ())
+        return [acceptance for acceptance in found if acceptance.names_policy(policy, validation)]
+
+    def standing(self, acceptance: Acceptance, policy: CompiledPolicy, at: datetime) -> Standing:
+        """Say whether `acceptance` of that policy's violations is in force at a time."""
+        approvals = self.approvals_of(acceptance)
+        return standing(acceptance, approvals, policy.limits, policy.severity, self.surroundings, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the acceptances say of one violation.
+
+    Attributes:
+        by: the acceptance in force that covers it, with its standing; None where there is none.
+        ended: acceptances whose scope covers it and that were in force once.
+        hints: what is missing from the acceptances that nearly cover it, for people.
+    """
+
+    by: tuple[Acceptance, Standing] | None = None
+    ended: tuple[tuple[Acceptance, Standing], ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+UNCOVERED = Coverage()
+
+
+def cover(
+    register: Register,
+    violation: Violation,
+    policy: CompiledPolicy,
+    target: ObjectRef,
+    obj: Mapping[str, Any] | None,
+    at: datetime,
+    controls_hold: Callable[[Acceptance], str],
+) -> Coverage:
+    """Return which acceptance covers a violation of an object at a time.
+
+    Of several in force: the latest end, then the namespaced one, then the name.
+
+    Args:
+        register: the snapshot's.
+        violation: the violation.
+        policy: the policy it violates.
+        target: the object that violates it.
+        obj: that object, for its labels.
+        at: the moment.
+        controls_hold: says what is missing from an acceptance's compensating controls; empty when they hold.
+    """
+    active: list[tuple[Acceptance, Standing]] = []
+    ended: list[tuple[Acceptance, Standing]] = []
+    hints: list[str] = []
+    for acceptance in register.naming(violation.policy, violation.validation):
+        misses, near = mismatch(acceptance, violation, target, obj)
+        if misses and not near:
+            continue
+        now = register.standing(acceptance, policy, at) if not misses else None
+        if now is not None and now.was_in_force and now.state is not State.ACTIVE:
+            ended.append((acceptance, now))
+        lacking = misses or (now.reason if now else "") or controls_hold(acceptance)
+        if lacking:
+            hints.append(f"{acceptance.ref.kind} {acceptance.ref} does not cover this: {lacking}")
+        elif now is not None:
+            active.append((acceptance, now))
+    if active:
+        return Coverage(by=min(active, key=_preference), ended=tuple(ended))
+    if not hints:
+        return UNCOVERED
+    return Coverage(ended=tuple(ended), hints=tuple(sorted(hints)[:_MOST_HINTS]))
+
+
+def _preference(candidate: tuple[Acceptance, Standing]) -> tuple[float, bool, str]:
+    acceptance, now = candidate
+    return -now.until.timestamp(), not acceptance.ref.namespace, acceptance.ref.name
+
+
+def mismatch(
+    acceptance: Acceptance, violation: Violation, target: ObjectRef, obj: Mapping[str, Any] | None
+) -> tuple[str, bool]:
+    """Return what of a violation an acceptance's scope doesn't match, and whether it comes near.
+
+    It comes near where namespace and kind match and so does the name, where names are given: then the
+    denial tells what is missing.
+    """
+    scope = acceptance.scope
+    if acceptance.ref.namespace:
+        if acceptance.ref.namespace != target.namespace:
+            return "another namespace", False
+    elif target.namespace and not _any_matches(scope.namespaces, target.namespace):
+        return "another namespace", False
+    if GroupKind(target.group, target.kind) not in scope.kinds:
+        return f"its scope has no kind {target.kind}", False
+    if scope.names and not _any_matches(scope.names, target.name):
+        return "another name", False
+    if scope.selector and not scope.selector.matches(labels_of(obj)):
+        return "its objectSelector does not match the object's labels", True
+    if (scope.containers or scope.images) and not violation.container_kind:
+        return "its scope names containers or images, and this validation is not about one container", True
+    if scope.containers and violation.container not in scope.containers:
+        return f"its scope does not name the container {violation.container}", True
+    if scope.images and not _any_matches(scope.images, violation.image):
+        return f"its scope does not name the image {violation.image}", True
+    return "", True
+
+
+def _any_matches(patterns: Sequence[str], text: str) -> bool:
+    """Tell whether one of the patterns, with ``*`` for any text, is all of `text`; nothing is no text."""
+    return bool(text) and any(
+        pattern == text or ("*" in pattern and _glob(pattern).fullmatch(text) is not None)
+        for pattern in patterns
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\*+", pattern)
+    # Each text between two stars is looked for once, from left to right: no backtracking over the others.
+    middle = "".join(f"(?>.*?{re.escape(part)})" for part in parts[1:-1] if part)
+    return re.compile(f"{re.escape(parts[0])}{middle}.*{re.escape(parts[-1])}", re.DOTALL)

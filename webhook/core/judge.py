@@ -1,0 +1,245 @@
+"""One policy, one object: run its programs and collect the violations.
+
+What a failed expression, a missing message or a false match condition means follows Kubernetes'
+ValidatingAdmissionPolicy: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhook.core.activation import Activation
+from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.model import CONTAINER_KINDS, Action, GroupKind, ObjectRef, Violation, fingerprint
+from webhook.core.policy import CompiledPolicy, Validation
+from webhook.core.workloads import TEMPLATE_PATHS, pod_of, template_of
+
+_LONGEST_MESSAGE = 5120
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a policy judges: an object, or the Pod that its template makes.
+
+    Attributes:
+        ref: the object of the request.
+        object: what expressions see as ``object``; None for DELETE.
+        old_object: what they see as ``oldObject``.
+        path: from the object to its pod template; empty when the object itself is judged.
+    """
+
+    ref: ObjectRef
+    object: Mapping[str, Any] | None
+    old_object: Mapping[str, Any] | None
+    path: tuple[str, ...] = ()
+
+    def place(self, field_path: str) -> str:
+        """Return a path in the judged object as one in the request's object."""
+        return ".".join((*self.path, field_path)) if field_path else ""
+
+
+def template_subject(
+    ref: ObjectRef, obj: Mapping[str, Any] | None, old_object: Mapping[str, Any] | None
+) -> Subject:
+    """Return the subject for the pod template of a workload.
+
+    Raises:
+        EvaluationError: the workload has no template.
+    """
+    path = TEMPLATE_PATHS[GroupKind(ref.group, ref.kind)]
+    pods = []
+    for workload in (obj, old_object):
+        template = template_of(workload, path) if workload is not None else None
+        if workload is not None and template is None:
+            raise EvaluationError(f"no pod template at {'.'.join(path)}")
+        pods.append(pod_of(template, ref.namespace) if template is not None else None)
+    return Subject(ref, pods[0], pods[1], path)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one policy found: its violations, and each with what it points at; and what failed."""
+
+    violations: list[tuple[Violation, Validation, Mapping[str, Any] | None]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+def conditions_hold(policy: CompiledPolicy, activation: Activation) -> bool:
+    """Tell whether every match condition holds.
+
+    One that is false decides, even where another failed.
+
+    Raises:
+        EvaluationError: one failed and none is false.
+    """
+    failed: EvaluationError | None = None
+    for condition in policy.match_conditions:
+        try:
+            value = condition.program(activation)
+        except BudgetExceeded:
+            raise
+        except EvaluationError as error:
+            failed = failed or EvaluationError(f"matchConditions[{condition.name}]: {error}")
+            continue
+        if value is not True:
+            return False
+    if failed is not None:
+        raise failed
+    return True
+
+
+def judge(
+    policy: CompiledPolicy, subject: Subject, activation: Activation, actions: tuple[Action, ...]
+) -> Findings:
+    """Run a policy's validations and audit annotations on a subject.
+
+    Args:
+        policy: the policy.
+        subject: what is judged.
+        activation: its variables, already set for this subject and policy.
+        actions: what a violation does here.
+    """
+    findings = Findings()
+    try:
+        for validation in policy.validations:
+            _run(policy, validation, subject, activation, actions, findings)
+        for annotation in policy.audit_annotations:
+            _annotate(policy, annotation.name, annotation.program(activation), findings)
+    except EvaluationError as error:
+        findings.errors.append(str(error))
+    return findings
+
+
+def _run(
+    policy: CompiledPolicy,
+    validation: Validation,
+    subject: Subject,
+    activation: Activation,
+    actions: tuple[Action, ...],
+    findings: Findings,
+) -> None:
+    program = validation.program
+    try:
+        if not validation.for_each_container:
+            if program(activation) is not True:
+                findings.violations.append(
+                    (_violation(policy, validation, subject, activation, actions), validation, None)
+                )
+            return
+        for kind, position, container, base in containers_of(subject.object):
+            activation.container = container
+            activation.containerKind = kind
+            if program(activation) is not True:
+                place = f"{base}{kind}[{position}]"
+                violation = _violation(policy, validation, subject, activation, actions, place)
+                findings.violations.append((violation, validation, container))
+    except BudgetExceeded as error:
+        raise BudgetExceeded(f"validations[{validation.name}]: {error}") from None
+    except EvaluationError as error:
+        findings.errors.append(f"validations[{validation.name}]: {error}")
+    finally:
+        activation.container = activation.containerKind = None
+
+
+def containers_of(
+    obj: Mapping[str, Any] | None,
+) -> Iterator[tuple[str, int, Mapping[str, Any], str]]:
+    """Visit the containers of a Pod or of a workload's pod template.
+
+    Yields:
+        the list's name, the position in it, the container, and the path before the list.
+
+    Raises:
+        EvaluationError: a list of containers is no list, or holds what is no map.
+    """
+    if obj is None:
+        return
+    path: tuple[str, ...] = ("spec",)
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    kind = GroupKind(group, str(obj.get("kind", "")))
+    if kind in TEMPLATE_PATHS:
+        path = (*TEMPLATE_PATHS[kind], "spec")
+    spec = template_of(obj, path)
+    if spec is None:
+        return
+    base = ".".join(path) + "."
+    for name in CONTAINER_KINDS:
+        containers = spec.get(name)
+        if containers is None:
+            continue
+        if not isinstance(containers, list):
+            raise EvaluationError(f"{base}{name} is no list")
+        for position, container in enumerate(containers):
+            if not isinstance(container, Mapping):
+                raise EvaluationError(f"{base}{name}[{position}] is no map")
+            yield name, position, container, base
+
+
+def _violation(
+    policy: CompiledPolicy,
+    validation: Validation,
+    subject: Subject,
+    activation: Activation,
+    actions: tuple[Action, ...],
+    place: str = "",
+) -> Violation:
+    container = activation.container if place else None
+    name, image = _text(container, "name"), _text(container, "image")
+    kind = activation.containerKind if place else ""
+    path = ".".join(part for part in (place, validation.field_path) if part)
+    return Violation(
+        policy=policy.ref,
+        validation=validation.name,
+        message=_message(validation, activation),
+        field_path=subject.place(path.replace(".[", "[")),
+        container=name,
+        container_kind=kind,
+        image=image,
+        severity=policy.severity,
+        actions=actions,
+        reason=validation.reason,
+        remediation=policy.remediation,
+        fingerprint=fingerprint(policy.ref, validation.name, subject.ref, kind, name, validation.field_path),
+    )
+
+
+def _text(container: Mapping[str, Any] | None, name: str) -> str:
+    value = container.get(name) if container else None
+    return value if isinstance(value, str) else ""
+
+
+def _message(validation: Validation, activation: Activation) -> str:
+    """Return the validation's message; its own message where the expression gives none that can be used."""
+    if validation.message_program is not None:
+        try:
+            text = validation.message_program(activation)
+        except BudgetExceeded:
+            raise
+        except EvaluationError:
+            text = None
+        if isinstance(text, str):
+            text = text.strip()
+            if text and "\n" not in text and len(text) <= _LONGEST_MESSAGE:
+                return text
+    return validation.message
+
+
+def _annotate(policy: CompiledPolicy, key: str, value: Any, findings: Findings) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise EvaluationError(f"auditAnnotations[{key}]: the value must be a string or null")
+    if value.strip():
+        findings.annotations[annotation_key(policy.ref.name, key)] = value.strip()
+
+
+def annotation_key(policy: str, key: str) -> str:
+    """Return the key of a policy's audit annotation, such as the API server takes: 63 of its characters."""
+    full = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{policy}.{key}")
+    if len(full) <= 63:
+        return full
+    return full[-63:].lstrip("-_.")

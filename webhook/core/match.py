@@ -1,0 +1,229 @@
+"""Which policies a request is for: resource rules, scopes and the index over them.
+
+Rules mean what they mean in Kubernetes' admission webhooks and policies; see
+https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from webhook.core.policy import CompiledPolicy, Rule
+from webhook.core.review import AdmissionRequest
+from webhook.core.selectors import Labels, Selector
+from webhook.core.workloads import RESOURCES
+
+_CACHED_KEYS = 4096  # distinct resources and operations of one cluster stay far below this
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which policies a webhook entry asks for, as its path says.
+
+    Attributes:
+        scope: ``cluster`` for ClusterPolicies, ``namespaced`` for Policies, ``all``.
+        versions: the comma-joined, sorted API versions that a policy must name for the resource; ``*`` for
+            any. Entries exist by versions only where policies name different ones for one resource.
+    """
+
+    scope: str = "all"
+    versions: str = "*"
+
+
+EVERY_POLICY = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A policy that may judge a request, before selectors and conditions.
+
+    Attributes:
+        policy: the policy.
+        template: it judges the pod template of the request's object, not the object.
+        versions: what `Selection.versions` compares with.
+    """
+
+    policy: CompiledPolicy
+    template: bool
+    versions: str
+
+
+def _resource_matches(rule: Rule, resource: str, sub_resource: str) -> bool:
+    for wanted in rule.resources:
+        name, _, sub = wanted.partition("/")
+        if name in ("*", resource) and sub in ("*", sub_resource):
+            return True
+    return False
+
+
+def _rule_matches(rule: Rule, group: str, resource: str, sub_resource: str, operation: str) -> bool:
+    return (
+        ("*" in rule.groups or group in rule.groups)
+        and ("*" in rule.operations or operation in rule.operations)
+        and _resource_matches(rule, resource, sub_resource)
+    )
+
+
+def _in_scope(rule: Rule, request: AdmissionRequest) -> bool:
+    if rule.scope == "*":
+        return True
+    cluster_scoped = not request.namespace or request.resource[::2] == ("", "namespaces")
+    return cluster_scoped is (rule.scope == "Cluster")
+
+
+def _names_version(rule: Rule, version: str) -> bool:
+    return "*" in rule.versions or version in rule.versions
+
+
+def versions_named(rules: Iterable[Rule], group: str, resource: str) -> str:
+    """Return the versions that `rules` name for a resource: sorted, comma-joined; ``*`` where any will do."""
+    named: set[str] = set()
+    for rule in rules:
+        if ("*" in rule.groups or group in rule.groups) and any(
+            wanted.partition("/")[0] in ("*", resource) for wanted in rule.resources
+        ):
+            named |= rule.versions
+    return "*" if "*" in named else ",".join(sorted(named))
+
+
+def rules_match(policy: CompiledPolicy, request: AdmissionRequest, *, template: bool) -> bool:
+    """Tell whether a candidate's rules take the request: versions, scope, names and exclusions.
+
+    Args:
+        policy: a policy whose rules name the request's group, resource and operation.
+        request: the request.
+        template: the policy judges the object's pod template: rules for pods stand for it.
+    """
+    group, version, resource = request.request_resource if policy.exact else request.resource
+    sub_resource = request.sub_resource
+    for rule in policy.exclude_rules:
+        if (
+            _rule_matches(rule, group, resource, sub_resource, request.operation)
+            and _names_version(rule, version)
+            and _in_scope(rule, request)
+            and (not rule.names or request.name in rule.names)
+        ):
+            return False
+    for rule in policy.rules:
+        if template:
+            if (
+                not rule.names  # names of pods say nothing of workloads
+                and _rule_matches(rule, "", "pods", "", request.operation)
+                and rule.scope != "Cluster"
+            ):
+                return True
+        elif (
+            _rule_matches(rule, group, resource, sub_resource, request.operation)
+            and _names_version(rule, version)
+            and _in_scope(rule, request)
+            and (not rule.names or request.name in rule.names)
+        ):
+            return True
+    return False
+
+
+class _Bucket:
+    """The candidates of one resource and operation, so ordered that most that can't match are never met.
+
+    A candidate waits under one label value that its namespace selector or its object selector demands, where
+    there is such a value; the few labels of a request then find it.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self.every = list(candidates)
+        self.always: list[tuple[int, Candidate]] = []
+        self.by_namespace: dict[str, list[tuple[int, Candidate]]] = {}
+        self.by_namespace_label: dict[tuple[str, str], list[tuple[int, Candidate]]] = {}
+        self.by_label: dict[tuple[str, str], list[tuple[int, Candidate]]] = {}
+        for entry in enumerate(candidates):
+            policy, template = entry[1].policy, entry[1].template
+            wanted = _demanded(policy.namespace_selector)
+            label = None if template else _demanded(policy.object_selector)
+            if policy.ref.namespace:
+                self.by_namespace.setdefault(policy.ref.namespace, []).append(entry)
+            elif wanted:
+                for pair in wanted:
+                    self.by_namespace_label.setdefault(pair, []).append(entry)
+                # A namespace selector passes every cluster-scoped object.
+                self.by_namespace.setdefault("", []).append(entry)
+            elif label:
+                for pair in label:
+                    self.by_label.setdefault(pair, []).append(entry)
+            else:
+                self.always.append(entry)
+        self.plain = not (self.by_namespace or self.by_namespace_label or self.by_label)
+
+    def find(
+        self, namespace: str, namespace_labels: Sequence[Labels] | None, labels: Sequence[Labels]
+    ) -> list[Candidate]:
+        if self.plain or namespace_labels is None:
+            return self.every
+        found = dict(self.always)
+        found.update(self.by_namespace.get(namespace, ()))
+        for index, sources in ((self.by_namespace_label, namespace_labels), (self.by_label, labels)):
+            if index:
+                for source in sources:
+                    for pair in source.items():
+                        if pair[1].__class__ is str:
+                            found.update(index.get(pair, ()))
+        return [found[position] for position in sorted(found)]
+
+
+def _demanded(selector: Selector) -> list[tuple[str, str]]:
+    """Return the label values of which a matching object must have one; none where none is demanded."""
+    for requirement in selector.requirements:
+        if requirement.operator == "In":
+            return [(requirement.key, value) for value in sorted(requirement.values)]
+    return []
+
+
+class PolicyIndex:
+    """Finds the policies that may judge a request without looking at the others.
+
+    Args:
+        policies: compiled, in the order in which they are to be judged.
+    """
+
+    def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
+        self._policies = policies
+        self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
+
+    def candidates(
+        self,
+        request: AdmissionRequest,
+        namespace_labels: Sequence[Labels] | None,
+        labels: Sequence[Labels],
+    ) -> list[Candidate]:
+        """Return the policies that may judge `request`, in order.
+
+        Args:
+            request: the request.
+            namespace_labels: of its namespace; for a Namespace of the object itself; None when unknown, which
+                leaves nothing out.
+            labels: of the object, new and old.
+        """
+        group, _, resource = request.resource
+        key = (group, resource, request.sub_resource, request.operation)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._fill(key)
+        return bucket.find(request.namespace, namespace_labels, labels)
+
+    def _fill(self, key: tuple[str, str, str, str]) -> _Bucket:
+        group, resource, sub_resource, operation = key
+        is_workload = (group, resource) in RESOURCES and not sub_resource
+        found = []
+        for policy in self._policies:
+            if (
+                is_workload
+                and policy.pod_templates
+                and any(_rule_matches(rule, "", "pods", "", operation) for rule in policy.rules)
+            ):
+                found.append(Candidate(policy, True, "*"))  # judged once, as the Pod it makes
+            elif any(_rule_matches(rule, group, resource, sub_resource, operation) for rule in policy.rules):
+                found.append(Candidate(policy, False, versions_named(policy.rules, group, resource)))
+        bucket = _Bucket(found)
+        if len(self._buckets) < _CACHED_KEYS:
+            self._buckets[key] = bucket
+        return bucket

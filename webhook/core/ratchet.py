@@ -1,0 +1,99 @@
+"""existingViolations: Allow. An UPDATE that adds no violation passes.
+
+A violation is existing when the old object has it as well and what it points at is unchanged, so that
+scaling and labelling pass and a new image in a violating container doesn't.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from webhook.core.activation import Activation
+from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.judge import Subject, containers_of
+from webhook.core.model import Violation
+from webhook.core.policy import Validation
+
+_STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\[(["'])(.*?)\3\]""")
+_ABSENT = object()
+
+
+def is_existing(
+    violation: Violation,
+    validation: Validation,
+    container: Mapping[str, Any] | None,
+    subject: Subject,
+    old: Activation,
+) -> bool:
+    """Tell whether the old object had this violation too, unchanged.
+
+    Args:
+        violation: of the new object.
+        validation: the validation it violates.
+        container: the container it is about, or None.
+        subject: what was judged.
+        old: an activation in which the old object stands in both places.
+
+    Raises:
+        BudgetExceeded: no steps are left to find out.
+    """
+    new_object, old_object = subject.object, subject.old_object
+    if new_object is None or old_object is None:
+        return False
+    try:
+        if container is None:
+            return (
+                _same_place(validation, subject, new_object, old_object)
+                and validation.program(old) is not True
+            )
+        for kind, _, before, _ in containers_of(old_object):
+            if kind == violation.container_kind and before.get("name") == container.get("name"):
+                if before != container:
+                    return False
+                old.container, old.containerKind = before, kind
+                return validation.program(old) is not True
+        return False
+    except BudgetExceeded:
+        raise
+    except EvaluationError:
+        return False  # a violation that can't be shown to be old is new
+    finally:
+        old.container = old.containerKind = None
+
+
+def _same_place(
+    validation: Validation, subject: Subject, new: Mapping[str, Any], old: Mapping[str, Any]
+) -> bool:
+    if validation.field_path:
+        return _same(_value_at(new, validation.field_path), _value_at(old, validation.field_path))
+    if subject.path:
+        return _same(new, old)
+    left_out = ("metadata", "status")
+    return _same(
+        {key: value for key, value in new.items() if key not in left_out},
+        {key: value for key, value in old.items() if key not in left_out},
+    )
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Tell whether two values are equal as JSON: unlike Python, 1 is not true."""
+    if new.__class__ is not old.__class__:
+        return False
+    if isinstance(new, Mapping):
+        return new.keys() == old.keys() and all(_same(value, old[key]) for key, value in new.items())
+    if isinstance(new, list):
+        return len(new) == len(old) and all(map(_same, new, old))
+    return bool(new == old)
+
+
+def _value_at(obj: Any, field_path: str) -> Any:
+    for name, position, _, key in _STEP.findall(field_path):
+        if position:
+            obj = obj[int(position)] if isinstance(obj, list) and int(position) < len(obj) else _ABSENT
+        else:
+            obj = obj.get(name or key, _ABSENT) if isinstance(obj, Mapping) else _ABSENT
+        if obj is _ABSENT:
+            return _ABSENT
+    return obj

@@ -1,0 +1,88 @@
+"""The snapshot: everything that judging needs, immutable, under one revision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhook.core.coverage import Register
+from webhook.core.match import PolicyIndex
+from webhook.core.model import PolicyRef
+from webhook.core.owners import Owner
+from webhook.core.policy import CompiledPolicy, ParamSource, PolicyFailure
+
+EXEMPT_NAMESPACES = ("kube-system", "kube-node-lease")
+"""Not judged unless a policy names them, so that no policy can keep a cluster from healing."""
+
+
+class Params:
+    """The parameter objects of a snapshot.
+
+    Args:
+        objects: any objects; they are found by group, kind, namespace and name.
+    """
+
+    def __init__(self, objects: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._by_kind: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
+        for obj in objects:
+            group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+            metadata = obj.get("metadata") or {}
+            key = (str(metadata.get("namespace") or ""), str(metadata.get("name", "")))
+            self._by_kind.setdefault((group, str(obj.get("kind"))), {})[key] = obj
+
+    def find(self, source: ParamSource, namespace: str) -> list[Mapping[str, Any]]:
+        """Return the objects that a policy's paramRef means for a request in `namespace`, by name.
+
+        A cluster-scoped kind has its objects without a namespace; they are found from anywhere.
+        """
+        known = self._by_kind.get((source.group, source.kind), {})
+        where = source.namespace or namespace
+        if source.name:
+            found = known.get((where, source.name)) or (
+                None if source.namespace else known.get(("", source.name))
+            )
+            return [found] if found is not None else []
+        selector = source.selector
+        matching = []
+        for (place, _), obj in sorted(known.items()):
+            labels = (obj.get("metadata") or {}).get("labels") or {}
+            reachable = place == where or (not place and not source.namespace)
+            if reachable and (selector is None or selector.matches(labels)):
+                matching.append(obj)
+        return matching
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable, compiled set of policies and what they are judged with.
+
+    Attributes:
+        revision: names its content; empty for none.
+        policies: those that compiled, ClusterPolicies first, by name.
+        failures: those that didn't.
+        problems: other objects that could not be read, as text for people.
+        index: finds the policies for a request.
+        namespaces: Namespace objects by name.
+        params: parameter objects.
+        register: acceptances, approvals and the appetite.
+        owners: workloads by uid.
+        exempt_namespaces: not judged unless a policy names them.
+        cluster: the cluster's name; empty when unknown.
+    """
+
+    revision: str = ""
+    policies: tuple[CompiledPolicy, ...] = ()
+    failures: tuple[PolicyFailure, ...] = ()
+    problems: tuple[str, ...] = ()
+    index: PolicyIndex = field(default_factory=lambda: PolicyIndex(()))
+    namespaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    params: Params = field(default_factory=Params)
+    register: Register = field(default_factory=Register)
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    exempt_namespaces: frozenset[str] = frozenset(EXEMPT_NAMESPACES)
+    cluster: str = ""
+
+    def policy(self, ref: PolicyRef) -> CompiledPolicy | None:
+        """Return the compiled policy that `ref` names, or None."""
+        return next((policy for policy in self.policies if policy.ref == ref), None)

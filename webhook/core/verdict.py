@@ -1,0 +1,182 @@
+"""The verdict: what the engine says of one request, and how it says it to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from webhook.core.model import Action, PolicyRef, Violation, strongest
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedViolation:
+    """A violation that a risk acceptance in force covers.
+
+    Attributes:
+        violation: what is accepted.
+        acceptance: kind, namespace and name of the acceptance.
+        valid_until: when it ends.
+        approvers: who approved it.
+        kept_running: the acceptance has ended; the Pod of an unchanged workload may still be made again.
+    """
+
+    violation: Violation
+    acceptance: PolicyRef
+    valid_until: datetime
+    approvers: tuple[str, ...]
+    kept_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyError:
+    """A policy that could not be evaluated for this request.
+
+    Attributes:
+        policy: which one.
+        message: why.
+        actions: what it does under failurePolicy Fail; empty under Ignore.
+    """
+
+    policy: PolicyRef
+    message: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceLack:
+    """The snapshot doesn't hold the request's namespace yet."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerLack:
+    """The snapshot doesn't hold the controller that the object names yet."""
+
+    namespace: str
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLack:
+    """An authorizer check that nobody has answered yet; `check` is what the authorizer is asked."""
+
+    check: Any
+
+
+Lack = NamespaceLack | OwnerLack | DecisionLack
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the engine says of one request or object.
+
+    Attributes:
+        allowed: it may pass.
+        violations: those that neither an acceptance covers nor the old object had, with why no acceptance
+            covers them in `hints`.
+        accepted: those that an acceptance covers.
+        existing: those that the old object had as well.
+        errors: policies that could not be evaluated.
+        annotations: what policies write to the audit log, by key.
+        hints: for a violation's fingerprint, what is missing from an acceptance that nearly covers it.
+        lacking: what a later snapshot or an authorizer would bring; the verdict may then be another.
+        revision: of the snapshot that judged.
+    """
+
+    allowed: bool
+    violations: tuple[Violation, ...] = ()
+    accepted: tuple[AcceptedViolation, ...] = ()
+    existing: tuple[Violation, ...] = ()
+    errors: tuple[PolicyError, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lacking: tuple[Lack, ...] = ()
+    revision: str = ""
+
+    @property
+    def denying(self) -> list[Violation]:
+        """The violations that deny."""
+        return [violation for violation in self.violations if Action.DENY in violation.actions]
+
+    @property
+    def message(self) -> str:
+        """The denial for people: a line for each violation and error; empty when allowed."""
+        if self.allowed:
+            return ""
+        lines = []
+        for violation in self.denying:
+            lines.append(describe(violation))
+            lines += [f"  {hint}" for hint in self.hints.get(violation.fingerprint, ())]
+        lines += [
+            f"{error.policy}: could not be evaluated: {error.message}"
+            for error in self.errors
+            if Action.DENY in error.actions
+        ]
+        return "\n".join(lines)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user is told though it may pass, the most useful first."""
+        found = [
+            describe(violation)
+            for violation in self.violations
+            if strongest(violation.actions) is Action.WARN
+        ]
+        found += [
+            f"{error.policy}: could not be evaluated: {error.message}"
+            for error in self.errors
+            if strongest(error.actions) is Action.WARN
+        ]
+        for accepted in self.accepted:
+            violation = accepted.violation
+            by = f", approved by {', '.join(accepted.approvers)}" if accepted.approvers else ""
+            until = (
+                f"ended {accepted.valid_until:%Y-%m-%d}, kept running"
+                if accepted.kept_running
+                else f"until {accepted.valid_until:%Y-%m-%d %H:%M}Z"
+            )
+            where = f" (container {violation.container})" if violation.container else ""
+            found.append(
+                f"risk accepted by {accepted.acceptance.kind} {accepted.acceptance} {until}{by}: "
+                f"{violation.policy}/{violation.validation}{where}"
+            )
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def audit_annotations(self) -> dict[str, str]:
+        """What the API server writes to its audit log of this request."""
+        notes = dict(self.annotations)
+        for key, refs in (
+            ("denied-by", [violation.policy for violation in self.denying]),
+            ("errors", [error.policy for error in self.errors]),
+        ):
+            if refs:
+                notes[key] = ",".join(dict.fromkeys(map(str, refs)))
+        if self.violations:
+            notes["violations"] = ";".join(
+                f"{v.policy}/{v.validation}[{v.action}] {v.container or '-'} {v.fingerprint}"
+                for v in self.violations
+            )
+        if self.existing:
+            notes["existing"] = ";".join(f"{v.policy}/{v.validation} {v.fingerprint}" for v in self.existing)
+        if self.accepted:
+            notes["accepted"] = ";".join(
+                f"{a.violation.policy}/{a.violation.validation} by {a.acceptance.kind}/{a.acceptance} "
+                f"until {a.valid_until:%Y-%m-%dT%H:%M:%SZ} {a.violation.fingerprint}"
+                for a in self.accepted
+            )
+        if notes:
+            notes["revision"] = self.revision
+        return notes
+
+
+def describe(violation: Violation) -> str:
+    """Return a violation as one line: policy, validation, container, message, field."""
+    where = f" (container {violation.container})" if violation.container else ""
+    path = f" [{violation.field_path}]" if violation.field_path else ""
+    return f"{violation.policy}/{violation.validation}{where}: {violation.message}{path}"

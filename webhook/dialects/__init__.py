@@ -1,0 +1,1 @@
+"""From a policy kind's YAML to compiled policies of the core."""

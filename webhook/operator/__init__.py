@@ -1,0 +1,1 @@
+"""The control plane: informers, snapshots, statuses, certificates, webhook configurations."""

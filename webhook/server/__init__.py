@@ -1,0 +1,1 @@
+"""The data plane: the admission webhook's HTTP application, workers and supervisor."""
