@@ -1,4 +1,4 @@
-"""What a verdict says: actions, overrides, errors, budgets, params, the ratchet, and the answer on the wire."""
+"""What a verdict says: actions, overrides, errors, budgets, params, the ratchet, and the wire."""
 
 from __future__ import annotations
 
