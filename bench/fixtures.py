@@ -131,24 +131,38 @@ _POD = "object.spec.template.spec"
 
 POLICIES = (
     "object.spec.replicas <= 20",
-    "has(object.metadata.labels) && 'team' in object.metadata.labels && 'stage' in object.metadata.labels"
-    " && object.metadata.labels['stage'] in ['dev', 'test', 'prod']",
+    (
+        "has(object.metadata.labels) && 'team' in object.metadata.labels && 'stage' in object.metadata.labels"
+        " && object.metadata.labels['stage'] in ['dev', 'test', 'prod']"
+    ),
     f"{_POD}.containers.all(c, c.image.startsWith('{_REGISTRY}/'))",
     f"{_POD}.containers.all(c, !c.image.endsWith(':latest') && c.image.contains(':'))",
-    f"{_POD}.containers.all(c, has(c.resources) && has(c.resources.limits)"
-    " && has(c.resources.limits.memory) && has(c.resources.limits.cpu))",
-    f"{_POD}.containers.all(c, has(c.resources.limits.memory)"
-    " && quantity(c.resources.limits.memory).compareTo(quantity('2Gi')) <= 0)",
-    f"(has({_POD}.securityContext) && has({_POD}.securityContext.runAsNonRoot)"
-    f" && {_POD}.securityContext.runAsNonRoot) || {_POD}.containers.all(c, has(c.securityContext)"
-    " && has(c.securityContext.runAsNonRoot) && c.securityContext.runAsNonRoot)",
-    f"(!has({_POD}.hostNetwork) || {_POD}.hostNetwork == false) && (!has({_POD}.hostPID) || !{_POD}.hostPID)"
-    f" && {_POD}.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged)"
-    " || c.securityContext.privileged == false)",
-    f"{_POD}.containers.all(c, ['{_REGISTRY}/shop/', '{_REGISTRY}/mesh/', '{_REGISTRY}/ops/']"
-    ".exists(r, c.image.startsWith(r)))",
-    "request.operation != 'UPDATE' || (object.metadata.name == oldObject.metadata.name"
-    " && object.spec.selector == oldObject.spec.selector"
-    " && object.metadata.labels.all(k, k.matches('^([a-z0-9A-Z./-]+)$')))",
+    (
+        f"{_POD}.containers.all(c, has(c.resources) && has(c.resources.limits)"
+        " && has(c.resources.limits.memory) && has(c.resources.limits.cpu))"
+    ),
+    (
+        f"{_POD}.containers.all(c, has(c.resources.limits.memory)"
+        " && quantity(c.resources.limits.memory).compareTo(quantity('2Gi')) <= 0)"
+    ),
+    (
+        f"(has({_POD}.securityContext) && has({_POD}.securityContext.runAsNonRoot)"
+        f" && {_POD}.securityContext.runAsNonRoot) || {_POD}.containers.all(c, has(c.securityContext)"
+        " && has(c.securityContext.runAsNonRoot) && c.securityContext.runAsNonRoot)"
+    ),
+    (
+        f"(!has({_POD}.hostNetwork) || {_POD}.hostNetwork == false) && (!has({_POD}.hostPID) || !{_POD}.hostPID)"
+        f" && {_POD}.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged)"
+        " || c.securityContext.privileged == false)"
+    ),
+    (
+        f"{_POD}.containers.all(c, ['{_REGISTRY}/shop/', '{_REGISTRY}/mesh/', '{_REGISTRY}/ops/']"
+        ".exists(r, c.image.startsWith(r)))"
+    ),
+    (
+        "request.operation != 'UPDATE' || (object.metadata.name == oldObject.metadata.name"
+        " && object.spec.selector == oldObject.spec.selector"
+        " && object.metadata.labels.all(k, k.matches('^([a-z0-9A-Z./-]+)$')))"
+    ),
 )
 """Ten rules as teams write them; each holds for the Deployment."""
