@@ -151,7 +151,8 @@ POLICIES = (
         " && has(c.securityContext.runAsNonRoot) && c.securityContext.runAsNonRoot)"
     ),
     (
-        f"(!has({_POD}.hostNetwork) || {_POD}.hostNetwork == false) && (!has({_POD}.hostPID) || !{_POD}.hostPID)"
+        f"(!has({_POD}.hostNetwork) || {_POD}.hostNetwork == false)"
+        f" && (!has({_POD}.hostPID) || !{_POD}.hostPID)"
         f" && {_POD}.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged)"
         " || c.securityContext.privileged == false)"
     ),

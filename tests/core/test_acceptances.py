@@ -269,6 +269,9 @@ def test_expiry_bites_though_the_violation_was_there_before() -> None:
     assert verdict_of(RISK, req=update).accepted
     ended = verdict_of(RISK, req=update, at=NOW + timedelta(days=30))
     assert not ended.allowed
+    leaving = copy.deepcopy(old)
+    leaving["metadata"]["deletionTimestamp"] = "2026-12-02T00:00:00Z"
+    assert verdict_of(RISK, req=request(new, leaving), at=NOW + timedelta(days=30)).existing
     never_approved = verdict_of(RISK, req=update, approvals=())
     assert never_approved.allowed
     assert never_approved.existing

@@ -251,6 +251,20 @@ def test_a_violation_without_container_is_existing_while_what_it_points_at_stays
     assert not evaluate(request(with_image(before, "x:2"), before), whole, NOW).allowed
 
 
+def test_an_object_that_is_nested_too_deeply_is_an_error_of_the_policy() -> None:
+    def nested() -> dict[str, Any]:
+        deep: dict[str, Any] = {}
+        for _ in range(5000):
+            deep = {"a": deep}
+        return deep
+
+    old, new = pod(), pod(labels={"a": "b"})
+    old["spec"]["deep"], new["spec"]["deep"] = nested(), nested()
+    verdict = evaluate(request(new, old), snapshot(policy(NEVER)), NOW)
+    assert not verdict.allowed
+    assert "nested too deeply" in verdict.errors[0].message
+
+
 def test_a_rule_about_the_change_itself_is_never_existing() -> None:
     immutable = validation(lambda a: a.oldObject is None or a.object["spec"] == a.oldObject["spec"])
     old = pod()

@@ -1,6 +1,7 @@
-"""What expressions may ask the authorizer, and what it answers.
+"""What a policy asks about permissions, and what the API server answers.
 
-The core asks through a plain function, so that it needs no client: the worker brings the answers.
+A policy's ``authorizer`` asks whether the request's user, or a service account, may do something. The question
+is plain data, so that whoever can ask the API server (a SubjectAccessReview) does it outside of an evaluation.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from webhook.core.errors import EvaluationError
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerCheck:
-    """One question to the authorizer, as a SubjectAccessReview asks it.
+    """One question: may this user do `verb` on a path, or on a resource?
 
     Attributes:
-        verb: such as ``get``.
-        path: of a non-resource request; empty for a resource.
-        group: the API group.
-        resource: the resource; empty for a path.
-        subresource: such as ``log``.
-        namespace: where; empty for all or for cluster-scoped resources.
-        name: of the object; empty for all.
-        field_selector: as text; empty for none.
-        label_selector: as text; empty for none.
-        service_account: namespace and name of whom to ask for; None for the request's user.
+        verb: the API verb, or the HTTP verb in lower case for a path.
+        path: a non-resource path such as ``/healthz``; empty for a resource.
+        group: the resource's API group.
+        resource: the resource's plural name; empty for a path.
+        subresource: such as ``status``.
+        namespace: empty for all namespaces or a cluster-scoped resource.
+        name: empty for all names.
+        field_selector: a selector in text, as the policy wrote it.
+        label_selector: the same for labels.
+        service_account: (namespace, name) of who is asked about; None for the request's own user.
     """
 
     verb: str
@@ -41,12 +42,12 @@ class AuthorizerCheck:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerDecision:
-    """The authorizer's answer.
+    """One answer.
 
     Attributes:
-        allowed: it may be done.
-        reason: why; may be empty.
-        error: why it could not be decided; empty when it was.
+        allowed: True only where the API server said yes; no opinion counts as no.
+        reason: the authorizer's own words, perhaps empty.
+        error: why the question could not be decided; empty where it was.
     """
 
     allowed: bool
@@ -54,13 +55,16 @@ class AuthorizerDecision:
     error: str = ""
 
 
-class DecisionLacking(EvaluationError):  # noqa: N818 - it says what is missing
-    """Nobody has answered this check yet.
+class DecisionLacking(EvaluationError):  # noqa: N818 - what is lacking says more than "Error"
+    """The answer to a check isn't known yet; asking for it and evaluating again gives it.
 
     Args:
-        check: the question.
+        check: the question without an answer.
     """
 
     def __init__(self, check: AuthorizerCheck) -> None:
-        super().__init__("the authorizer has not answered")
+        what = check.path or "/".join(
+            part for part in (check.group, check.resource, check.subresource) if part
+        )
+        super().__init__(f"no answer is known yet to whether the user may {check.verb} {what}")
         self.check = check

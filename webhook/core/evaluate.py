@@ -188,6 +188,8 @@ class _Evaluation:
                 self._judge_once(policy, subject, activation, actions)
         except EvaluationError as error:
             self._fail(policy, str(error), actions)
+        except RecursionError:
+            self._fail(policy, "the object is nested too deeply", actions)
 
     def _judge_once(
         self, policy: CompiledPolicy, subject: Subject, activation: Activation, actions: tuple[Action, ...]
@@ -265,7 +267,7 @@ class _Evaluation:
                 coverage = self._cover(violation, policy)
                 if self._accept(violation, policy, coverage):
                     continue
-                if ratchet and not coverage.ended:
+                if ratchet and (not coverage.ended or self._is_leaving()):
                     if old is None:
                         old = _on_old(activation, subject, policy)
                     if is_existing(violation, validation, container, subject, old):
@@ -278,6 +280,11 @@ class _Evaluation:
             if coverage.hints:
                 self.hints[violation.fingerprint] = coverage.hints
             self.violations.append(violation)
+
+    def _is_leaving(self) -> bool:
+        """Tell whether the object is being deleted: its finalizers must come off, whatever has expired."""
+        metadata = (self.request.old_object or {}).get("metadata")
+        return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
 
     def _count(self, rest: Sequence[tuple[Violation, Validation, Any]]) -> None:
         self.violations += [violation for violation, _, _ in rest]
