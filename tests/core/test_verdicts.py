@@ -260,9 +260,13 @@ def test_an_object_that_is_nested_too_deeply_is_an_error_of_the_policy() -> None
 
     old, new = pod(), pod(labels={"a": "b"})
     old["spec"]["deep"], new["spec"]["deep"] = nested(), nested()
-    verdict = evaluate(request(new, old), snapshot(policy(NEVER)), NOW)
-    assert not verdict.allowed
+
+    def descends(activation: Any) -> bool:
+        return bool(activation.object == activation.oldObject)
+
+    verdict = evaluate(request(new, old), snapshot(policy(validation(descends)), policy(NEVER)), NOW)
     assert "nested too deeply" in verdict.errors[0].message
+    assert [violation.validation for violation in verdict.violations] == ["never"]
 
 
 def test_a_rule_about_the_change_itself_is_never_existing() -> None:

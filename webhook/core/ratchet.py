@@ -57,7 +57,7 @@ def is_existing(
         return False
     except BudgetExceeded:
         raise
-    except EvaluationError:
+    except (EvaluationError, RecursionError):
         return False  # a violation that can't be shown to be old is new
     finally:
         old.container = old.containerKind = None
