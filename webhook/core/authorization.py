@@ -1,7 +1,8 @@
 """What a policy asks about permissions, and what the API server answers.
 
-A policy's ``authorizer`` asks whether the request's user, or a service account, may do something. The question
-is plain data, so that whoever can ask the API server (a SubjectAccessReview) does it outside of an evaluation.
+A policy's ``authorizer`` asks whether the request's user, or a service account, may do something. The
+question is plain data, so that whoever can ask the API server (a SubjectAccessReview) does it outside of an
+evaluation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from webhook.core.errors import EvaluationError
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerCheck:
-    """One question: may this user do `verb` on a path, or on a resource?
+    """One question: whether a user may do `verb` on a path or on a resource.
 
     Attributes:
         verb: the API verb, or the HTTP verb in lower case for a path.
