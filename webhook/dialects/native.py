@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from webhook.cel import Expression, compile_expression, make_authorizer
+from webhook.cel import Expression, compile_expression
+from webhook.cel.values import Ask, Authorizer, ResourceCheck
 from webhook.core.errors import CompileError
 from webhook.core.model import Action, PolicyRef, Severity
 from webhook.core.policy import (
@@ -22,6 +23,7 @@ from webhook.core.policy import (
     Rule,
     Validation,
 )
+from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import EVERYTHING, Selector
 from webhook.core.times import parse_duration
 
@@ -53,6 +55,25 @@ def policy_ref(obj: Mapping[str, Any]) -> PolicyRef:
     kind = str(obj.get("kind"))
     namespace = str(metadata.get("namespace") or "default") if kind == "Policy" else ""
     return PolicyRef(kind, namespace, str(metadata.get("name", "")))
+
+
+def make_authorizer(ask: Ask, request: AdmissionRequest) -> Authorizer:
+    """Return the ``authorizer`` variable of a request.
+
+    Args:
+        ask: answers a check.
+        request: whose resource ``authorizer.requestResource`` is about.
+    """
+    group, _, resource = request.resource
+    own = ResourceCheck(
+        Authorizer(ask),
+        group,
+        resource,
+        subresource=request.sub_resource,
+        namespace=request.namespace,
+        name=request.name,
+    )
+    return Authorizer(ask, request_resource=own)
 
 
 class _Compiler:
