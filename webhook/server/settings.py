@@ -1,0 +1,133 @@
+"""What the data plane can be told, and how its words are read."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from webhook.core.errors import InputError
+
+MAX_BODY = 8 * 1024 * 1024
+KEEP_ALIVE_SECONDS = 150.0
+"""Longer than the 90 s after which the API server drops an idle connection: whoever closes first while the
+other sends makes the request fail."""
+
+TLS_VERSIONS = ("1.2", "1.3")
+
+_SIZE = re.compile(r"(\d+)\s*(|B|K|KB|KiB|M|MB|MiB|G|GB|GiB)\Z")
+_UNITS = {"": 1, "B": 1, "K": 1000, "KB": 1000, "M": 1000**2, "MB": 1000**2, "G": 1000**3, "GB": 1000**3} | {
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What the TLS listener uses.
+
+    Attributes:
+        certificate: file with the certificate and those that lead to its authority.
+        key: file with its key.
+        client_ca: file with the authorities of client certificates; empty: none are asked for.
+        minimum: the lowest TLS version.
+    """
+
+    certificate: str
+    key: str
+    client_ca: str = ""
+    minimum: str = "1.3"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request, and all together, may take.
+
+    Attributes:
+        max_body: bytes of one body.
+        max_in_flight: requests that one worker works on at once; past it they are refused.
+        default_timeout: seconds for a request that names no timeout.
+        namespace_wait: seconds that a request waits for a snapshot with its namespace.
+        close_one_in: one answer in so many closes its connection, so that connections move to new workers.
+    """
+
+    max_body: int = MAX_BODY
+    max_in_flight: int = 256
+    default_timeout: float = 10.0
+    namespace_wait: float = 1.0
+    close_one_in: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `tidewaiter serve` needs.
+
+    Attributes:
+        listen: the TLS address.
+        tls: the certificate; None makes a self-signed one.
+        metrics_listen: plain HTTP for metrics and probes; None for none.
+        policies: files and folders with policies and all that belongs to them.
+        snapshot: the operator's snapshot folder; empty when `policies` are used.
+        trust_approvals: unsigned approvals in `policies` count.
+        cluster: the cluster's name for `policies`.
+        workers: how many processes answer.
+        limits: on requests.
+        drain_seconds: how long a stopping worker still answers.
+    """
+
+    listen: Address
+    tls: TlsSettings | None = None
+    metrics_listen: Address | None = None
+    policies: tuple[str, ...] = ()
+    snapshot: str = ""
+    trust_approvals: bool = False
+    cluster: str = ""
+    workers: int = 2
+    limits: Limits = field(default_factory=Limits)
+    drain_seconds: float = 10.0
+
+
+def default_workers() -> int:
+    """Return two, or one where only one CPU may be used."""
+    return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def parse_address(text: str) -> Address:
+    """Return the address in `text`, ``HOST:PORT`` or ``[IPv6]:PORT``.
+
+    Raises:
+        InputError: it is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise InputError(f"{text!r} is no address: write HOST:PORT, such as 0.0.0.0:8443 or [::]:8443")
+    return Address(host or "0.0.0.0", int(port))  # noqa: S104 - as an address without a host says
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes in `text`, such as ``8MiB``.
+
+    Raises:
+        InputError: it is no size, or none at all.
+    """
+    match = _SIZE.match(text.strip())
+    size = int(match[1]) * _UNITS[match[2]] if match and len(match[1]) < 16 else 0
+    if size <= 0:
+        raise InputError(f"{text!r} is no size: write bytes or a number with KiB, MiB or GiB, such as 8MiB")
+    return size

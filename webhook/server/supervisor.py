@@ -1,0 +1,292 @@
+"""The supervisor: binds the sockets, compiles once, forks the workers and replaces those that die.
+
+It has no threads and no event loop, so that a fork copies nothing half done. What it imported and compiled
+the workers share with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Hashable
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from webhook.core.errors import InputError
+from webhook.core.snapshot import Snapshot
+from webhook.server import logs
+from webhook.server.metrics import Metrics, forget_worker
+from webhook.server.selfsigned import write_pair
+from webhook.server.settings import Address, Settings
+from webhook.server.source import SnapshotSource
+from webhook.server.tls import LiveContext
+from webhook.server.worker import BACKLOG, Inherited, log_snapshot, run
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_TURN_SECONDS = 1.0
+_YOUNG_SECONDS = 5.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
+_MOST_EARLY_DEATHS = 10
+_KILL_AFTER_SECONDS = 15.0
+
+
+class Supervisor:
+    """Keeps the workers running.
+
+    Args:
+        settings: how to serve.
+        source: where snapshots come from.
+        folder: of this run alone; a self-signed certificate lies there.
+        counters: the folder of the workers' counters.
+    """
+
+    def __init__(self, settings: Settings, source: SnapshotSource, folder: Path, counters: Path) -> None:
+        self.settings = settings
+        self.source = source
+        self.folder = folder
+        self.counters = str(counters)
+        self.snapshot: Snapshot | None = None
+        self.seen: Hashable = None
+        self.error = ""
+        self.workers: dict[int, float] = {}
+        self.early_deaths = 0
+        self.retry_at = 0.0
+
+    def run(self) -> int:
+        """Serve until a signal.
+
+        Returns:
+            the exit status: 0 after SIGTERM, 130 after SIGINT, 1 when workers die as soon as they start.
+
+        Raises:
+            InputError: an address, a certificate or, standalone, the policies can't be used.
+        """
+        settings = self.settings
+        self.listener = bind(settings.listen)
+        self.plain_listener = bind(settings.metrics_listen) if settings.metrics_listen else None
+        tls = settings.tls or write_pair(self.folder)
+        if settings.tls is None:
+            logger.warning(
+                "self_signed_certificate",
+                extra=logs.fields(certificate=tls.certificate, holds_for="localhost,127.0.0.1,::1"),
+            )
+        self.certificate = LiveContext(tls)
+        self.metrics = Metrics(self.counters)
+        self._load_first()
+        with _Signals() as signals:
+            for _ in range(settings.workers):
+                self._start_worker()
+            self._log_listening()
+            return self._watch(signals)
+
+    def _load_first(self) -> None:
+        started = time.perf_counter()
+        try:
+            self.seen = self.source.look()
+            self.snapshot = self.source.load()
+        except (InputError, OSError) as error:
+            if not self.settings.snapshot:
+                raise InputError(str(error)) from None
+            self.error = str(error)
+            logger.warning("waiting_for_snapshot", extra=logs.fields(folder=self.settings.snapshot))
+            return
+        log_snapshot(logger, self.snapshot, time.perf_counter() - started)
+
+    def _refresh(self) -> None:
+        """Hold the newest snapshot, so that a worker that is replaced starts with it."""
+        now = time.monotonic()
+        if now < self.retry_at:
+            return
+        try:
+            seen = self.source.look()
+            if seen != self.seen:
+                self.snapshot = self.source.load()
+                self.seen, self.error = seen, ""
+        except (InputError, OSError) as error:
+            self.error = str(error)
+            self.retry_at = now + 2.0  # the workers log it
+
+    def _start_worker(self) -> None:
+        gc.collect()
+        gc.freeze()  # the pages that the collector would write to stay shared
+        # A signal between the fork and the worker's own handlers must wait, not get lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        self.workers[pid] = time.monotonic()
+
+    def _become_worker(self) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            inherited = Inherited(
+                self.listener,
+                self.plain_listener,
+                self.certificate,
+                self.source,
+                self.snapshot,
+                self.seen,
+                self.error,
+                self.metrics,
+            )
+            run(self.settings, inherited)
+            status = 0
+        except BaseException as error:
+            logger.error("worker_failed", extra=logs.fields(exception=logs.describe(error)))
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            os._exit(status)  # nothing of the supervisor's may run here
+
+    def _watch(self, signals: _Signals) -> int:
+        start_at: list[float] = []
+        while not signals.stop():
+            if self.early_deaths >= _MOST_EARLY_DEATHS:
+                logger.error("giving_up", extra=logs.fields(reason="workers die as soon as they start"))
+                self._stop(signals, signal.SIGTERM)
+                return 1
+            due = [moment for moment in start_at if moment <= time.monotonic()]
+            start_at = [moment for moment in start_at if moment not in due]
+            if due:
+                self._refresh()
+            for _ in due:
+                self._start_worker()
+            signals.wait(min([_TURN_SECONDS, *(max(0.0, at - time.monotonic()) for at in start_at)]))
+            if signals.stop():
+                break
+            for pid, lived, status in self._reap():
+                start_at.append(time.monotonic() + self._delay(lived))
+                logger.error("worker_died", extra=logs.fields(worker=pid, status=status))
+            self._refresh()
+        number = signals.stop()
+        logger.info("stopping", extra=logs.fields(signal=signal.Signals(number).name))
+        self._stop(signals, number)
+        return 130 if number == signal.SIGINT else 0
+
+    def _delay(self, lived: float) -> float:
+        """Return how long to wait before a dead worker is replaced: not at all, unless it died young."""
+        if lived >= _YOUNG_SECONDS:
+            self.early_deaths = 0
+            return 0.0
+        self.early_deaths += 1
+        if self.early_deaths <= self.settings.workers:
+            return 0.0
+        return float(min(_LONGEST_DELAY, _FIRST_DELAY * 2**self.early_deaths))
+
+    def _reap(self) -> list[tuple[int, float, str]]:
+        """Return the workers that have ended: pid, seconds they lived, how they ended."""
+        ended: list[tuple[int, float, str]] = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return ended
+            if pid == 0:
+                return ended
+            started = self.workers.pop(pid, None)
+            if started is None:
+                continue  # as PID 1 of a container, we inherit others' children
+            forget_worker(pid, self.counters)
+            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"{os.WEXITSTATUS(status)}"
+            ended.append((pid, time.monotonic() - started, how))
+
+    def _stop(self, signals: _Signals, number: int) -> None:
+        """Send `number` to every worker and wait for their end; what hangs is killed."""
+        for listener in (self.listener, self.plain_listener):
+            if listener is not None:
+                listener.close()  # ours alone: while we held it, the kernel would queue what nobody accepts
+        for pid in self.workers:
+            os.kill(pid, number)
+        give_up = time.monotonic() + self.settings.drain_seconds + _KILL_AFTER_SECONDS
+        while self.workers:
+            signals.wait(0.5)
+            if signals.stop() == signal.SIGINT and number != signal.SIGINT:
+                number = signals.stop()
+                for pid in self.workers:
+                    os.kill(pid, number)
+            self._reap()
+            if time.monotonic() > give_up:
+                for pid in self.workers:
+                    logger.error("worker_killed", extra=logs.fields(worker=pid))
+                    os.kill(pid, signal.SIGKILL)
+                give_up += _KILL_AFTER_SECONDS
+
+    def _log_listening(self) -> None:
+        host, port = self.listener.getsockname()[:2]
+        fields = {"address": str(Address(host, port)), "workers": self.settings.workers}
+        if self.plain_listener is not None:
+            fields["metrics"] = str(Address(*self.plain_listener.getsockname()[:2]))
+        logger.info("listening", extra=logs.fields(**fields))
+
+
+class _Signals:
+    """Waits for signals and children without a race, and without a thread."""
+
+    def __init__(self) -> None:
+        self._stop = 0
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        os.close(self._read)
+        os.close(self._write)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGCHLD:
+            self._stop = number
+
+    def stop(self) -> int:
+        """Return the signal that asks us to stop; 0 for none."""
+        return self._stop
+
+    def wait(self, seconds: float) -> None:
+        """Return after a signal, or after `seconds`."""
+        select.select([self._read], [], [], max(0.0, seconds))
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, 512):
+                pass
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a socket that listens on `address` and is inherited by children.
+
+    Raises:
+        InputError: somebody else listens there, or the host has no such address.
+    """
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise InputError(f"can't listen on {address}: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        advice = ": stop what listens there, or choose another port with --listen (0 takes a free one)"
+        raise InputError(f"can't listen on {address}: {reason}{advice}") from None
+    listener.setblocking(False)
+    return listener

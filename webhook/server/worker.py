@@ -1,0 +1,270 @@
+"""One worker process: an event loop that answers on inherited sockets and follows the snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from webhook.core.errors import InputError
+from webhook.core.snapshot import Snapshot
+from webhook.server import authorizer, logs
+from webhook.server.acknowledge import EVERY_SECONDS, Acknowledger
+from webhook.server.app import DataPlane
+from webhook.server.current import Current
+from webhook.server.judging import Judge
+from webhook.server.metrics import Metrics
+from webhook.server.settings import KEEP_ALIVE_SECONDS, Settings
+from webhook.server.source import SnapshotSource
+from webhook.server.tls import LiveContext
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 1024
+_HANDSHAKE_SECONDS = 10.0
+_FINISH_SECONDS = 10.0
+_RETRY_SECONDS = 2.0
+_HOUSEKEEPING_SECONDS = 0.5
+_YOUNG_OBJECTS = 20_000
+"""How many new containers start a collection. Decoded reviews hold no cycles; the default of 700 would look
+at each several times for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a worker gets from its supervisor through the fork.
+
+    Attributes:
+        listener: the bound TLS socket, shared with the other workers.
+        plain_listener: the one for metrics and probes, or None.
+        certificate: the TLS context.
+        source: where snapshots come from, with what it has compiled.
+        snapshot: the first snapshot, or None.
+        seen: what `source.look` gave for it.
+        error: why the latest could not be loaded; empty when it could.
+        metrics: with its counters' files.
+    """
+
+    listener: socket.socket
+    plain_listener: socket.socket | None
+    certificate: LiveContext
+    source: SnapshotSource
+    snapshot: Snapshot | None
+    seen: Hashable
+    error: str
+    metrics: Metrics
+
+
+def run(settings: Settings, inherited: Inherited) -> None:
+    """Serve until a signal: SIGTERM drains, SIGINT only finishes what is in flight.
+
+    Signals must be blocked when it is called, as the supervisor forks; they are let in once they are handled.
+    """
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Worker(settings, inherited).serve())
+
+
+class _Worker:
+    """A worker's tasks."""
+
+    def __init__(self, settings: Settings, inherited: Inherited) -> None:
+        self.settings = settings
+        self.inherited = inherited
+        self.seen = inherited.seen
+        self.current = Current(inherited.snapshot, inherited.error)
+        self.acknowledger = Acknowledger(Path(settings.snapshot)) if settings.snapshot else None
+        self.authorizer = (
+            authorizer.SocketAuthorizer(str(Path(settings.snapshot) / authorizer.SOCKET))
+            if settings.snapshot
+            else None
+        )
+        self.plane = DataPlane(
+            self.current,
+            inherited.metrics,
+            settings.limits,
+            Judge(self.current, self.authorizer, settings.limits.namespace_wait),
+            inherited.certificate,
+        )
+        self.stopping = asyncio.Event()
+        self.at_once = asyncio.Event()
+        self.parent = os.getppid()
+
+    async def serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+        runners, listeners = await self._listen()
+        tasks = [
+            asyncio.create_task(_repeat(self._follow, self.inherited.source.every)),
+            asyncio.create_task(_repeat(self._keep_house, _HOUSEKEEPING_SECONDS)),
+        ]
+        await self.stopping.wait()
+        await self._drain(listeners)
+        for runner in runners:
+            await runner.cleanup()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.authorizer is not None:
+            await self.authorizer.close()
+        if self.acknowledger is not None:
+            self.acknowledger.remove()
+
+    def _stop_at_once(self) -> None:
+        self.at_once.set()
+        self.stopping.set()
+
+    async def _listen(self) -> tuple[list[web.AppRunner], list[asyncio.Server]]:
+        loop = asyncio.get_running_loop()
+        inherited = self.inherited
+        runners = [_runner(self.plane.application())]
+        if inherited.plain_listener is not None:
+            runners.append(_runner(self.plane.probes()))
+        for runner in runners:
+            await runner.setup()
+        tls_factory = runners[0].server
+        assert tls_factory is not None  # noqa: S101 - set up above
+        listeners = [
+            await loop.create_server(
+                tls_factory,
+                sock=inherited.listener,
+                ssl=inherited.certificate.listener,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+                backlog=BACKLOG,
+            )
+        ]
+        if inherited.plain_listener is not None:
+            plain_factory = runners[1].server
+            assert plain_factory is not None  # noqa: S101 - set up above
+            plain = await loop.create_server(plain_factory, sock=inherited.plain_listener, backlog=BACKLOG)
+            listeners.append(plain)
+        return runners, listeners
+
+    async def _drain(self, listeners: list[asyncio.Server]) -> None:
+        """Lose no request while clients learn that we go.
+
+        The listener stays open through the grace time: other nodes send new connections to a Pod for a moment
+        after it is told to stop, and where it is the only one a closed listener would refuse them.
+        """
+        self.plane.draining = True
+        logger.debug("draining", extra=logs.fields(in_flight=self.plane.in_flight))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.at_once.wait(), self.settings.drain_seconds)
+        for listener in listeners:
+            listener.close()
+
+    async def _follow(self) -> None:
+        """Load the snapshot if it is another one, off the loop, and swap it in."""
+        source = self.inherited.source
+        try:
+            seen = source.look()
+        except OSError as error:
+            # The operator's first snapshot isn't there yet, or its volume is away: what we have stays.
+            self._failed(f"no snapshot can be found: {error.strerror or error}")
+            return
+        if seen == self.seen:
+            if self.current.error and self.current.snapshot is not None:
+                self.current.error = ""  # it was away, or broken, and is back as it was
+                self._acknowledge()
+            return
+        started = time.perf_counter()
+        try:
+            snapshot = await asyncio.to_thread(source.load)
+        except (InputError, OSError) as error:
+            self._failed(str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+            return
+        self.seen = seen
+        if snapshot.revision == self.current.revision and not self.current.error:
+            return
+        self.current.swap(snapshot)
+        self._acknowledge()
+        self.plane.metrics.loaded(ok=True)
+        log_snapshot(logger, snapshot, time.perf_counter() - started)
+
+    def _failed(self, problem: str) -> None:
+        if problem == self.current.error:
+            return
+        self.current.error = problem
+        self._acknowledge()
+        self.plane.metrics.loaded(ok=False)
+        logger.error(
+            "snapshot_failed", extra=logs.fields(error=problem, keeps=self.current.revision or "none")
+        )
+
+    async def _keep_house(self) -> None:
+        if os.getppid() != self.parent:
+            logger.error("supervisor_died", extra=logs.fields(pid=self.parent))
+            self.stopping.set()
+        acknowledger = self.acknowledger
+        if acknowledger is not None and time.monotonic() - acknowledger.written_at >= EVERY_SECONDS:
+            self._acknowledge()
+        self.plane.metrics.in_flight(self.plane.in_flight)
+        certificate = self.inherited.certificate
+        problem = certificate.error
+        if certificate.refresh():
+            logger.info("certificate_loaded", extra=logs.fields(expires=int(certificate.expires_at)))
+        elif certificate.error and certificate.error != problem:
+            logger.error("certificate_failed", extra=logs.fields(error=certificate.error))
+
+    def _acknowledge(self) -> None:
+        if self.acknowledger is None:
+            return
+        try:
+            self.acknowledger.write(self.current)
+        except OSError as error:
+            logger.error("acknowledgement_failed", extra=logs.fields(error=str(error)))
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        shutdown_timeout=_FINISH_SECONDS,
+    )
+
+
+async def _repeat(job: Callable[[], Awaitable[None]], every: float) -> None:
+    """Run `job` again and again; whatever goes wrong in it, the next turn comes."""
+    while True:
+        try:
+            await job()
+        except Exception as error:
+            logger.error("task_failed", extra=logs.fields(exception=logs.describe(error)))
+        await asyncio.sleep(every)
+
+
+def log_snapshot(to: logging.Logger, snapshot: Snapshot, seconds: float) -> None:
+    """Log that a snapshot judges from now on, and what of it doesn't hold."""
+    to.info(
+        "snapshot_loaded",
+        extra=logs.fields(
+            revision=snapshot.revision,
+            policies=len(snapshot.policies),
+            failures=len(snapshot.failures),
+            seconds=round(seconds, 3),
+        ),
+    )
+    for failure in snapshot.failures:
+        place = {"file": failure.file, "line": failure.line} if failure.file else {}
+        to.error(
+            "policy_not_enforced",
+            extra=logs.fields(kind=failure.ref.kind, policy=str(failure.ref), error=failure.message, **place),
+        )
+    for problem in snapshot.problems:
+        to.error("object_not_used", extra=logs.fields(error=problem))
