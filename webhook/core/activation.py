@@ -39,19 +39,25 @@ class Budget:
         expired: tells whether the request's deadline has passed; the caller brings the clock.
     """
 
-    __slots__ = ("_expired", "_reserve", "_steps", "left")
+    __slots__ = ("_expired", "_first", "_reserve", "_steps", "left")
 
     def __init__(self, steps: int = POLICY_STEPS, expired: Callable[[], bool] | None = None) -> None:
         self._steps = steps
         self._expired = expired
-        self.left = 0
-        self._reserve = 0
-        self.refill()
+        self._first = min(_STRIDE, steps)
+        self.left = self._first
+        self._reserve = steps - self._first
 
     def refill(self) -> None:
-        """Start anew for the next policy: its full steps, the same deadline."""
-        self.left = min(_STRIDE, self._steps)
-        self._reserve = self._steps - self.left
+        """Start anew for the next policy: its full steps, the same deadline.
+
+        Raises:
+            BudgetExceeded: the deadline has passed.
+        """
+        if self._expired is not None and self._expired():
+            raise BudgetExceeded("the deadline of the request passed before this policy was evaluated")
+        self.left = self._first
+        self._reserve = self._steps - self._first
 
     def spend(self) -> None:
         """Take the next stride of steps.
@@ -66,11 +72,6 @@ class Budget:
         self.left += self._reserve
         self._reserve = max(0, self.left - _STRIDE)
         self.left -= self._reserve
-
-    def check_deadline(self) -> None:
-        """Raise BudgetExceeded if the deadline has passed: called between policies."""
-        if self._expired is not None and self._expired():
-            raise BudgetExceeded("the deadline of the request passed before this policy was evaluated")
 
 
 class Activation:
@@ -126,8 +127,9 @@ class Activation:
 
     def use_variables(self, programs: Mapping[str, Program]) -> None:
         """Set the policy's own variables; each is computed when first read, and then kept."""
-        self._programs = programs
-        self._values = {}
+        if programs or self._programs:
+            self._programs = programs
+            self._values = {}
 
     def variable(self, name: str) -> Any:
         """Return ``variables.<name>``.

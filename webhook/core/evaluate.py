@@ -15,7 +15,7 @@ from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, Deci
 from webhook.core.coverage import UNCOVERED, Coverage, cover
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
-from webhook.core.match import EVERY_POLICY, Candidate, Selection, rules_match
+from webhook.core.match import EVERY_POLICY, Candidate, Selection
 from webhook.core.model import Action, GroupKind, Violation
 from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
 from webhook.core.policy import CompiledPolicy, Validation
@@ -86,6 +86,7 @@ class _Evaluation:
         self.annotations: dict[str, str] = {}
         self.hints: dict[str, tuple[str, ...]] = {}
         self.lacking: list[Lack] = []
+        self._subjects: list[Subject | None] = [None, None]
         self._chain: Chain | None = None
         self._judged_owners: dict[tuple[int, str], list[Violation]] = {}
 
@@ -93,21 +94,20 @@ class _Evaluation:
         request, snapshot = self.request, self.snapshot
         labels = (labels_of(request.object), labels_of(request.old_object))
         namespace_labels = self._namespace_labels()
-        exempt = bool(self.namespace) and self.namespace in snapshot.exempt_namespaces
-        activation: Activation | None = None
+        exempt = self.namespace in snapshot.exempt_namespaces
+        everything = self.selection == EVERY_POLICY
+        activation = Activation(
+            request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
+        )
         for candidate in snapshot.index.candidates(request, namespace_labels, labels):
             policy = candidate.policy
-            if not self._is_asked_for(candidate) or not rules_match(
-                policy, request, template=candidate.template
+            if (
+                (everything or self._is_asked_for(candidate))
+                and (not policy.ref.namespace or policy.ref.namespace == self.namespace)
+                and (candidate.certain or candidate.takes(request))
+                and (not exempt or self.namespace in policy.named_namespaces)
             ):
-                continue
-            if exempt and self.namespace not in policy.named_namespaces:
-                continue
-            if activation is None:
-                activation = Activation(
-                    request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
-                )
-            self._judge(candidate, activation, namespace_labels, labels)
+                self._judge(candidate, activation, namespace_labels, labels)
         denied = any(Action.DENY in violation.actions for violation in self.violations) or any(
             Action.DENY in error.actions for error in self.errors
         )
@@ -141,8 +141,6 @@ class _Evaluation:
 
     def _is_asked_for(self, candidate: Candidate) -> bool:
         selection, owner = self.selection, candidate.policy.ref.namespace
-        if owner and owner != self.namespace:
-            return False  # a Policy judges only its own namespace
         if selection.scope != "all" and (selection.scope == "namespaced") is not bool(owner):
             return False
         return selection.versions in ("*", candidate.versions)
@@ -160,24 +158,20 @@ class _Evaluation:
             if namespace_labels is None and _needs_namespace(policy):
                 self.lacking.append(NamespaceLack(self.namespace))
                 raise EvaluationError(f"the namespace {self.namespace} is not known yet")
-            if namespace_labels and not policy.namespace_selector.matches(namespace_labels[0]):
+            if (
+                policy.namespace_selector
+                and namespace_labels
+                and not policy.namespace_selector.matches(namespace_labels[0])
+            ):
                 return
             subject = self._subject(candidate)
-            if policy.object_selector:
-                pair = labels
-                if candidate.template:
-                    pair = (labels_of(subject.object), labels_of(subject.old_object))
-                present = (subject.object is not None, subject.old_object is not None)
-                if not any(
-                    there and policy.object_selector.matches(got)
-                    for there, got in zip(present, pair, strict=True)
-                ):
-                    return
+            if policy.object_selector and not self._is_selected(policy, candidate, subject, labels):
+                return
             if policy.overrides:
                 actions = self._actions(policy)
             activation.object, activation.oldObject = subject.object, subject.old_object
-            activation.authorizer = self._authorizer(policy) if policy.make_authorizer else None
-            self.budget.check_deadline()
+            if policy.make_authorizer is not None:
+                activation.authorizer = policy.make_authorizer(self._ask, self.request)
             self.budget.refill()
             if policy.param_source is None:
                 activation.params = policy.params
@@ -198,18 +192,34 @@ class _Evaluation:
         if policy.match_conditions and not conditions_hold(policy, activation):
             return
         findings = judge(policy, subject, activation, actions)
-        if findings.annotations:
-            self.annotations.update(findings.annotations)
+        if findings is None:
+            return
+        self.annotations.update(findings.annotations)
         if findings.violations:
             self._sort(policy, subject, findings, activation)
         for message in findings.errors:
             self._fail(policy, message, actions)
 
-    def _subject(self, candidate: Candidate) -> Subject:
-        request = self.request
+    def _is_selected(
+        self, policy: CompiledPolicy, candidate: Candidate, subject: Subject, labels: Sequence[Labels]
+    ) -> bool:
+        """Tell whether the object selector takes the object as it will be or as it was."""
         if candidate.template:
-            return template_subject(self.target, request.object, request.old_object)
-        return Subject(self.target, request.object, request.old_object)
+            labels = (labels_of(subject.object), labels_of(subject.old_object))
+        present = (subject.object is not None, subject.old_object is not None)
+        return any(
+            there and policy.object_selector.matches(got) for there, got in zip(present, labels, strict=True)
+        )
+
+    def _subject(self, candidate: Candidate) -> Subject:
+        subject = self._subjects[candidate.template]
+        if subject is None:
+            request = self.request
+            make = template_subject if candidate.template else Subject
+            subject = self._subjects[candidate.template] = make(
+                self.target, request.object, request.old_object
+            )
+        return subject
 
     def _actions(self, policy: CompiledPolicy) -> tuple[Action, ...]:
         """Return what a violation does here: the first override that matches, else the policy's own list.
@@ -240,18 +250,14 @@ class _Evaluation:
             raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
         return found
 
-    def _authorizer(self, policy: CompiledPolicy) -> Any:
-        def ask(check: AuthorizerCheck) -> AuthorizerDecision:
-            if self.decisions is None:
-                raise EvaluationError("it asks the authorizer, and there is nobody to ask offline")
-            answer = self.decisions.get(check)
-            if answer is None:
-                self.lacking.append(DecisionLack(check))
-                raise DecisionLacking(check)
-            return answer
-
-        assert policy.make_authorizer is not None  # noqa: S101 - the caller looked
-        return policy.make_authorizer(ask, self.request)
+    def _ask(self, check: AuthorizerCheck) -> AuthorizerDecision:
+        if self.decisions is None:
+            raise EvaluationError("it asks the authorizer, and there is nobody to ask offline")
+        answer = self.decisions.get(check)
+        if answer is None:
+            self.lacking.append(DecisionLack(check))
+            raise DecisionLacking(check)
+        return answer
 
     def _fail(self, policy: CompiledPolicy, message: str, actions: tuple[Action, ...]) -> None:
         self.errors.append(PolicyError(policy.ref, message, actions if policy.fail else ()))
@@ -377,7 +383,8 @@ class _Evaluation:
             for params in [policy.params] if policy.param_source is None else self._params(policy):
                 activation.params = params
                 activation.use_variables(policy.variables)
-                known += [found[0] for found in judge(policy, subject, activation, policy.actions).violations]
+                findings = judge(policy, subject, activation, policy.actions)
+                known += [found[0] for found in findings.violations] if findings else []
             self._judged_owners[key] = known
         return known
 

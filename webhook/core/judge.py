@@ -59,13 +59,18 @@ def template_subject(
     return Subject(ref, pods[0], pods[1], path)
 
 
+Found = tuple[Violation, Validation, Mapping[str, Any] | None]
+"""A violation, the validation that it violates, and the container it is about or None."""
+
+
 @dataclass(slots=True)
 class Findings:
-    """What one policy found: its violations, and each with what it points at; and what failed."""
+    """What one policy found, what failed, and whether its steps were spent on the way."""
 
-    violations: list[tuple[Violation, Validation, Mapping[str, Any] | None]] = field(default_factory=list)
+    violations: list[Found] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    spent: bool = False
 
 
 def conditions_hold(policy: CompiledPolicy, activation: Activation) -> bool:
@@ -94,7 +99,7 @@ def conditions_hold(policy: CompiledPolicy, activation: Activation) -> bool:
 
 def judge(
     policy: CompiledPolicy, subject: Subject, activation: Activation, actions: tuple[Action, ...]
-) -> Findings:
+) -> Findings | None:
     """Run a policy's validations and audit annotations on a subject.
 
     Args:
@@ -102,47 +107,66 @@ def judge(
         subject: what is judged.
         activation: its variables, already set for this subject and policy.
         actions: what a violation does here.
+
+    Returns:
+        what was found; None, the usual case, where that is nothing.
     """
-    findings = Findings()
-    try:
-        for validation in policy.validations:
-            _run(policy, validation, subject, activation, actions, findings)
-        for annotation in policy.audit_annotations:
-            _annotate(policy, annotation.name, annotation.program(activation), findings)
-    except EvaluationError as error:
-        findings.errors.append(str(error))
+    findings: Findings | None = None
+    for validation in policy.validations:
+        try:
+            if validation.for_each_container:
+                findings = _visit(policy, validation, subject, activation, actions, findings)
+                if findings is not None and findings.spent:
+                    return findings
+            elif validation.program(activation) is not True:
+                violation = _violation(policy, validation, subject, activation, actions)
+                findings = findings or Findings()
+                findings.violations.append((violation, validation, None))
+        except EvaluationError as error:
+            findings = findings or Findings()
+            findings.errors.append(f"validations[{validation.name}]: {error}")
+            if isinstance(error, BudgetExceeded):
+                return findings
+    if policy.audit_annotations:
+        findings = findings or Findings()
+        try:
+            for annotation in policy.audit_annotations:
+                _annotate(policy, annotation.name, annotation.program(activation), findings)
+        except EvaluationError as error:
+            findings.errors.append(str(error))
     return findings
 
 
-def _run(
+def _visit(
     policy: CompiledPolicy,
     validation: Validation,
     subject: Subject,
     activation: Activation,
     actions: tuple[Action, ...],
-    findings: Findings,
-) -> None:
+    findings: Findings | None,
+) -> Findings | None:
+    """Run a validation on each container; one that fails hides nothing of the others."""
     program = validation.program
     try:
-        if not validation.for_each_container:
-            if program(activation) is not True:
-                findings.violations.append(
-                    (_violation(policy, validation, subject, activation, actions), validation, None)
-                )
-            return
         for kind, position, container, base in containers_of(subject.object):
             activation.container = container
             activation.containerKind = kind
-            if program(activation) is not True:
+            try:
+                if program(activation) is True:
+                    continue
                 place = f"{base}{kind}[{position}]"
                 violation = _violation(policy, validation, subject, activation, actions, place)
+                findings = findings or Findings()
                 findings.violations.append((violation, validation, container))
-    except BudgetExceeded as error:
-        raise BudgetExceeded(f"validations[{validation.name}]: {error}") from None
-    except EvaluationError as error:
-        findings.errors.append(f"validations[{validation.name}]: {error}")
+            except EvaluationError as error:
+                findings = findings or Findings()
+                findings.errors.append(f"validations[{validation.name}]: {kind}[{position}]: {error}")
+                if isinstance(error, BudgetExceeded):
+                    findings.spent = True
+                    break
     finally:
         activation.container = activation.containerKind = None
+    return findings
 
 
 def containers_of(

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from webhook.core.policy import CompiledPolicy, Rule
-from webhook.core.review import AdmissionRequest
+from webhook.core.review import AdmissionRequest, Triple
 from webhook.core.selectors import Labels, Selector
 from webhook.core.workloads import RESOURCES
 
+_PODS = ("", "v1", "pods")
+_Key = tuple[
+    Triple, Triple, str, str
+]  # the resource as sent and as asked for, its subresource, the operation
 _CACHED_KEYS = 4096  # distinct resources and operations of one cluster stay far below this
 
 
@@ -36,17 +40,34 @@ EVERY_POLICY = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy that may judge a request, before selectors and conditions.
+    """A policy whose rules name a request's resource and operation, before selectors and conditions.
 
     Attributes:
         policy: the policy.
         template: it judges the pod template of the request's object, not the object.
         versions: what `Selection.versions` compares with.
+        rules: those of its rules that name the resource and operation.
+        exclude_rules: the same of its exclusions.
+        certain: the rules take every such request, whatever its scope and name.
     """
 
     policy: CompiledPolicy
     template: bool
     versions: str
+    rules: tuple[Rule, ...]
+    exclude_rules: tuple[Rule, ...]
+    certain: bool
+
+    def takes(self, request: AdmissionRequest) -> bool:
+        """Tell whether scopes, names and exclusions let the policy judge `request`."""
+        return self.certain or (
+            any(_takes(rule, request) for rule in self.rules)
+            and not any(_takes(rule, request) for rule in self.exclude_rules)
+        )
+
+
+def _takes(rule: Rule, request: AdmissionRequest) -> bool:
+    return _in_scope(rule, request) and (not rule.names or request.name in rule.names)
 
 
 def _resource_matches(rule: Rule, resource: str, sub_resource: str) -> bool:
@@ -57,11 +78,16 @@ def _resource_matches(rule: Rule, resource: str, sub_resource: str) -> bool:
     return False
 
 
-def _rule_matches(rule: Rule, group: str, resource: str, sub_resource: str, operation: str) -> bool:
-    return (
-        ("*" in rule.groups or group in rule.groups)
+def _naming(rules: Sequence[Rule], resource: Triple, sub_resource: str, operation: str) -> tuple[Rule, ...]:
+    """Return the rules that name a resource and an operation on it."""
+    group, version, plural = resource
+    return tuple(
+        rule
+        for rule in rules
+        if ("*" in rule.groups or group in rule.groups)
+        and ("*" in rule.versions or version in rule.versions)
         and ("*" in rule.operations or operation in rule.operations)
-        and _resource_matches(rule, resource, sub_resource)
+        and _resource_matches(rule, plural, sub_resource)
     )
 
 
@@ -70,10 +96,6 @@ def _in_scope(rule: Rule, request: AdmissionRequest) -> bool:
         return True
     cluster_scoped = not request.namespace or request.resource[::2] == ("", "namespaces")
     return cluster_scoped is (rule.scope == "Cluster")
-
-
-def _names_version(rule: Rule, version: str) -> bool:
-    return "*" in rule.versions or version in rule.versions
 
 
 def versions_named(rules: Iterable[Rule], group: str, resource: str) -> str:
@@ -85,42 +107,6 @@ def versions_named(rules: Iterable[Rule], group: str, resource: str) -> str:
         ):
             named |= rule.versions
     return "*" if "*" in named else ",".join(sorted(named))
-
-
-def rules_match(policy: CompiledPolicy, request: AdmissionRequest, *, template: bool) -> bool:
-    """Tell whether a candidate's rules take the request: versions, scope, names and exclusions.
-
-    Args:
-        policy: a policy whose rules name the request's group, resource and operation.
-        request: the request.
-        template: the policy judges the object's pod template: rules for pods stand for it.
-    """
-    group, version, resource = request.request_resource if policy.exact else request.resource
-    sub_resource = request.sub_resource
-    for rule in policy.exclude_rules:
-        if (
-            _rule_matches(rule, group, resource, sub_resource, request.operation)
-            and _names_version(rule, version)
-            and _in_scope(rule, request)
-            and (not rule.names or request.name in rule.names)
-        ):
-            return False
-    for rule in policy.rules:
-        if template:
-            if (
-                not rule.names  # names of pods say nothing of workloads
-                and _rule_matches(rule, "", "pods", "", request.operation)
-                and rule.scope != "Cluster"
-            ):
-                return True
-        elif (
-            _rule_matches(rule, group, resource, sub_resource, request.operation)
-            and _names_version(rule, version)
-            and _in_scope(rule, request)
-            and (not rule.names or request.name in rule.names)
-        ):
-            return True
-    return False
 
 
 class _Bucket:
@@ -187,7 +173,7 @@ class PolicyIndex:
 
     def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
         self._policies = policies
-        self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
+        self._buckets: dict[_Key, _Bucket] = {}
 
     def candidates(
         self,
@@ -203,27 +189,36 @@ class PolicyIndex:
                 leaves nothing out.
             labels: of the object, new and old.
         """
-        group, _, resource = request.resource
-        key = (group, resource, request.sub_resource, request.operation)
+        key = (request.resource, request.request_resource, request.sub_resource, request.operation)
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._fill(key)
         return bucket.find(request.namespace, namespace_labels, labels)
 
-    def _fill(self, key: tuple[str, str, str, str]) -> _Bucket:
-        group, resource, sub_resource, operation = key
-        is_workload = (group, resource) in RESOURCES and not sub_resource
-        found = []
-        for policy in self._policies:
-            if (
-                is_workload
-                and policy.pod_templates
-                and any(_rule_matches(rule, "", "pods", "", operation) for rule in policy.rules)
-            ):
-                found.append(Candidate(policy, True, "*"))  # judged once, as the Pod it makes
-            elif any(_rule_matches(rule, group, resource, sub_resource, operation) for rule in policy.rules):
-                found.append(Candidate(policy, False, versions_named(policy.rules, group, resource)))
+    def _fill(self, key: _Key) -> _Bucket:
+        found = [candidate for policy in self._policies if (candidate := _candidate(policy, key)) is not None]
         bucket = _Bucket(found)
         if len(self._buckets) < _CACHED_KEYS:
             self._buckets[key] = bucket
         return bucket
+
+
+def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
+    sent, asked, sub_resource, operation = key
+    resource = asked if policy.exact else sent
+    excluded = _naming(policy.exclude_rules, resource, sub_resource, operation)
+    versions = versions_named(policy.rules, sent[0], sent[2])
+    if policy.pod_templates and (sent[0], sent[2]) in RESOURCES and not sub_resource:
+        # A workload is judged once, as the Pod it makes. Names of Pods say nothing of workloads.
+        rules = tuple(
+            rule
+            for rule in _naming(policy.rules, _PODS, "", operation)
+            if not rule.names and rule.scope != "Cluster"
+        )
+        if rules:
+            return Candidate(policy, True, "*", rules, excluded, certain=not excluded)
+    rules = _naming(policy.rules, resource, sub_resource, operation)
+    if not rules:
+        return None
+    certain = not excluded and any(rule.scope == "*" and not rule.names for rule in rules)
+    return Candidate(policy, False, versions, rules, excluded, certain)
