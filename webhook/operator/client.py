@@ -304,7 +304,7 @@ def _refusal(status: int, raw: bytes) -> ApiError:
         body = orjson.loads(raw)
         return ApiError(status, str(body.get("reason", "")), str(body.get("message", ""))[:1000])
     except (ValueError, AttributeError):
-        return ApiError(status, "", raw[:200].decode(errors="replace"))
+        return ApiError(status, "", raw[:200].decode(errors="replace").strip())
 
 
 def _no_answer(error: BaseException) -> ApiError:

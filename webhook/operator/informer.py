@@ -112,7 +112,7 @@ class Informer:
             self._version = None
         self.missing = error.status == 404
         text = str(error)
-        if text != self.error and error.status != 410:
+        if text != self.error and error.status not in (404, 410):  # whoever wants the kind tells of a 404
             logger.warning("%s: %s", self.resource.plural, text)
         self.error = text
 

@@ -1,0 +1,97 @@
+"""`tidewaiter run`: control plane and data plane together, against any cluster."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="run")
+@click.option("--kubeconfig", metavar="FILE", default="", help="The cluster.  [default: $KUBECONFIG]")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8443",
+    show_default=True,
+    help="Where to answer the API server; port 0 takes a free one.",
+)
+@click.option(
+    "--webhook-url",
+    metavar="URL",
+    default="",
+    help="Where the API server reaches us.  [default: https:// and the address of --listen]",
+)
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    default="tidewaiter-system",
+    show_default=True,
+    help="Our own namespace, for the Secret with the certificate; made where it is missing.",
+)
+@click.option(
+    "--cluster", metavar="NAME", default="", help="The cluster's name, for acceptances with clusters."
+)
+@click.option(
+    "--webhook-name",
+    metavar="NAME",
+    default="tidewaiter",
+    show_default=True,
+    help="Name of the ValidatingWebhookConfiguration.",
+)
+@click.option(
+    "--failure-policy",
+    type=click.Choice(["Fail", "Ignore"]),
+    default="Fail",
+    show_default=True,
+    help="What the API server does with a request when nobody answers: refuse it or let it through.",
+)
+@click.option(
+    "--keep", is_flag=True, help="Leave the webhook configuration when stopping; see the warning above."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Least level that is logged.",
+)
+def command(
+    kubeconfig: str,
+    listen: str,
+    webhook_url: str,
+    namespace: str,
+    cluster: str,
+    webhook_name: str,
+    failure_policy: str,
+    keep: bool,
+    workers: int | None,
+    log_level: str,
+) -> int:
+    """Enforce the policies of any cluster from this machine: for development, tests and a first try.
+
+    The cluster must have our kinds (kubectl apply -k charts/tidewaiter/crds); until it has, this waits for
+    them. The API server must reach the --webhook-url. No other instance may serve the same cluster under the
+    same --webhook-name.
+
+    Ctrl-C removes the webhook configuration, since a cluster whose webhook is gone refuses everything that
+    the policies judge. After --keep or a kill -9 remove it by hand:
+    kubectl delete validatingwebhookconfiguration tidewaiter
+    """
+    from webhook.operator import process, together
+
+    process.configure_logs(log_level)
+    settings = together.Settings(
+        kubeconfig=kubeconfig,
+        listen=listen,
+        webhook_url=webhook_url,
+        namespace=namespace,
+        cluster=cluster,
+        webhook_name=webhook_name,
+        failure_policy=failure_policy,
+        keep=keep,
+        workers=workers,
+        log_level=log_level,
+    )
+    return process.run(lambda stop: together.run(settings, stop))

@@ -1,0 +1,94 @@
+"""What the workers say that they have loaded: one small file for each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from webhook.operator.publisher import ACKNOWLEDGEMENTS
+
+POLL = 0.25
+LIVE_SECONDS = 15.0
+_FORGOTTEN_SECONDS = 3600.0
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """One worker's word.
+
+    Attributes:
+        pid: the worker's process, in its own container.
+        revision: the snapshot that it judges by.
+        time: when it last said so, in seconds since the epoch.
+    """
+
+    pid: int
+    revision: str
+    time: float
+
+
+class Acknowledgements:
+    """Looks at the workers' files.
+
+    Args:
+        folder: the snapshot's folder.
+        on_change: called when the revisions in use change.
+
+    Attributes:
+        live: the workers that spoke lately.
+        ever: some worker has acknowledged some revision.
+    """
+
+    def __init__(self, folder: Path, on_change: Callable[[], None]) -> None:
+        self.live: tuple[Acknowledgement, ...] = ()
+        self.ever = False
+        self._folder = folder / ACKNOWLEDGEMENTS
+        self._on_change = on_change
+
+    @property
+    def revisions(self) -> frozenset[str]:
+        """The revisions that the live workers judge by."""
+        return frozenset(each.revision for each in self.live)
+
+    async def run(self) -> None:
+        """Look every quarter of a second until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(POLL)
+
+    def look(self) -> None:
+        """Look once."""
+        now = time.time()
+        before = self.revisions
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            acknowledgement = read(path)
+            if acknowledgement is None:
+                continue
+            age = now - acknowledgement.time
+            if age < LIVE_SECONDS:
+                found.append(acknowledgement)
+            elif age > _FORGOTTEN_SECONDS:
+                path.unlink(missing_ok=True)
+        self.live = tuple(found)
+        self.ever = self.ever or bool(found)
+        if self.revisions != before:
+            self._on_change()
+
+
+def read(path: Path) -> Acknowledgement | None:
+    """Return what a file says; None where it is gone, cut short, or says nothing."""
+    try:
+        with path.open("rb") as file:
+            said = orjson.loads(file.read(_LARGEST))
+        moment = max(float(said["time"]), path.stat().st_mtime)
+        revision = said["revision"]
+        return Acknowledgement(int(said["pid"]), revision, moment) if isinstance(revision, str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,215 @@
+"""Writes statuses where they differ from what is there, and an Event where a policy does not compile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from webhook.core.model import API_VERSION, PolicyRef
+from webhook.core.snapshot import Snapshot
+from webhook.core.times import format_time
+from webhook.operator import status
+from webhook.operator.acknowledgements import Acknowledgements
+from webhook.operator.client import ApiError, Client, Resource, merge
+from webhook.operator.informer import Key
+from webhook.operator.inventory import Inventory
+from webhook.operator.publisher import Publisher
+
+EVENTS = Resource("", "v1", "events", "Event", namespaced=True)
+_AT_ONCE = 8  # writes in flight
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    uid: str
+    status: Mapping[str, Any]
+
+
+class StatusReconciler:
+    """Writes the statuses of policies and acceptances where they differ from what is there.
+
+    Args:
+        client: the API server.
+        inventory: the objects.
+        publisher: which revision holds which generation.
+        acknowledgements: which revisions the workers judge by.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        inventory: Inventory,
+        publisher: Publisher,
+        acknowledgements: Acknowledgements,
+    ) -> None:
+        self._client = client
+        self._inventory = inventory
+        self._publisher = publisher
+        self._acknowledgements = acknowledgements
+        self._observed: dict[tuple[str, Key], _Observed] = {}
+        self._written: dict[tuple[str, Key], tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        self._unheard: dict[tuple[str, str], float] = {}
+        self._heard: set[str] = set()
+
+    def saw(self, resource: Resource, kind: str, obj: Mapping[str, Any]) -> bool:
+        """Take in an object as it is; tell whether that may change anything."""
+        metadata = obj["metadata"]
+        place = (resource.kind, (metadata.get("namespace", ""), metadata["name"]))
+        uid = str(metadata.get("uid", ""))
+        if kind == "DELETED":
+            self._observed.pop(place, None)
+            self._written.pop(place, None)
+            self._heard.discard(uid)
+            return False
+        self._heard.add(uid)
+        found = _Observed(uid, obj.get("status") or {})
+        known, self._observed[place] = self._observed.get(place), found
+        return known is None or known.status != found.status
+
+    def unheard(self, seconds: float) -> str:
+        """Return an object that exists for so long without having been seen; empty for none."""
+        now = time.monotonic()
+        missing = {
+            (each["kind"], str(each["metadata"].get("uid"))): f"{each['kind']} {each['metadata']['name']}"
+            for each in [*self._inventory.policies, *self._inventory.acceptances]
+            if each["metadata"].get("uid") not in self._heard
+        }
+        self._unheard = {key: self._unheard.get(key, now) for key in missing}
+        late = [key for key, since in self._unheard.items() if now - since > seconds]
+        if not late:
+            return ""
+        self._unheard.clear()
+        return missing[late[0]]
+
+    async def reconcile(self, snapshot: Snapshot, *, registered: bool) -> None:
+        """Write what differs.
+
+        Args:
+            snapshot: the policies and acceptances as compiled now.
+            registered: the webhook configuration is in place.
+        """
+        now = datetime.now(UTC)
+        compiled = {policy.ref: policy for policy in snapshot.policies}
+        failures = {failure.ref: failure for failure in snapshot.failures}
+        gate = asyncio.Semaphore(_AT_ONCE)
+        writes = []
+        for informer in self._inventory.own.values():
+            kind = informer.resource.kind
+            for key, obj in list(informer.items.items()):
+                known = self._observed.get((kind, key))
+                observed = known.status if known and known.uid == obj["metadata"].get("uid") else {}
+                if kind in ("ClusterPolicy", "Policy"):
+                    ref = PolicyRef(kind, *key)
+                    policy, failure = compiled.get(ref), failures.get(ref)
+                    if _generation(obj) != getattr(policy or failure, "generation", -1):
+                        continue  # changed since; the next round has it
+                    enforcement = self._enforcement(ref, registered=registered)
+                    wanted = status.policy_status(obj, policy, failure, enforcement, observed, now)
+                elif kind in ("RiskAcceptance", "ClusterRiskAcceptance"):
+                    wanted = status.acceptance_status(obj, compiled, snapshot.register, observed, now)
+                elif kind == "RiskAppetite":
+                    wanted = status.appetite_status(obj, observed, now)
+                else:
+                    continue
+                if self._differs((kind, key), wanted, observed):
+                    writes.append(self._write(gate, informer.resource, obj, wanted, observed))
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        problems = [result for result in results if isinstance(result, BaseException)]
+        if problems:
+            raise problems[0]
+
+    def _enforcement(self, ref: PolicyRef, *, registered: bool) -> status.Enforcement:
+        live = self._acknowledgements.live
+        generations = [self._publisher.generation(each.revision, ref) for each in live]
+        return status.Enforcement(registered, len(live), min(generations, default=0))
+
+    def _differs(
+        self, place: tuple[str, Key], wanted: Mapping[str, Any], observed: Mapping[str, Any]
+    ) -> bool:
+        if all(observed.get(field) == value for field, value in wanted.items()):
+            return False
+        # Where the schema dropped or changed a part of it, writing the same again would change nothing.
+        written = self._written.get(place)
+        return written is None or written != (wanted, observed)
+
+    async def _write(
+        self,
+        gate: asyncio.Semaphore,
+        resource: Resource,
+        obj: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        observed: Mapping[str, Any],
+    ) -> None:
+        metadata = obj["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        # The uid makes the API server refuse it where the object was deleted and made anew.
+        body = {"metadata": {"uid": metadata.get("uid")}, "status": wanted}
+        async with gate:
+            try:
+                result = await merge(self._client, resource.path_of(*key) + "/status", body)
+            except ApiError as error:
+                if error.status in (404, 409):
+                    return
+                raise
+        found = result.get("status") or {}
+        self._observed[resource.kind, key] = _Observed(str(metadata.get("uid", "")), found)
+        self._written[resource.kind, key] = (wanted, found)
+        await self._tell(resource, obj, wanted, observed)
+
+    async def _tell(
+        self,
+        resource: Resource,
+        obj: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        observed: Mapping[str, Any],
+    ) -> None:
+        """Write an Event on a policy that does not compile, once for each error."""
+        ready = _ready(wanted)
+        if ready.get("reason") != "CompileError" or _ready(observed).get("message") == ready["message"]:
+            return
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace") or "default"
+        now = format_time(datetime.now(UTC))
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name'][:200]}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": resource.kind,
+                "name": metadata["name"],
+                "namespace": metadata.get("namespace", ""),
+                "uid": metadata.get("uid", ""),
+            },
+            "type": "Warning",
+            "reason": "CompileError",
+            "message": ready["message"],
+            "source": {"component": "tidewaiter"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        path = EVENTS.path_of(namespace, "").rstrip("/")
+        try:
+            await self._client.request("POST", path, body=event)
+        except ApiError as error:
+            logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
+
+
+def _generation(obj: Mapping[str, Any]) -> int:
+    return int(obj["metadata"].get("generation") or 0)
+
+
+def _ready(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    for condition in found.get("conditions") or ():
+        if isinstance(condition, Mapping) and condition.get("type") == "Ready":
+            return condition
+    return {}

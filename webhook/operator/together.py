@@ -1,0 +1,133 @@
+"""Both planes from one command: the control plane here, the data plane in a process beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from webhook.core.errors import InputError
+from webhook.operator import main
+
+_AGAIN = 1.0
+_STOP_SECONDS = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `tidewaiter run` can be told; its options explain them."""
+
+    kubeconfig: str
+    listen: str
+    webhook_url: str
+    namespace: str
+    cluster: str
+    webhook_name: str
+    failure_policy: str
+    keep: bool
+    workers: int | None
+    log_level: str
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run both planes until `stop` is set.
+
+    Raises:
+        InputError: an option or the kubeconfig can't be used, or the port is taken.
+    """
+    listen, url = _addresses(settings)
+    # In the folder for temporary files: the path of a unix socket may not be long.
+    folder = Path(tempfile.mkdtemp(prefix="tidewaiter-run-"))
+    options = main.Options(
+        snapshot=folder / "snapshot",
+        cert_dir=folder / "certificate",
+        kubeconfig=settings.kubeconfig,
+        namespace=settings.namespace,
+        webhook_url=url,
+        cluster=settings.cluster,
+        webhook_name=settings.webhook_name,
+        failure_policy=settings.failure_policy,
+        leader_elect=False,  # there is only one, and a Lease would delay the next start
+        create_namespace=True,
+        remove_on_exit=not settings.keep,
+    )
+    server = asyncio.create_task(_data_plane(settings, listen, options))
+    try:
+        logger.info("the API server will ask %s", url)
+        await main.run(options, stop)
+    finally:
+        server.cancel()
+        await asyncio.wait({server})
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _addresses(settings: Settings) -> tuple[str, str]:
+    """Return where to listen, with a port, and the URL to register."""
+    host, _, port = settings.listen.rpartition(":")
+    bare = host.strip("[]")
+    if not bare or not port.isdigit() or int(port) > 65535:
+        raise InputError(f"{settings.listen!r} is no address: write HOST:PORT, such as 127.0.0.1:8443")
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bare, int(port)))
+        except OSError as error:
+            raise InputError(f"cannot listen on {settings.listen}: {error}; give another --listen") from None
+        number = probe.getsockname()[1]
+    shown = f"[{bare}]" if ":" in bare else bare
+    return f"{shown}:{number}", settings.webhook_url or f"https://{shown}:{number}"
+
+
+async def _data_plane(settings: Settings, listen: str, options: main.Options) -> None:
+    """Run `tidewaiter serve` until cancelled; a process that ends is started again."""
+    certificate, key = options.cert_dir / "tls.crt", options.cert_dir / "tls.key"
+    while not (certificate.exists() and key.exists()):  # noqa: ASYNC110 - files make no events
+        await asyncio.sleep(0.05)
+    words = ["serve", "--snapshot", str(options.snapshot), "--listen", listen]
+    words += ["--tls-cert", str(certificate), "--tls-key", str(key), "--log-level", settings.log_level]
+    words += ["--drain-seconds", "0.5"]
+    if settings.workers:
+        words += ["--workers", str(settings.workers)]
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "webhook",
+            *words,
+            start_new_session=True,  # Ctrl-C is for us, who stop it last
+            preexec_fn=_end_with_parent,
+        )
+        try:
+            status = await process.wait()
+            logger.error("the data plane ended with status %d: starting it again", status)
+        finally:
+            await _end(process)
+        await asyncio.sleep(_AGAIN)
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process when its parent is killed: nobody would feed it any more."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.wait()), _STOP_SECONDS)
+        return
+    process.kill()
+    await process.wait()
