@@ -74,7 +74,7 @@ class PolicyCache:
 
 
 def _key(obj: Mapping[str, Any]) -> bytes:
-    content = [native.policy_ref(obj), obj.get("spec")]
+    content = [*native.policy_ref(obj), obj.get("spec")]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
 
 
