@@ -240,13 +240,10 @@ RISK_APPETITE = Kind(
     description="Which risks may be accepted at all, by whom, for how long. The one named default holds; "
     "without it no acceptance is in force.",
     spec=_SPEC,
-    status=status("Whether this appetite holds."),
+    status=status("What is known of the appetite."),
     columns=(
-        Column(
-            "Holds", '.status.conditions[?(@.type=="Ready")].status', description="It is the one that holds"
-        ),
-        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', description="Why, or why not"),
-        Column("After expiry", ".spec.afterExpiry", description="What becomes of workloads", priority=1),
+        Column("After expiry", ".spec.afterExpiry", description="What becomes of workloads"),
+        Column("Break glass", ".spec.breakGlass.maxDuration", description="How long an emergency may last"),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),
 )
