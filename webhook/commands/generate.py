@@ -26,7 +26,7 @@ def command(check: bool, root: Path) -> int:
     The files are charts/tidewaiter/crds/*.yaml, docs/reference/api.md and docs/reference/cli.md, for those
     who change Tidewaiter's API or command line.
     """
-    files = render()
+    files = render(click.get_current_context().find_root().command)
     known = {path for path in files if path.parent == CRDS}
     stale = sorted(
         path.relative_to(root) for path in (root / CRDS).glob("*.yaml") if path.relative_to(root) not in known
@@ -46,15 +46,18 @@ def command(check: bool, root: Path) -> int:
     return 0
 
 
-def render() -> dict[Path, str]:
-    """Return every generated file by its path in the repository."""
+def render(program: click.Command) -> dict[Path, str]:
+    """Return every generated file by its path in the repository.
+
+    Args:
+        program: the whole command line, whose reference is one of them.
+    """
     from webhook.adapters import crds, reference
-    from webhook.cli import group
     from webhook.commands.cli_reference import render as render_cli
 
     files = {CRDS / name: text for name, text in crds.render_all().items()}
     files[API] = reference.render()
-    files[CLI] = render_cli(group)
+    files[CLI] = render_cli(program)
     return files
 
 
