@@ -26,7 +26,7 @@ class Acknowledger:
         started = time.time()
         self._started = started
         self._file = folder / FOLDER / f"{os.getpid()}-{int(started * 1000)}.json"
-        self.written_at = 0.0
+        self.written_at = float("-inf")
 
     def write(self, current: Current) -> None:
         """Say what `current` holds; whoever reads sees the old file or the new one, nothing between.

@@ -221,8 +221,8 @@ class _Worker:
             logger.error("certificate_failed", extra=logs.fields(error=certificate.error))
 
     def _acknowledge(self) -> None:
-        if self.acknowledger is None:
-            return
+        if self.acknowledger is None or self.current.snapshot is None:
+            return  # whoever has no snapshot must not look like a worker that can judge
         try:
             self.acknowledger.write(self.current)
         except OSError as error:
