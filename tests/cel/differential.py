@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webhook.cel.library import FUNCTIONS
-from webhook.cel.values import Duration, Optional, Timestamp, Type
-
 from webhook.cel import compile_expression
+from webhook.cel.library import FUNCTIONS
+from webhook.cel.values import Authorizer, Duration, Optional, Timestamp, Type
 from webhook.core.activation import Activation, Budget
+from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.errors import CompileError, EvaluationError
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -146,7 +146,7 @@ def _oracle_value(kind: str, value: Any) -> Any:
     if kind == "optional_type":
         return "none" if value == "none" else [value[0], _oracle_value(*value)]
     if kind == "map":
-        rows = [[k, _oracle_value(k, kv), v, _oracle_value(v, vv)] for k, kv, v, vv in value]
+        rows = [[k, _oracle_value(k, kv), v, _oracle_value(v, vv)] for k, kv, v, vv in value or []]
         return sorted(rows, key=json.dumps)
     if kind == "list":
         return [[k, _oracle_value(k, v)] for k, v in value or []]
@@ -198,7 +198,9 @@ def _rfc3339(ns: int) -> str:
 def ours(case: Case, binding: Mapping[str, Any], *, exact: bool = False) -> Answer:
     """Compile and evaluate a case with our CEL; `exact` skips the first tier."""
     try:
-        variables = {name: compile_expression(text) for name, text in case.variables.items()}
+        variables: dict[str, Any] = {}
+        for name, text in case.variables.items():
+            variables[name] = compile_expression(text, variables=tuple(variables))
         expression = compile_expression(case.source, variables=tuple(variables))
     except CompileError as error:
         return Answer("compile", error=str(error))
@@ -225,8 +227,13 @@ def activate(binding: Mapping[str, Any], steps: int = 1_000_000) -> Activation:
 
 
 def fake_authorizer() -> Any:
-    """Return an authorizer that answers as the oracle's does: user alice, pods may be got, and /healthz."""
-    return None
+    """Return an authorizer that answers as the oracle's does: alice may get pods, and read /healthz."""
+
+    def ask(check: AuthorizerCheck) -> AuthorizerDecision:
+        allowed = (check.verb == "get" and check.resource == "pods") or check.path == "/healthz"
+        return AuthorizerDecision(allowed, "fake allow" if allowed else "fake deny")
+
+    return Authorizer(ask)
 
 
 def differences(cases: Iterable[Case], expected: Iterable[Answer], got: Iterable[Answer]) -> list[str]:

@@ -1,1 +1,7 @@
-"""The Common Expression Language as Kubernetes means it, compiled to Python functions."""
+"""CEL as Kubernetes means it, compiled to Python functions over plain decoded JSON."""
+
+from __future__ import annotations
+
+from webhook.cel.program import Expression, compile_expression
+
+__all__ = ["Expression", "compile_expression"]
