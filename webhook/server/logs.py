@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -31,7 +32,10 @@ class _Json(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1]:
             line["exception"] = describe(record.exc_info[1])
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # a lone surrogate, or an integer beyond 64 bits
+            return json.dumps(line, default=str)
 
 
 class _Text(logging.Formatter):
