@@ -1,0 +1,162 @@
+"""Notes on input that can be used but hardly does what its writer meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from webhook.adapters.material import ACCEPTANCES, APPROVALS, Material, is_own, of_kinds
+from webhook.adapters.offline import Judged
+from webhook.core.acceptance import Acceptance
+from webhook.core.appetite import NAME
+from webhook.core.match import versions_named
+from webhook.core.model import PolicyRef
+from webhook.core.policy import CompiledPolicy
+from webhook.dialects import native
+
+
+def notes(material: Material, judged: Sequence[Judged]) -> list[str]:
+    """Return a line for each thing that was probably meant otherwise.
+
+    Args:
+        material: what was gathered.
+        judged: what was judged.
+    """
+    found = [
+        *_on_acceptances(material),
+        *_on_approvals(material),
+        *_on_appetites(material),
+        *_on_kinds(material, judged),
+        *_on_versions(material, judged),
+        *_on_exempt(material, judged),
+        *_on_unjudged(material),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _on_acceptances(material: Material) -> Iterator[str]:
+    given = {native.policy_ref(document.object) for document in of_kinds(material.documents, native.KINDS)}
+    policies = {policy.ref: policy for policy in material.snapshot.policies}
+    for acceptance in material.snapshot.register.acceptances:
+        document = next(
+            document
+            for document in of_kinds(material.documents, ACCEPTANCES)
+            if document.key[1:] == acceptance.ref
+        )
+        for position, named in enumerate(acceptance.policies):
+            namespace = document.key.namespace if named.kind == "Policy" else ""
+            ref = PolicyRef(named.kind, namespace, named.name)
+            if ref in policies:
+                texts = list(_on_policy(acceptance, policies[ref], named.validations))
+            else:
+                texts = [] if ref in given else [f"accepts violations of {ref.kind} {ref}, which is not here"]
+            for text in texts:
+                line = document.line_of(f"spec.policies[{position}]")
+                yield f"{document.file}:{line}: {document.key} {text}"
+
+
+def _on_policy(acceptance: Acceptance, policy: CompiledPolicy, validations: Iterable[str]) -> Iterator[str]:
+    by_name = {validation.name: validation for validation in policy.validations}
+    for name in sorted(validations):
+        if name not in by_name:
+            yield f"names the validation {name}, which {policy.ref} does not have"
+    parts = [name for name in ("containers", "images") if getattr(acceptance.scope, name)]
+    if parts:
+        for validation in by_name.values():
+            if not validation.for_each_container and (not validations or validation.name in validations):
+                yield (
+                    f"covers nothing of {policy.ref}/{validation.name}: its scope has {' and '.join(parts)}, "
+                    "and that validation is not about one container (it has no forEach)"
+                )
+    if not policy.limits.allowed:
+        yield f"covers nothing of {policy.ref}: the policy allows no risk acceptance"
+
+
+def _on_approvals(material: Material) -> Iterator[str]:
+    digests = {acceptance.ref: acceptance.digest for acceptance in material.snapshot.register.acceptances}
+    for document in of_kinds(material.documents, APPROVALS):
+        key, spec = document.key, document.object.get("spec")
+        if not isinstance(spec, dict):
+            continue
+        ref = PolicyRef(
+            key.kind.replace("Approval", "Acceptance"), key.namespace, str(spec.get("riskAcceptance"))
+        )
+        place = f"{document.file}:{document.line}: {key}"
+        if ref not in digests:
+            yield f"{place} is for {ref.kind} {ref}, which is not here"
+        elif spec.get("digest") != digests[ref]:
+            yield f"{place} carries another digest than {ref.kind} {ref} has now: {digests[ref]}"
+
+
+def _on_appetites(material: Material) -> Iterator[str]:
+    for document in of_kinds(material.documents, ("RiskAppetite",)):
+        if document.key.name != NAME:
+            place = f"{document.file}:{document.line}"
+            yield f"{place}: {document.key} holds nowhere: only the one named {NAME} does"
+
+
+def _on_kinds(material: Material, judged: Sequence[Judged]) -> Iterator[str]:
+    """Say which kinds were guessed, where a policy names their group."""
+    named: set[str] = set()
+    for policy in material.snapshot.policies:
+        for rule in policy.rules:
+            named |= rule.groups
+    seen: set[tuple[str, str]] = set()
+    for one in judged:
+        group, _, kind = one.request.kind
+        if group not in named or (group, kind) in seen:
+            continue
+        seen.add((group, kind))
+        resource = material.kinds.resource(one.document.object)
+        if not resource.known:
+            scope = "namespaced" if resource.namespaced else "cluster-scoped"
+            yield (
+                f"{one.document.file}:{one.document.line}: the kind {kind}.{group} is not known and was "
+                f"taken as {scope} and served as {resource.plural}: give its CustomResourceDefinition as well"
+            )
+
+
+def _on_versions(material: Material, judged: Sequence[Judged]) -> Iterator[str]:
+    """Say which policies a cluster would judge with after converting the object, which can't be done here."""
+    seen: set[tuple[str, str, str]] = set()
+    for one in judged:
+        if one.request.resource in seen:
+            continue
+        seen.add(one.request.resource)
+        group, version, resource = one.request.resource
+        for policy in material.snapshot.policies:
+            if policy.exact:
+                continue
+            rules = [rule for rule in policy.rules if rule.resources & {resource, "*", "*/*"}]
+            wanted = versions_named(rules, group, resource)
+            if wanted and wanted != "*" and version not in wanted.split(","):
+                name = f"{group}/{version}" if group else version
+                yield (
+                    f"{one.document.file}:{one.document.line}: {policy.ref} judges {resource} as {wanted}, "
+                    f"and did not judge this {name}: a cluster would convert it first; write it as {wanted}"
+                )
+
+
+def _on_exempt(material: Material, judged: Sequence[Judged]) -> Iterator[str]:
+    exempt = material.snapshot.exempt_namespaces
+    for name in sorted({one.request.target.namespace for one in judged} & exempt):
+        yield f"the namespace {name} is exempt: there, only policies that name it judge"
+
+
+def _on_unjudged(material: Material) -> Iterator[str]:
+    """Say which objects among policies and acceptances are neither judged nor of use in judging."""
+    useful = {("", "Namespace"), ("apiextensions.k8s.io", "CustomResourceDefinition")}
+    for policy in material.snapshot.policies:
+        if policy.param_source is not None:
+            useful.add((policy.param_source.group, policy.param_source.kind))
+    judged = {id(document) for document in material.judged}
+    files: set[str] = set()
+    for document in material.documents:
+        key = document.key
+        if id(document) in judged or is_own(document) or (key.group, key.kind) in useful:
+            continue
+        if document.file not in files:
+            files.add(document.file)
+            yield (
+                f"{document.file}:{document.line}: {key} is given after --policies or --acceptances, "
+                "so it was not judged"
+            )

@@ -1,0 +1,110 @@
+"""What a Suite file may hold: cases of objects that policies must let pass or refuse.
+
+A Suite is a file for people and CI, never applied to a cluster::
+
+    apiVersion: tidewaiter.dev/v1alpha1
+    kind: Suite
+    metadata: {name: pod-no-privileged}
+    policies: [../pod-no-privileged.yaml]     # paths relative to the suite, as all
+    acceptances: []                           # with approvals and the RiskAppetite
+    context: []                               # objects that are there: Namespaces, parameters
+    trustApprovals: false
+    cluster: ""
+    at: "2026-12-01T00:00:00Z"                # judge at this time; without it, now
+    cases:
+    - name: a privileged container is refused
+      objects: [{apiVersion: v1, kind: Pod, ...}]   # or files: [...]
+      oldObject: {...}                        # then it is an UPDATE
+      operation: CREATE
+      userInfo: {username: jane, groups: [dev]}
+      request: {subResource: ephemeralcontainers}   # any part of an AdmissionRequest
+      context: []
+      skip: why
+      expect:
+        allowed: false
+        violations: [{validation: privileged, container: web, message: part of it, fieldPath: spec...}]
+        accepted: [{validation: ..., acceptance: billing/legacy}]
+        warnings: [part of it]
+        errors: [part of it]
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+_TEXTS = [""]  # stands for a list of strings
+_MAPS: list[Any] = [{}]  # a list of maps
+_ANY: dict[str, Any] = {}
+
+_COMPARED = "policy validation message fieldPath container severity action fingerprint object"
+_VIOLATION = dict.fromkeys(_COMPARED.split(), "")
+_EXPECT = {
+    "allowed": True,
+    "violations": [_VIOLATION],
+    "accepted": [{**_VIOLATION, "acceptance": "", "validUntil": ""}],
+    "warnings": _TEXTS,
+    "errors": _TEXTS,
+}
+_REQUEST = {
+    **dict.fromkeys(("operation", "name", "namespace", "resource", "subResource"), ""),
+    "userInfo": _ANY,
+    "dryRun": True,
+    "options": _ANY,
+}
+_CASE = {
+    "name": "",
+    "description": "",
+    "objects": _MAPS,
+    "files": _TEXTS,
+    "oldObject": _ANY,
+    "operation": "",
+    "userInfo": _ANY,
+    "request": _REQUEST,
+    "context": _MAPS,
+    "skip": "",
+    "expect": _EXPECT,
+}
+_SHAPE = {
+    "apiVersion": "",
+    "kind": "",
+    "metadata": _ANY,
+    "description": "",
+    "policies": _TEXTS,
+    "acceptances": _TEXTS,
+    "context": _MAPS,
+    "trustApprovals": True,
+    "cluster": "",
+    "at": "",
+    "cases": [_CASE],
+}
+
+
+def misshapen(content: Any) -> Iterator[tuple[str, str]]:
+    """Yield each field of a Suite that is unknown or of a wrong type, and what is wrong with it."""
+    return _misshapen(content, _SHAPE, "")
+
+
+def _misshapen(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each field that is unknown or of another type than in `shape`, and what is wrong with it."""
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            yield path, "must be a map"
+        elif shape:
+            for name, child in value.items():
+                where = f"{path}.{name}" if path else name
+                if name in shape:
+                    yield from _misshapen(child, shape[name], where)
+                else:
+                    near = difflib.get_close_matches(name, shape, n=1)
+                    hint = f"; did you mean {near[0]}?" if near else f"; there is {', '.join(shape)}"
+                    yield where, f"there is no such field{hint}"
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            yield path, "must be a list"
+        else:
+            for position, child in enumerate(value):
+                yield from _misshapen(child, shape[0], f"{path}[{position}]")
+    elif not isinstance(value, type(shape)):
+        yield path, "must be true or false" if shape is True else "must be a text: quote it"

@@ -1,0 +1,57 @@
+"""`tidewaiter verify`: runs the suites beside the policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from webhook.commands.options import Output, now_or
+
+
+@click.command(name="verify")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
+def command(paths: Sequence[str], output: str) -> int:
+    """Run the test suites beside the policies.
+
+    PATH is a file with suites, or a folder that has some in it or below. A suite gives objects to its
+    policies, and says which must pass, and which must fail on which validation with which message.
+
+    Exit status: 0 every case passed, 1 one failed, 2 input that can't be used.
+    """
+    from webhook.adapters import suite_reports
+    from webhook.adapters.reports import as_json
+    from webhook.adapters.suite_runs import SuiteResult, run
+    from webhook.adapters.suites import find, load
+    from webhook.adapters.text_report import printable
+
+    documents, errors = find(paths)
+    now = now_or(None)
+    results: list[SuiteResult] = []
+    for document in documents:
+        suite, problems = load(document)
+        errors += problems
+        if suite is not None:
+            result, problems = run(suite, now)
+            errors += problems
+            results += [result] if result is not None else []
+    for error in dict.fromkeys(map(str, errors)):
+        click.echo(printable(f"error: {error}"), err=True)
+    if output == "json":
+        click.echo(as_json(suite_reports.as_data(results)))
+    elif output == "junit":
+        click.echo(suite_reports.as_junit(results))
+    else:
+        for line in suite_reports.as_text(results, Output().style):
+            click.echo(line)
+    if errors:
+        return 2
+    return int(suite_reports.counts(results)["failed"] > 0)
