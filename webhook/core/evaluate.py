@@ -9,25 +9,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, Standing, State
 from webhook.core.activation import Activation, Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
-from webhook.core.coverage import UNCOVERED, Coverage, cover
 from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.excuses import Excuses
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
-from webhook.core.match import EVERY_POLICY, Candidate, Selection
-from webhook.core.model import Action, GroupKind, Violation
-from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
-from webhook.core.policy import CompiledPolicy, Validation
+from webhook.core.match import EVERY_POLICY, Candidate, PolicyIndex, Selection
+from webhook.core.model import Action, Violation
+from webhook.core.policy import CompiledPolicy
 from webhook.core.ratchet import is_existing
 from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import Labels, labels_of
 from webhook.core.snapshot import Snapshot
 from webhook.core.verdict import AcceptedViolation, DecisionLack, Lack, NamespaceLack, PolicyError, Verdict
-from webhook.core.workloads import TEMPLATE_PATHS
-
-_POD = GroupKind("", "Pod")
-_MADE_BY_CONTROLLERS = frozenset({_POD, GroupKind("apps", "ReplicaSet"), GroupKind("batch", "Job")})
 
 
 def evaluate(
@@ -87,8 +81,7 @@ class _Evaluation:
         self.hints: dict[str, tuple[str, ...]] = {}
         self.lacking: list[Lack] = []
         self._subjects: list[Subject | None] = [None, None]
-        self._chain: Chain | None = None
-        self._judged_owners: dict[tuple[int, str], list[Violation]] = {}
+        self.excuses = Excuses(request, snapshot, now, budget, self._params, self._control_holds)
 
     def run(self) -> Verdict:
         request, snapshot = self.request, self.snapshot
@@ -119,7 +112,7 @@ class _Evaluation:
             errors=tuple(self.errors),
             annotations=self.annotations,
             hints=self.hints,
-            lacking=tuple(dict.fromkeys(self.lacking)),
+            lacking=tuple(dict.fromkeys((*self.lacking, *self.excuses.lacking))),
             revision=snapshot.revision,
         )
 
@@ -173,10 +166,6 @@ class _Evaluation:
             if policy.make_authorizer is not None:
                 activation.authorizer = policy.make_authorizer(self._ask, self.request)
             self.budget.refill()
-            if policy.param_source is None:
-                activation.params = policy.params
-                self._judge_once(policy, subject, activation, actions)
-                return
             for params in self._params(policy):
                 activation.params = params
                 self._judge_once(policy, subject, activation, actions)
@@ -241,9 +230,11 @@ class _Evaluation:
                 return override.actions
         return policy.actions
 
-    def _params(self, policy: CompiledPolicy) -> Sequence[Mapping[str, Any]]:
+    def _params(self, policy: CompiledPolicy) -> Sequence[Mapping[str, Any] | None]:
+        """Return what the policy is judged with, one after another; None is none at all."""
         source = policy.param_source
-        assert source is not None  # noqa: S101 - the caller looked
+        if source is None:
+            return (policy.params,)
         found = self.snapshot.params.find(source, policy.ref.namespace or self.namespace)
         if not found and source.required:
             which = source.name or "its selector"
@@ -270,21 +261,21 @@ class _Evaluation:
         ratchet = policy.ratchet and self.request.operation == "UPDATE" and subject.old_object is not None
         for position, (violation, validation, container) in enumerate(findings.violations):
             try:
-                coverage = self._cover(violation, policy)
-                if self._accept(violation, policy, coverage):
+                excuse = self.excuses.of(violation, policy)
+                if excuse.accepted is not None:
+                    self.accepted.append(excuse.accepted)
                     continue
-                if ratchet and (not coverage.ended or self._is_leaving()):
-                    if old is None:
-                        old = _on_old(activation, subject, policy)
+                if ratchet and (not excuse.ended or self._is_leaving()):
+                    old = old or _on_old(activation, subject, policy)
                     if is_existing(violation, validation, container, subject, old):
                         self.existing.append(violation)
                         continue
             except BudgetExceeded as error:
-                self._count(findings.violations[position:])
+                self.violations += [found[0] for found in findings.violations[position:]]
                 findings.errors.append(str(error))
                 return
-            if coverage.hints:
-                self.hints[violation.fingerprint] = coverage.hints
+            if excuse.hints:
+                self.hints[violation.fingerprint] = excuse.hints
             self.violations.append(violation)
 
     def _is_leaving(self) -> bool:
@@ -292,131 +283,17 @@ class _Evaluation:
         metadata = (self.request.old_object or {}).get("metadata")
         return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
 
-    def _count(self, rest: Sequence[tuple[Violation, Validation, Any]]) -> None:
-        self.violations += [violation for violation, _, _ in rest]
-
-    def _cover(self, violation: Violation, policy: CompiledPolicy) -> Coverage:
-        register = self.snapshot.register
-        if not register.acceptances:
-            return UNCOVERED
-        obj = self.request.object if self.request.object is not None else self.request.old_object
-        return cover(register, violation, policy, self.target, obj, self.now, self._controls_missing)
-
-    def _accept(self, violation: Violation, policy: CompiledPolicy, coverage: Coverage) -> bool:
-        if coverage.by is not None:
-            self._accepted(violation, *coverage.by)
-            return True
-        if GroupKind(self.request.kind[0], self.request.kind[2]) not in _MADE_BY_CONTROLLERS:
-            return False
-        return self._accept_by_owner(violation, policy)
-
-    def _accepted(
-        self, violation: Violation, acceptance: Acceptance, now: Standing, *, kept_running: bool = False
-    ) -> None:
-        self.accepted.append(
-            AcceptedViolation(violation, acceptance.ref, now.until, now.approvers, kept_running)
+    def _control_holds(self, policy: CompiledPolicy) -> bool:
+        """Tell whether a compensating control passes for the request's object, accepted risks or not."""
+        alone = Snapshot(
+            namespaces=self.snapshot.namespaces,
+            params=self.snapshot.params,
+            index=PolicyIndex((policy,)),
+            exempt_namespaces=frozenset(),
         )
-
-    def _accept_by_owner(self, violation: Violation, policy: CompiledPolicy) -> bool:
-        """Accept what Kubernetes makes of a workload whose own template's same violation is accepted."""
-        register = self.snapshot.register
-        if not any(
-            acceptance.ref.namespace in ("", self.namespace)
-            for acceptance in register.naming(violation.policy, violation.validation)
-        ):
-            return False
-        chain = self._owners()
-        for owner in chain.owners:
-            for own in self._violations_of(owner, policy):
-                same = (own.validation, own.container_kind, own.container, own.image) == (
-                    violation.validation,
-                    violation.container_kind,
-                    violation.container,
-                    violation.image,
-                )
-                if not same:
-                    continue
-                coverage = cover(
-                    register, own, policy, owner.ref, owner.workload, self.now, self._controls_missing
-                )
-                if coverage.by is not None:
-                    self._accepted(violation, *coverage.by)
-                    return True
-                for acceptance, ended in coverage.ended:
-                    if self._keeps_running(chain, acceptance, ended):
-                        self._accepted(violation, acceptance, ended, kept_running=True)
-                        return True
-                if coverage.hints:
-                    self.hints[violation.fingerprint] = coverage.hints
-        if chain.lack is not None:
-            self.lacking.append(chain.lack)
-        if chain.broken:
-            self.hints.setdefault(
-                violation.fingerprint, (f"no acceptance of its owner counts: {chain.broken}",)
-            )
-        return False
-
-    def _owners(self) -> Chain:
-        if self._chain is None:
-            appetite = self.snapshot.register.appetite
-            controllers = appetite.workload_controllers if appetite else frozenset()
-            allowed = self.request.operation in ("CREATE", "UPDATE")
-            self._chain = chain_of(self.request, self.snapshot.owners, controllers) if allowed else NO_CHAIN
-        return self._chain
-
-    def _violations_of(self, owner: Owner, policy: CompiledPolicy) -> list[Violation]:
-        """Return what the template of an owner itself violates of a policy."""
-        key = (id(policy), owner.uid)
-        known = self._judged_owners.get(key)
-        if known is None:
-            if owner.group_kind not in TEMPLATE_PATHS:
-                return []
-            subject = template_subject(owner.ref, owner.workload, None)
-            activation = Activation(
-                object=subject.object,
-                request=self.request.raw,
-                namespaceObject=self.namespace_object,
-                budget=self.budget,
-            )
-            activation.use_variables(policy.variables)
-            known = []
-            for params in [policy.params] if policy.param_source is None else self._params(policy):
-                activation.params = params
-                activation.use_variables(policy.variables)
-                findings = judge(policy, subject, activation, policy.actions)
-                known += [found[0] for found in findings.violations] if findings else []
-            self._judged_owners[key] = known
-        return known
-
-    def _keeps_running(self, chain: Chain, acceptance: Acceptance, ended: Standing) -> bool:
-        """Tell whether a Pod may be made again though the acceptance of its workload has ended."""
-        appetite = self.snapshot.register.appetite
-        return (
-            appetite is not None
-            and appetite.keep_running
-            and ended.state is State.EXPIRED
-            and not chain.broken
-            and GroupKind(self.request.kind[0], self.request.kind[2]) == _POD
-            and self.now <= ended.until + appetite.keep_running_for
-            and made_within(chain, self.snapshot.owners, acceptance.valid_from, ended.until)
-        )
-
-    def _controls_missing(self, acceptance: Acceptance) -> str:
-        """Say which compensating control doesn't hold for the request's object; empty when all do."""
-        for ref in acceptance.controls:
-            policy = self.snapshot.policy(ref)
-            if policy is None:
-                return f"its compensating control {ref} is not enforced here"
-            alone = Snapshot(
-                namespaces=self.snapshot.namespaces,
-                params=self.snapshot.params,
-                index=type(self.snapshot.index)((policy,)),
-                exempt_namespaces=frozenset(),
-            )
-            verdict = evaluate(self.request, alone, self.now, budget=self.budget, decisions=self.decisions)
-            if verdict.violations or verdict.existing or verdict.errors:
-                return f"its compensating control {ref} does not hold for this object"
-        return ""
+        verdict = evaluate(self.request, alone, self.now, budget=self.budget, decisions=self.decisions)
+        self.lacking += verdict.lacking
+        return not (verdict.violations or verdict.existing or verdict.errors)
 
 
 def _needs_namespace(policy: CompiledPolicy) -> bool:
