@@ -32,11 +32,13 @@ _FALSE: Final = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NATURAL: Final = re.compile(r"[0-9]+")
 _DECIMAL: Final = re.compile(
-    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)|nan", re.IGNORECASE | re.ASCII
 )
 _HEXADECIMAL: Final = re.compile(
     r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE | re.ASCII
 )
+_LOOSE: Final = re.compile(r"(?<![0-9])_|_(?![0-9])")  # an underscore that doesn't separate digits
+_LOOSE_HEXADECIMAL: Final = re.compile(r"(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])")
 _MAX_DIGITS: Final = 4000  # of a number in text; far beyond any that 64 bits hold
 
 
@@ -114,6 +116,9 @@ def _parse_double(text: str) -> float:
     """Return the double nearest to a number in text, as Go's ParseFloat reads it."""
     if len(text) > _MAX_DIGITS:
         raise _fails(text, "double")
+    if "_" in text:  # Go lets underscores separate digits
+        loose = _LOOSE_HEXADECIMAL if text[:3].lower().lstrip("+-").startswith("0x") else _LOOSE
+        text = text if loose.search(text) else text.replace("_", "")
     if _DECIMAL.fullmatch(text):
         value = float(text)
         if math.isinf(value) and "i" not in text and "I" not in text:

@@ -27,7 +27,7 @@ _SI: Final = "DecimalSI"
 _BI: Final = "BinarySI"
 _EXPONENT: Final = "DecimalExponent"
 _MAX_TEXT: Final = 2000
-_MAX_SHIFT: Final = 4000  # powers of ten that arithmetic writes out; Kubernetes itself has no bound
+_MAX_SHIFT: Final = 1000  # powers of ten that arithmetic writes out; Kubernetes itself has no bound
 
 
 def _int32(value: int) -> int:
@@ -110,6 +110,8 @@ def _big(sign: str, digits: str, places: int, base: int, exponent: int, notation
         # Beyond the digits there are, dividing leaves less than one nano, which rounds up to one.
         value = 1 if drop > len(digits) + 40 else -(-value // 10**drop)
         scale = -9
+    if value and -9 < scale <= _MAX_SHIFT:
+        value, scale = value * 10 ** (scale + 9), -9
     if notation == _BI:
         if value > MAX_INT * 10**-scale:
             value, scale = MAX_INT, 0

@@ -179,8 +179,6 @@ def _offset(moment: Timestamp, zone: str) -> int:
         return int(offset.total_seconds()) if offset is not None else 0
     if not _OFFSET_PART.fullmatch(hours) or not _OFFSET_PART.fullmatch(minutes):
         raise EvaluationError(f"invalid time zone offset: {zone[:40]}")
-    if not 0 <= int(minutes) <= 59:
-        raise EvaluationError(f"timezone offset minutes out of range [0, 59]: {zone[:40]}")
     sign = -1 if hours.startswith("-") else 1
     return (int(hours) * 60 + sign * int(minutes)) * 60
 

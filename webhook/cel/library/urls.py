@@ -15,6 +15,7 @@ from webhook.core.errors import EvaluationError
 LIBRARY = Library()
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NO_TEXT: Final = re.compile("[\udc80-\udcff]")
 _PORT: Final = re.compile(r"(?::[0-9]*)?")
 _USERINFO: Final = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -89,7 +90,11 @@ def _escape(data: bytes, plain: frozenset[int]) -> str:
 
 
 def _show(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+    """Return bytes as text; what isn't UTF-8 shows as one replacement character a byte, as in Go's JSON."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return _NO_TEXT.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
 def _parse(text: str, *, request: bool) -> _Parts:
