@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,51 @@ def test_unreadable_paths_are_errors(folder: Path) -> None:
     Path("link.yaml").symlink_to("nowhere")
     assert problems(read(["."])) == []  # in a folder only plain files count
     assert problems(read(["link.yaml", "a\x00b"]))[0] == "link.yaml: no such file or folder"
+
+
+def test_damaged_bytes_give_errors_and_nothing_else() -> None:
+    pieces = [
+        b"&a ",
+        b"*a ",
+        b"<<: *a\n",
+        b"!!int ",
+        b"!x ",
+        b"\t",
+        b"---\n",
+        b"...\n",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b": ",
+    ]
+    pieces += [
+        b"? ",
+        b"- ",
+        b"|\n",
+        b"'",
+        b'"',
+        b"%TAG ! x\n",
+        b"\xff",
+        b"\x00",
+        b"\r\n",
+        b"1e999",
+        b".inf",
+        b"items:\n- ",
+    ]
+    chosen = random.Random(3)
+    whole = (
+        POD % "a"
+        + "spec: {containers: [{name: a, image: 'b', args: [1, ~, yes]}]}\n---\nkind: List\nitems:\n- a\n"
+    ).encode()
+    for _ in range(2000):
+        data = bytearray(whole)
+        for _ in range(chosen.randint(1, 4)):
+            place = chosen.randrange(len(data))
+            data[place : place + chosen.choice((0, 0, 1, 5))] = chosen.choice(pieces)
+        for document in parse(bytes(data), chosen.choice(("a.yaml", "a.json"))):
+            assert document.key
+            assert document.line_of("spec.containers[0].args[1]") >= document.line
 
 
 # kustomizations

@@ -143,7 +143,11 @@ def _constraints(schema: Schema) -> list[str]:
 
 
 def _rules(schema: Schema) -> list[str]:
-    return [f"{f'`{rule.at[1:]}` ' if rule.at else ''}{rule.message}".strip() + "." for rule in schema.rules]
+    return [
+        f"{f'`{rule.at[1:]}` ' if rule.at else ''}{rule.message}".strip() + "."
+        for rule in schema.rules
+        if not schema.format  # that a time must be one, its type says
+    ]
 
 
 def _cell(text: str) -> str:

@@ -14,8 +14,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from webhook.adapters.manifests import Document
 from webhook.adapters.schema import KINDS, Kind, Schema
 from webhook.core.errors import InputError
@@ -192,15 +190,20 @@ def _elements(value: list[Any], schema: Schema, path: str) -> Iterator[Problem]:
     if schema.items:
         for index, child in enumerate(value):
             yield from _value(child, schema.items, f"{path}[{index}]")
-    seen: set[bytes] = set()
+    if schema.list_type not in ("map", "set"):
+        return
+    seen: set[tuple[str, ...]] = set()
     for index, child in enumerate(value):
-        if schema.list_type == "map" and isinstance(child, Mapping):
+        if schema.list_type == "set":
+            parts, label = [child], repr(child)
+        elif isinstance(child, Mapping):
+            parts = [child.get(key) for key in schema.keys]
             label = " and ".join(f"{key} {child.get(key)!r}" for key in schema.keys)
-            identity = orjson.dumps([child.get(key) for key in schema.keys])
-        elif schema.list_type == "set":
-            label, identity = repr(child), orjson.dumps(child)
         else:
-            return
+            continue
+        identity = tuple(part for part in parts if isinstance(part, str))
+        if len(identity) < len(parts):
+            continue  # of another type, which is a problem of its own
         if identity in seen:
             yield Problem(f"{path}[{index}]", f"{label} is given twice")
         seen.add(identity)

@@ -27,9 +27,17 @@ NO_SYSTEM_NAME = Rule(
 )
 
 
+# The API server takes a list where a text has the format date-time; a rule that reads the value refuses it.
+_IS_A_TIME = Rule(
+    "self >= timestamp('1000-01-01T00:00:00Z')",
+    "must be a text, an RFC 3339 time",
+    lambda value: isinstance(value, str),
+)
+
+
 def time(description: str) -> Schema:
     """Return the schema of an RFC 3339 time."""
-    return Schema("string", description, format="date-time", pattern=_TIME, max_size=32)
+    return Schema("string", description, format="date-time", pattern=_TIME, max_size=32, rules=(_IS_A_TIME,))
 
 
 def date(description: str) -> Schema:
