@@ -71,7 +71,7 @@ class Server:
         self._reader.start()
         address = until(lambda: self.event("listening") or self.process.poll() is not None, "it listens")
         assert isinstance(address, dict), self.events
-        self.port = int(address["address"].rpartition(":")[2])
+        self.target = (int(address["address"].rpartition(":")[2]), self.tls.certificate)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -83,9 +83,10 @@ class Server:
         return next((event for event in reversed(self.events) if event["event"] == name), None)
 
     def connect(self) -> HTTPSConnection:
-        """Return a connection that trusts the certificate file as it is now."""
-        context = ssl.create_default_context(cafile=self.tls.certificate)
-        return HTTPSConnection("127.0.0.1", self.port, context=context, timeout=PATIENCE)
+        """Return a connection to the target: a port, and the file that is trusted, as it is now."""
+        port, trusted = self.target
+        context = ssl.create_default_context(cafile=trusted)
+        return HTTPSConnection("127.0.0.1", port, context=context, timeout=PATIENCE)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of a GET."""
@@ -142,7 +143,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.stop()
+        server.stop(signal.SIGINT)
 
 
 class Load:

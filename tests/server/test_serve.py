@@ -109,14 +109,14 @@ def test_the_server_answers_everything_until_it_is_gone(tmp_path: Path, policies
     (tmp_path / "other").mkdir()
     with (
         serving(tmp_path / "other", *words, "--drain-seconds", "0") as staying,
-        serving(tmp_path, *words, "--drain-seconds", "1.5") as leaving,
+        serving(tmp_path, *words, "--drain-seconds", "4") as leaving,
         Load(leaving) as load,
     ):
         load.more()
         leaving.process.send_signal(signal.SIGTERM)
         until(lambda: leaving.get("/readyz")[0] == 503, "it says that it goes")
         # As when the endpoint is taken away: who connects anew comes to the other replica.
-        leaving.port, leaving.tls = staying.port, staying.tls
+        leaving.target = staying.target
         assert leaving.stop() == 0
         load.more()
     assert load.failed == []
@@ -151,11 +151,11 @@ def test_a_new_certificate_serves_without_a_failed_request(server: Server, tmp_p
         new = write_pair(tmp_path / "new")
         both = tmp_path / "both.pem"
         both.write_text(old + Path(new.certificate).read_text())
-        served, server.tls = server.tls, type(server.tls)(str(both), "")
-        Path(new.key).replace(served.key)
-        Path(new.certificate).replace(served.certificate)
+        server.target = (server.target[0], str(both))
+        Path(new.key).replace(server.tls.key)
+        Path(new.certificate).replace(server.tls.certificate)
         until(lambda: [e["event"] for e in server.events].count("certificate_loaded") == 2, "both load it")
-        server.tls = served  # fresh connections that trust the new one alone
+        server.target = (server.target[0], server.tls.certificate)  # which is now the new one alone
         for _ in range(8):
             server.verdict()
         load.more()

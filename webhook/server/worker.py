@@ -156,15 +156,22 @@ class _Worker:
     async def _drain(self, listeners: list[asyncio.Server]) -> None:
         """Lose no request while clients learn that we go.
 
-        The listener stays open through the grace time: other nodes send new connections to a Pod for a moment
-        after it is told to stop, and where it is the only one a closed listener would refuse them.
+        For the first half of the grace time the listener stays open: other nodes send new connections to a
+        Pod for a moment after it is told to stop, and a closed listener would refuse them where it is the
+        only one. For the second half those that came last finish their handshake and send their request. All
+        along, every answer closes its connection.
         """
         self.plane.draining = True
         logger.debug("draining", extra=logs.fields(in_flight=self.plane.in_flight))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.at_once.wait(), self.settings.drain_seconds)
+        half = self.settings.drain_seconds / 2
+        await self._grace(half)
         for listener in listeners:
             listener.close()
+        await self._grace(half)
+
+    async def _grace(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.at_once.wait(), seconds)
 
     async def _follow(self) -> None:
         """Load the snapshot if it is another one, off the loop, and swap it in."""
