@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webhook.cel import compile_expression
+from webhook.cel import Expression, compile_expression
 from webhook.cel.library import FUNCTIONS
 from webhook.cel.values import Authorizer, Duration, Optional, Timestamp, Type
 from webhook.core.activation import Activation, Budget
@@ -195,18 +195,43 @@ def _rfc3339(ns: int) -> str:
     return text + (f".{fraction:09}".rstrip("0") if fraction else "") + "Z"
 
 
-def ours(case: Case, binding: Mapping[str, Any], *, exact: bool = False) -> Answer:
-    """Compile and evaluate a case with our CEL; `exact` skips the first tier."""
+@dataclass(frozen=True)
+class Compiled:
+    """A case's expression with the variables that it may use."""
+
+    expression: Expression
+    variables: Mapping[str, Expression]
+
+
+def compiled(case: Case) -> Compiled | None:
+    """Compile a case; None if it doesn't."""
     try:
-        variables: dict[str, Any] = {}
-        for name, text in case.variables.items():
-            variables[name] = compile_expression(text, variables=tuple(variables))
-        expression = compile_expression(case.source, variables=tuple(variables))
+        return _compile(case)
+    except CompileError:
+        return None
+
+
+def _compile(case: Case) -> Compiled:
+    variables: dict[str, Expression] = {}
+    for name, text in case.variables.items():
+        variables[name] = compile_expression(text, variables=tuple(variables))
+    return Compiled(compile_expression(case.source, variables=tuple(variables)), variables)
+
+
+def evaluate(programs: Compiled, binding: Mapping[str, Any], *, exact: bool) -> Answer:
+    """Evaluate a compiled case; `exact` skips the first tier, for its variables too."""
+    activation = activate(binding)
+    activation.use_variables({n: (v.exact if exact else v.run) for n, v in programs.variables.items()})
+    return answer(programs.expression.exact if exact else programs.expression.run, activation)
+
+
+def ours(case: Case, binding: Mapping[str, Any], *, exact: bool = False) -> Answer:
+    """Compile and evaluate a case with our CEL."""
+    try:
+        programs = _compile(case)
     except CompileError as error:
         return Answer("compile", error=str(error))
-    activation = activate(binding)
-    activation.use_variables({n: (v.exact if exact else v.run) for n, v in variables.items()})
-    return answer(expression.exact if exact else expression.run, activation)
+    return evaluate(programs, binding, exact=exact)
 
 
 def answer(program: Any, activation: Activation) -> Answer:

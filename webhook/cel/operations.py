@@ -291,6 +291,13 @@ def add(budget: Budget, left: Any, right: Any) -> Any:
     return _add(left, right)
 
 
+def _affix_cost(text: Any, sought: Any) -> int:
+    return len(sought) >> 6 if text.__class__ is str and sought.__class__ is str else 0
+
+
+_MORE_COSTLY = {"startsWith": _affix_cost, "endsWith": _affix_cost}
+
+
 def call(budget: Budget, function: Function, *args: Any) -> Any:
     """Call a function whose cost grows with its arguments: charge first, then call.
 
@@ -298,7 +305,7 @@ def call(budget: Budget, function: Function, *args: Any) -> Any:
         EvaluationError: the function failed or isn't made for these values.
         BudgetExceeded: the call takes more steps than are left.
     """
-    costly = function.costly
+    costly = function.costly or _MORE_COSTLY.get(function.name)
     try:
         if costly is not None:
             charge(budget, costly(*args))
