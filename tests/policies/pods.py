@@ -12,9 +12,28 @@ Object = dict[str, Any]
 Change = Callable[[random.Random, Object, Object], None]
 
 APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
-DEFAULT_CAPABILITIES = ["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "KILL", "MKNOD", "SETFCAP", "SYS_CHROOT"]
+DEFAULT_CAPABILITIES = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+]
 OTHER_CAPABILITIES = ["NET_RAW", "NET_ADMIN", "SYS_TIME", "SYS_PTRACE", "BPF", "CAP_CHOWN", "chown", "ALL"]
-SAFE_SYSCTLS = ["kernel.shm_rmid_forced", "net.ipv4.tcp_syncookies", "net.ipv4.ip_unprivileged_port_start"]
+SAFE_SYSCTLS = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+]
 NEWER_SYSCTLS = [
     "net.ipv4.ip_local_reserved_ports",
     "net.ipv4.tcp_keepalive_time",
