@@ -1,0 +1,111 @@
+"""Reads the documentation: pages, fenced blocks, links, inline code, headings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?(?P<indent> *)```(?P<language>[\w-]*)\n(?P<body>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+_LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: the file it is in.
+        line: where it starts.
+        language: as the fence says.
+        mark: the comment on the line before the fence, such as ``run``.
+        body: its text.
+    """
+
+    page: Path
+    line: int
+    language: str
+    mark: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+@cache
+def pages() -> tuple[Path, ...]:
+    """Return every page that is written by hand."""
+    generated = {ROOT / "docs" / "reference" / "api.md", ROOT / "docs" / "reference" / "cli.md"}
+    top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+    below = sorted((ROOT / "docs").rglob("*.md"))
+    return (*top, *(page for page in below if page not in generated))
+
+
+@cache
+def text(page: Path) -> str:
+    """Return a page's text."""
+    return page.read_text(encoding="utf-8")
+
+
+@cache
+def blocks() -> tuple[Block, ...]:
+    """Return every fenced block of every page."""
+    found = []
+    for page in pages():
+        content = text(page)
+        for match in _FENCE.finditer(content):
+            line = content.count("\n", 0, match.start()) + 1
+            indent = len(match["indent"])
+            rows = match["body"].splitlines(keepends=True)
+            body = "".join(row[indent:] if row.strip() else row for row in rows)
+            found.append(Block(page, line, match["language"], match["mark"] or "", body))
+    return tuple(found)
+
+
+def prose(page: Path) -> str:
+    """Return a page's text without its fenced blocks."""
+    return _FENCE.sub("", text(page))
+
+
+def links(page: Path) -> Iterator[str]:
+    """Yield the targets of a page's links."""
+    for match in _LINK.finditer(prose(page)):
+        yield match[1]
+
+
+def inline_code(page: Path) -> Iterator[str]:
+    """Yield what stands between single backticks outside of fenced blocks."""
+    for match in _CODE.finditer(prose(page)):
+        yield match[1]
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    found: dict[str, int] = {}
+    result = set()
+    for match in re.finditer(r"^#{1,6} (.+)$", prose(page), re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match[1]).replace("`", "").strip().lower()
+        anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        count = found.get(anchor, 0)
+        found[anchor] = count + 1
+        result.add(f"{anchor}-{count}" if count else anchor)
+    return frozenset(result)
+
+
+def command_lines(block: Block) -> Iterator[str]:
+    """Yield the commands of a console or sh block, continuation lines joined."""
+    lines = block.body.replace("\\\n", " ").splitlines()
+    for line in lines:
+        if block.language == "console":
+            if line.startswith("$ "):
+                yield line[2:]
+        elif line.strip() and not line.lstrip().startswith("#"):
+            yield line.strip()

@@ -1,0 +1,163 @@
+"""What the pages show is real: manifests are valid, files as they are, outputs what the commands print.
+
+`TIDEWAITER_UPDATE_GOLDEN=1` writes the present files and outputs into the pages. An output with an ellipsis
+is left alone: a line that is only ``…`` stands for any lines, and ``…`` in a line for any text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from docs_pages import ROOT, Block, blocks
+
+from webhook.adapters import manifests, strict
+from webhook.adapters.suite_shape import misshapen
+from webhook.cli import run
+from webhook.core.acceptance import digest_of, parse_acceptance
+from webhook.core.appetite import parse_appetite
+from webhook.core.approvals import parse_approval
+from webhook.core.model import GROUP
+from webhook.dialects.native import compile_policy
+
+_UPDATE = os.environ.get("TIDEWAITER_UPDATE_GOLDEN") == "1"
+_FILES = sorted((ROOT / "docs").rglob("*.yaml"))
+
+
+def _judge_own(obj: dict[str, Any]) -> None:
+    """Raise unless `obj` is a valid object of our own kinds, or not of our kinds."""
+    if not str(obj.get("apiVersion", "")).startswith(f"{GROUP}/"):
+        return
+    kind = obj["kind"]
+    if kind == "Suite":
+        assert not list(misshapen(obj))
+        return
+    problems = strict.validate(obj)
+    assert not problems, [str(problem) for problem in problems]
+    if kind in ("ClusterPolicy", "Policy"):
+        compile_policy(obj)
+    elif kind.endswith("RiskAcceptance"):
+        parse_acceptance(obj)
+    elif kind.endswith("RiskApproval"):
+        parse_approval(obj)
+    else:
+        parse_appetite(obj)
+
+
+def _blocks(language: str, mark: str = "") -> list[Any]:
+    return [
+        pytest.param(block, id=str(block))
+        for block in blocks()
+        if block.language == language and block.mark.startswith(mark)
+    ]
+
+
+@pytest.mark.parametrize("block", _blocks("yaml"))
+def test_manifests_in_pages_are_valid(block: Block) -> None:
+    for obj in yaml.safe_load_all(block.body):
+        if isinstance(obj, dict) and "kind" in obj:
+            _judge_own(json.loads(json.dumps(obj, default=str)))
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_manifests_beside_pages_are_valid(file: Path) -> None:
+    found = manifests.read([str(file)])
+    assert not found.errors
+    for document in found:
+        _judge_own(document.object)
+
+
+def test_approvals_beside_pages_carry_the_digest_of_their_acceptance() -> None:
+    objects = [document.object for document in manifests.read([str(file) for file in _FILES])]
+    digests = {obj["metadata"]["name"]: digest_of(obj) for obj in objects if obj["kind"] == "RiskAcceptance"}
+    approvals = [obj for obj in objects if obj["kind"] == "RiskApproval"]
+    assert approvals
+    for approval in approvals:
+        assert approval["spec"]["digest"] == digests[approval["spec"]["riskAcceptance"]]
+
+
+@pytest.mark.parametrize("block", _blocks("yaml", mark="file: "))
+def test_files_are_shown_as_they_are(block: Block) -> None:
+    file = ROOT / block.mark.removeprefix("file: ")
+    content = file.read_text()
+    if _UPDATE and content != block.body:
+        _replace(block, content)
+    assert content == block.body or _UPDATE
+
+
+@pytest.mark.parametrize("block", _blocks("console", mark="run"))
+def test_commands_print_what_is_shown(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    # Whatever lies around a process must not decide how it prints.
+    monkeypatch.setenv("COLUMNS", "100")
+    status = 0
+    fresh = ""
+    for prompt, shown in _turns(block.body):
+        words = shlex.split(prompt.replace("\\\n", " "))
+        if words == ["echo", "$?"]:
+            printed = f"{status}\n"
+        else:
+            assert words[0] == "tidewaiter", f"only tidewaiter can be run in {block}"
+            screen = io.StringIO()
+            with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
+                status = run(words[1:])
+            printed = screen.getvalue()
+        if _UPDATE and "…" not in shown:
+            fresh += f"$ {prompt}\n{printed}"
+            continue
+        fresh += f"$ {prompt}\n{shown}"
+        assert _pattern(shown).fullmatch(printed), f"tidewaiter printed:\n{printed}"
+    if _UPDATE and fresh != block.body:
+        _replace(block, fresh)
+
+
+def test_the_canonical_json_can_be_made_with_jq() -> None:
+    jq = shutil.which("jq")
+    if jq is None:
+        pytest.skip("there is no jq in PATH")
+    shown = next(block for block in blocks() if block.page.name == "digest.md" and "jq" in block.body)
+    found = re.search(r"jq (-\w+) '([^']+)'", shown.body)
+    assert found is not None
+    acceptance = yaml.load((ROOT / "docs/tutorial/shop/acceptance.yaml").read_text(), yaml.BaseLoader)
+    command = f"{jq} {found[1]} {shlex.quote(found[2])} | sha256sum"
+    done = subprocess.run(
+        command, shell=True, input=json.dumps(acceptance), capture_output=True, text=True, check=True
+    )
+    assert f"sha256:{done.stdout.split()[0]}" == digest_of(acceptance)
+
+
+def _turns(body: str) -> list[tuple[str, str]]:
+    """Return each command of a console block with its output."""
+    turns = []
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        end = next(position for position, line in enumerate(lines) if not line.endswith("\\\n"))
+        turns.append(("".join(lines[: end + 1]).rstrip("\n"), "".join(lines[end + 1 :])))
+    return turns
+
+
+def _pattern(shown: str) -> re.Pattern[str]:
+    lines = []
+    for line in shown.splitlines():
+        if line.strip() == "…":
+            lines.append(r"(?:[^\n]*\n)*?")
+        else:
+            lines.append("[^\n]*".join(map(re.escape, line.split("…"))) + "\n")
+    return re.compile("".join(lines))
+
+
+def _replace(block: Block, fresh: str) -> None:
+    head = f"<!-- {block.mark} -->\n```{block.language}\n"
+    content = block.page.read_text()
+    assert content.count(f"{head}{block.body}```") == 1, f"{block} can't be told from another block"
+    block.page.write_text(content.replace(f"{head}{block.body}```", f"{head}{fresh}```"))
