@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from offline_manifests import (
     API,
     DEPLOYMENTS,
@@ -20,8 +27,14 @@ from offline_manifests import (
     write,
 )
 
+from webhook.adapters.manifests import parse
+from webhook.adapters.material import Settings, gather
+from webhook.adapters.offline import judge
+from webhook.adapters.reports import report
+from webhook.adapters.text_report import text_report
 from webhook.core.model import ObjectRef, PolicyRef, fingerprint
 
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("folder")
 
 BROKEN = policy("broken", {"name": "broken", "expression": "object.spec.("})
@@ -530,3 +543,67 @@ def test_validations_without_container_name_no_container(run: Any) -> None:
     write("p.yaml", always(), policy("both", NON_ROOT))
     (verdict,) = check(run, "m.yaml", "--policies", "p.yaml").data["verdicts"]
     assert [violation["container"] for violation in verdict["violations"]] == ["app", ""]
+
+
+def test_an_error_that_denies_is_shown_with_its_object(run: Any) -> None:
+    write("m.yaml", pod(root=False))
+    write("p.yaml", FAILING)
+    outcome = run("check", "m.yaml", "--policies", "p.yaml")
+    assert outcome.out.startswith("m.yaml:2: Pod shop/web denied\n  error failing could not be evaluated\n")
+    assert outcome.err.startswith("error: m.yaml:2: Pod shop/web: failing could not be evaluated: ")
+
+
+def test_a_file_name_may_be_any_bytes(run: Any) -> None:
+    write("m/a.yaml", pod())
+    Path("m/a.yaml").rename(os.fsdecode(b"m/\xff.yaml"))
+    write("p.yaml", policy())
+    outcome = check(run, "m", "--policies", "p.yaml")
+    assert outcome.data["verdicts"][0]["source"]["file"] == "m/\udcff.yaml"
+    assert run("check", "m", "--policies", "p.yaml").out.startswith("m/\\udcff.yaml:2: Pod shop/web denied")
+
+
+def test_only_what_is_needed_is_imported(run: Any) -> None:
+    write("m.yaml", pod())
+    write("p.yaml", policy())
+    script = (
+        "import sys; from webhook import cli; cli.run(['check', 'm.yaml', '--policies', 'p.yaml']);"
+        "heavy = ('aiohttp', 'kopf', 'kubernetes_asyncio', 'rich', 'asyncio', 'cryptography', 'xml');"
+        "print('LOADED', sorted({m.split('.')[0] for m in sys.modules} & set(heavy)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "LOADED []" in result.stdout
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+_PODS = st.dictionaries(
+    st.sampled_from(["containers", "initContainers", "ephemeralContainers", "securityContext", "volumes"]),
+    st.lists(
+        st.dictionaries(st.sampled_from(["name", "image", "securityContext", "ports"]), _JSON), max_size=3
+    )
+    | _JSON,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spec=_PODS | _JSON, kind=st.sampled_from(["Pod", "Deployment", "CronJob", "Namespace", "ClusterPolicy"])
+)
+def test_whatever_an_object_holds_it_gets_a_verdict_or_an_error(spec: Any, kind: str) -> None:
+    obj = {
+        "apiVersion": {"Deployment": "apps/v1", "CronJob": "batch/v1", "ClusterPolicy": API}.get(kind, "v1"),
+        "kind": kind,
+        "metadata": {"name": "x"},
+        "spec": {"template": {"spec": spec}} if kind == "Deployment" else spec,
+    }
+    data = parse(json.dumps(obj).encode(), "m.json")
+    rules = parse(json.dumps(policy()).encode(), "p.json").documents
+    rules += parse(json.dumps(policy("later", podTemplates=False)).encode(), "p.json").documents
+    material = gather(data.documents, rules, Settings())
+    judged = list(judge(material.judged, material.snapshot, material.kinds, Settings(), NOW))
+    assert len(judged) + len(data.errors) + (kind == "ClusterPolicy") >= 1
+    json.dumps(report(judged, material.errors))
+    "".join(text_report(judged, {}, lambda _role, text: text)).encode()

@@ -36,12 +36,9 @@ def notes(material: Material, judged: Sequence[Judged]) -> list[str]:
 def _on_acceptances(material: Material) -> Iterator[str]:
     given = {native.policy_ref(document.object) for document in of_kinds(material.documents, native.KINDS)}
     policies = {policy.ref: policy for policy in material.snapshot.policies}
+    documents = {document.key[1:]: document for document in of_kinds(material.documents, ACCEPTANCES)}
     for acceptance in material.snapshot.register.acceptances:
-        document = next(
-            document
-            for document in of_kinds(material.documents, ACCEPTANCES)
-            if document.key[1:] == acceptance.ref
-        )
+        document = documents[acceptance.ref]
         for position, named in enumerate(acceptance.policies):
             namespace = document.key.namespace if named.kind == "Policy" else ""
             ref = PolicyRef(named.kind, namespace, named.name)

@@ -49,6 +49,10 @@ def text_report(
             violated.setdefault(violation.policy)
             yield from _violation(one, violation, style, with_line=left > 0)
             left -= 1
+        for error in verdict.errors:
+            if error.actions:
+                yield f"  {style('denied', 'error')} " + printable(f"{error.policy} could not be evaluated")
+                yield printable(f"      {error.message}")
         for accepted in verdict.accepted:
             yield from _accepted(accepted, style)
         yield ""

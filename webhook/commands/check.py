@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook.commands.options import ManyValues, Output, Time, now_or
+from webhook.commands.options import ManyValues, Output, Time, now_or, without_collecting
 
 if TYPE_CHECKING:
     from webhook.adapters.material import Material
@@ -82,10 +82,11 @@ def command(
     from webhook.adapters.reports import evaluation_errors
 
     settings = Settings(namespace=namespace, user=user, cluster=cluster, trust_approvals=trust_approvals)
-    first = read(paths, sys.stdin.buffer)
-    others = read((*policies, *acceptances), sys.stdin.buffer)
-    material = gather(first.documents, others.documents, settings)
-    judged = list(judge(material.judged, material.snapshot, material.kinds, settings, now_or(at)))
+    with without_collecting():
+        first = read(paths, sys.stdin.buffer)
+        others = read((*policies, *acceptances), sys.stdin.buffer)
+        material = gather(first.documents, others.documents, settings)
+        judged = list(judge(material.judged, material.snapshot, material.kinds, settings, now_or(at)))
     failed, ignored = evaluation_errors(judged)
     unread = {str(error): error for error in (*first.errors, *others.errors)}
     errors = [*unread.values(), *material.errors, *failed]
