@@ -331,10 +331,12 @@ def test_parameters_come_from_anywhere(run: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("templates", [True, False])
-def test_a_workload_is_judged_as_its_pods_would_be(run: Any, templates: bool) -> None:
+@pytest.mark.parametrize(
+    ("resource", "templates"), [("pods", True), ("pods", False), ("pods/*", False), ("*", True)]
+)
+def test_a_workload_is_judged_as_its_pods_would_be(run: Any, resource: str, templates: bool) -> None:
     write("m.yaml", deployment())
-    write("p.yaml", policy(podTemplates=templates))
+    write("p.yaml", policy(podTemplates=templates, rules=[{**PODS, "resources": [resource]}]))
     outcome = check(run, "m.yaml", "--policies", "p.yaml")
     (violation,) = outcome.data["verdicts"][0]["violations"]
     assert violation["fieldPath"] == "spec.template.spec.containers[0].securityContext.runAsNonRoot"

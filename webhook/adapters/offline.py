@@ -85,7 +85,7 @@ def later_snapshot(snapshot: Snapshot) -> Snapshot | None:
 def _creates_pods(policy: CompiledPolicy) -> bool:
     return any(
         rule.groups & {"", "*"}
-        and rule.resources & {"pods", "*", "*/*"}
+        and rule.resources & {"pods", "pods/*", "*", "*/*"}
         and rule.operations & {"CREATE", "*"}
         and not rule.names
         for rule in policy.rules

@@ -102,8 +102,9 @@ def _files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(root, name)
+            file = Path(root, name)
+            if name.endswith(SUFFIXES) and not name.startswith(".") and file.is_file():
+                yield file
 
 
 def load(document: Document) -> tuple[Suite | None, list[InputError]]:
