@@ -17,12 +17,19 @@ from bench.start import child_cpu
 def write_pods(folder: Path, number: int) -> None:
     """Write that many Pods, a hundred to a file."""
     folder.mkdir()
-    template = deployment()["spec"]["template"]
+    whole = deployment()
+    template = whole["spec"]["template"]
+    labels = {**whole["metadata"]["labels"], **template["metadata"].get("labels", {})}
     pods = [
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {**template["metadata"], "name": f"pod-{position:05}", "namespace": "shop"},
+            "metadata": {
+                **template["metadata"],
+                "labels": labels,
+                "name": f"pod-{position:05}",
+                "namespace": "shop",
+            },
             "spec": template["spec"],
         }
         for position in range(number)
