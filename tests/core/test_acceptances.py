@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from core_builders import (
+
+from tests.core.builders import (
     APPETITE,
     NON_ROOT,
     NOW,
@@ -23,7 +24,6 @@ from core_builders import (
     validation,
     workload,
 )
-
 from webhook.core.acceptance import digest_of
 from webhook.core.evaluate import evaluate
 from webhook.core.model import Severity

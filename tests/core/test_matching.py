@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import NOW, PODS, namespace, pod, policy, request, snapshot, validation, workload
 
+from tests.core.builders import NOW, PODS, namespace, pod, policy, request, snapshot, validation, workload
 from webhook.core.evaluate import evaluate
 from webhook.core.match import Selection, versions_named
 from webhook.core.policy import Rule

@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 import pytest
-from core_builders import (
+
+from tests.core.builders import (
     NON_ROOT,
     NOW,
     container,
@@ -19,7 +20,6 @@ from core_builders import (
     validation,
     workload,
 )
-
 from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.errors import EvaluationError, ReviewError
