@@ -26,7 +26,7 @@ API_VERSION = "tidewaiter.dev/v1alpha1"
 _numbers = itertools.count(1)
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Return the first true value of `condition`; it must come within `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -137,7 +137,7 @@ class Cluster:
             metadata = policy["metadata"]
             where = ["-n", metadata["namespace"]] if "namespace" in metadata else []
             kind = f"{policy['kind'].lower()}.tidewaiter.dev/{metadata['name']}"
-            self.kubectl("wait", "--for=condition=Enforced", "--timeout=20s", kind, *where, check=True)
+            self.kubectl("wait", "--for=condition=Enforced", "--timeout=60s", kind, *where, check=True)
 
     def status_of(self, kind: str, name: str, space: str = "") -> dict[str, Any]:
         where = ["-n", space] if space else []

@@ -142,7 +142,7 @@ def test_an_expired_acceptance_no_longer_holds_and_is_named(cluster: Cluster) ->
         cluster.kubectl("delete", "configmap", "soon", "-n", space)
         return "ended at" in cluster.apply(configmap(space, "soon", password="x")).stderr
 
-    eventually(denied_at_last, "the expiry", 20)
+    eventually(denied_at_last, "the expiry")
     for asked in (past[0], soon[0]):
         name = asked["metadata"]["name"]
         eventually(

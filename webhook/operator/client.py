@@ -27,6 +27,7 @@ FIELD_MANAGER = "tidewaiter"
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
 _RELOAD_INTERVAL = 10.0
+_CLOSING = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -185,6 +186,8 @@ class KubernetesClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._api.close()
+        # TLS connections end a moment later: https://docs.aiohttp.org/en/stable/client_advanced.html
+        await asyncio.sleep(_CLOSING)
 
     async def request(
         self,
@@ -286,8 +289,11 @@ async def connect(kubeconfig: str = "") -> KubernetesClient:
 
         await load(configuration)
         return KubernetesClient(configuration, load)
-    except (kubernetes_config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"cannot be used as a kubeconfig: {error}", kubeconfig) from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever a YAML reader, a certificate or a credential plugin raises
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot be used as a kubeconfig: {text}", kubeconfig) from error
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +42,7 @@ from webhook.operator.authorizer import Authorizer
 from webhook.operator.client import ApiError, KubernetesClient, Resource, connect
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import OWN_RESOURCES, Inventory
-from webhook.operator.leader import Elector
+from webhook.operator.leader import Elector, Timing
 from webhook.operator.publisher import Content, PolicyKey, Publisher
 from webhook.operator.reconcile import SECRETS, CertificateReconciler, WebhookReconciler
 from webhook.operator.status_writer import StatusReconciler
@@ -79,6 +79,7 @@ class Options:
         lease_name: its name.
         create_namespace: make our own namespace where it is missing.
         remove_on_exit: remove the webhook configuration at the end.
+        timing: of the election.
     """
 
     snapshot: Path
@@ -95,6 +96,7 @@ class Options:
     lease_name: str = "tidewaiter-leader"
     create_namespace: bool = False
     remove_on_exit: bool = False
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -187,7 +189,14 @@ class Operator:
             if self.options.leader_elect:
                 identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
                 options = self.options
-                elector = Elector(self.client, options.namespace, options.lease_name, identity, self._lead)
+                elector = Elector(
+                    self.client,
+                    options.namespace,
+                    options.lease_name,
+                    identity,
+                    self._lead,
+                    options.timing,
+                )
                 await elector.run(stop)
             else:
                 await self._lead_until(stop)

@@ -1,0 +1,107 @@
+"""What the control plane's commands refuse, and how it keeps time."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.commands import operator as operator_command
+from webhook.commands import run as run_command
+from webhook.core.errors import InputError
+from webhook.operator import process
+from webhook.operator.main import Options, settled_skew
+
+
+@pytest.fixture(autouse=True)
+def _no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "configure_logs", lambda level: None)
+
+
+@pytest.mark.parametrize(
+    ("known", "measured", "settled"),
+    [
+        (0.0, 0.4, 0.0),
+        (0.0, -4.9, 0.0),
+        (0.0, 5.1, 5.0),
+        (5.0, 9.9, 5.0),
+        (5.0, 0.1, 5.0),
+        (5.0, -0.1, 0.0),
+        (0.0, -61.0, -60.0),
+        (-60.0, -58.0, -60.0),
+    ],
+)
+def test_a_clock_skew_follows_no_noise(known: float, measured: float, settled: float) -> None:
+    assert settled_skew(known, measured) == settled
+
+
+def _options(url: str) -> Options:
+    return Options(Path("snapshot"), Path("certificates"), webhook_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("https://127.0.0.1:8443", ("127.0.0.1",)),
+        ("https://[::1]:8443/base", ("::1",)),
+        (
+            "",
+            (
+                "tidewaiter.tidewaiter-system.svc",
+                "tidewaiter.tidewaiter-system.svc.cluster.local",
+                "tidewaiter.tidewaiter-system",
+            ),
+        ),
+    ],
+)
+def test_the_certificate_is_for_where_the_api_server_asks(url: str, hosts: tuple[str, ...]) -> None:
+    assert _options(url).hosts == hosts
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1", "127.0.0.1:8443", "https://a@b", "https://a?b", "https://"]
+)
+def test_a_url_that_the_api_server_would_refuse_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="must be https"):
+        _ = _options(url).hosts
+
+
+@pytest.mark.parametrize("text", ["", "no: kubeconfig", "{", "[]", "a: &a [*a]"])
+def test_a_kubeconfig_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    folders = ["--snapshot", str(tmp_path / "snapshot"), "--cert-dir", str(tmp_path / "certificates")]
+    done = CliRunner().invoke(operator_command.command, ["--kubeconfig", str(path), *folders])
+    assert isinstance(done.exception, InputError)
+    assert str(path) in str(done.exception)
+
+
+def test_a_kubeconfig_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for words, message in (
+        (["--kubeconfig", str(tmp_path / "none")], "none"),
+        ([], "give --kubeconfig FILE, or set KUBECONFIG"),
+    ):
+        done = CliRunner().invoke(run_command.command, ["--listen", "127.0.0.1:0", *words])
+        assert isinstance(done.exception, InputError)
+        assert message in str(done.exception)
+
+
+def test_a_port_in_use_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = CliRunner().invoke(run_command.command, ["--listen", listen])
+    assert isinstance(done.exception, InputError)
+    assert f"cannot listen on {listen}" in str(done.exception)
+
+
+@pytest.mark.parametrize("listen", ["8443", "localhost", "127.0.0.1:99999", ":8443", "127.0.0.1:x"])
+def test_an_address_that_is_none_is_refused(listen: str) -> None:
+    done = CliRunner().invoke(run_command.command, ["--listen", listen])
+    assert isinstance(done.exception, InputError)
+    assert "is no address" in str(done.exception)
