@@ -136,7 +136,7 @@ def test_the_workers_counts_are_one(server: Server) -> None:
     for _ in range(20):
         server.verdict("web")
     line = 'tidewaiter_requests_total{code="200",operation="CREATE",outcome="allowed"} 20.0'
-    assert line in server.get("/metrics")[1].splitlines()
+    until(lambda: line in server.get("/metrics")[1].splitlines(), "all are counted")
     for pid in server.workers():
         os.kill(pid, signal.SIGKILL)
     until(lambda: len(server.workers()) == 2, "both are replaced")

@@ -198,7 +198,7 @@ class DataPlane:
 
     async def show_metrics(self, _http: web.Request) -> web.Response:
         """Return the metrics of all workers."""
-        self.metrics.in_flight(self.in_flight)
+        self.metrics.flush(self.in_flight)
         body = self.metrics.render(self.current, self.certificate)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 

@@ -1,7 +1,8 @@
 """Prometheus metrics, summed over the workers; cheap where a request passes.
 
 Counters lie in files that every worker maps into its memory (prometheus_client's multiprocess mode), so that
-whichever worker is asked answers for all, and a worker's death loses nothing. What is a state and not a count
+whichever worker is asked answers for all. Each request only adds to plain numbers, which are written there
+twice a second: a worker that is killed loses no more than that. What is a state and not a count
 comes from the worker that is asked: all hold the same snapshot and certificate within a second.
 """
 
@@ -38,14 +39,20 @@ class _Family:
         self._counter = counter
         self._rest = _OTHER[:names]
         self._children: dict[_Labels, Counter] = {}
+        self._pending: dict[_Labels, int] = {}
 
     def inc(self, labels: _Labels) -> None:
-        child = self._children.get(labels)
-        if child is None:
-            if len(self._children) >= _MOST_SERIES:
-                labels = self._rest
-            child = self._children[labels] = self._counter.labels(*labels)
-        child.inc()
+        pending = self._pending
+        pending[labels] = pending.get(labels, 0) + 1
+
+    def flush(self) -> None:
+        pending, self._pending = self._pending, {}
+        for labels, count in pending.items():
+            child = self._children.get(labels)
+            if child is None:
+                named = labels if len(self._children) < _MOST_SERIES else self._rest
+                child = self._children[named] = self._counter.labels(*named)
+            child.inc(count)
 
 
 class Metrics:
@@ -100,13 +107,14 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._durations: list[float] = []
         self._in_flight = Gauge(
             "tidewaiter_requests_in_flight",
             "Requests that are being worked on.",
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._reloads = _Family(
+        self._loads = _Family(
             Counter(
                 "tidewaiter_snapshot_loads",
                 "Snapshots that were loaded, by result; each worker loads each.",
@@ -119,7 +127,7 @@ class Metrics:
     def request(self, operation: str, outcome: str, code: str, seconds: float) -> None:
         """Count one answered request."""
         self._requests.inc((operation, outcome, code))
-        self._seconds.observe(seconds)
+        self._durations.append(seconds)
 
     def verdict(self, verdict: Verdict) -> None:
         """Count what a verdict holds."""
@@ -130,13 +138,22 @@ class Metrics:
         for error in verdict.errors:
             self._errors.inc((str(error.policy),))
 
-    def in_flight(self, count: int) -> None:
-        """Say how many requests are being worked on; called now and then, not for each."""
-        self._in_flight.set(count)
+    def flush(self, in_flight: int = 0) -> None:
+        """Write what was counted to where all workers' counters lie; called now and then.
+
+        Args:
+            in_flight: how many requests are being worked on.
+        """
+        for family in (self._requests, self._violations, self._accepted, self._errors, self._loads):
+            family.flush()
+        durations, self._durations = self._durations, []
+        for seconds in durations:
+            self._seconds.observe(seconds)
+        self._in_flight.set(in_flight)
 
     def loaded(self, *, ok: bool) -> None:
         """Count a snapshot that was loaded, or could not be."""
-        self._reloads.inc(("ok" if ok else "failed",))
+        self._loads.inc(("ok" if ok else "failed",))
 
     def render(self, current: Current, certificate: LiveContext | None = None) -> bytes:
         """Return the metrics of all workers in Prometheus' text format."""

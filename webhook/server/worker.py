@@ -115,6 +115,7 @@ class _Worker:
         await self._drain(listeners)
         for runner in runners:
             await runner.cleanup()
+        self.plane.metrics.flush()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -219,7 +220,7 @@ class _Worker:
         acknowledger = self.acknowledger
         if acknowledger is not None and time.monotonic() - acknowledger.written_at >= EVERY_SECONDS:
             self._acknowledge()
-        self.plane.metrics.in_flight(self.plane.in_flight)
+        self.plane.metrics.flush(self.plane.in_flight)
         certificate = self.inherited.certificate
         problem = certificate.error
         if certificate.refresh():
