@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from webhook.cel import operations as op
 from webhook.cel.ast import (
@@ -65,6 +65,7 @@ _HELPERS: dict[str, Any] = {
     "COMPARE": op.compare,
     "NUMBER": op.number,
     "HAS": op.has,
+    "ITERABLE": op.iterable,
     "INDEX": op.index_into,
     "FIELD": op.maybe_field,
     "ELEMENT": op.maybe_index,
@@ -75,6 +76,9 @@ _HELPERS: dict[str, Any] = {
     "len": len,
     "enumerate": enumerate,
 }
+
+
+_Chain: TypeAlias = tuple[str | int, ...]
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error: the exact tier takes such expressions
@@ -95,7 +99,20 @@ def generate(node: Node, exact: Program) -> tuple[Program, str]:
 
 
 class _Generator:
-    __slots__ = ("constants", "depth", "indent", "lines", "names", "roots", "temporaries", "used")
+    __slots__ = (
+        "assigned",
+        "constants",
+        "depth",
+        "indent",
+        "known",
+        "lines",
+        "names",
+        "roots",
+        "shared",
+        "sharing",
+        "temporaries",
+        "used",
+    )
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -106,8 +123,15 @@ class _Generator:
         self.used: set[str] = set()
         self.temporaries = 0
         self.depth = 0
+        # Chains of fields that are read more than once, and the temporaries that hold them where the code is
+        # sure to have read them before. Only code without loops shares: it runs in the order it is written.
+        self.shared: set[_Chain] = set()
+        self.known: dict[_Chain, str] = {}
+        self.assigned: dict[str, str] = {}  # the code of such a chain's first reading: its temporary
+        self.sharing = False
 
     def program(self, node: Node, exact: Program) -> tuple[Program, str]:
+        self.shared = _repeated(node)
         self.answer(node, False)
         parameters = {name: _HELPERS[name] for name in sorted(self.used - {"B"})} | self.constants
         parameters["EXCEEDED"] = BudgetExceeded
@@ -152,6 +176,8 @@ class _Generator:
         """Return code for the first and for later readings of a value."""
         if text.isidentifier():
             return text, text
+        if text in self.assigned:
+            return text, self.assigned[text]
         name = self.temporary()
         return f"({name}:={text})", name
 
@@ -181,12 +207,14 @@ class _Generator:
             elif not node.loops:
                 self.emit(f"if {'' if outcome else 'not '}{self.value(node)}: {statement}")
             else:
-                indent = self.indent
+                indent, known = self.indent, None
                 for part in parts[:-1]:
                     self.emit(f"if {'' if outcome else 'not '}{self.test(part)}:")
+                    known = self.known.copy() if known is None else known
                     self.indent += " "
                 self.jump(parts[-1], outcome, statement)
                 self.indent = indent
+                self.known = known or {}
         elif kind is Loop and node.kind in ("all", "exists"):  # type: ignore[union-attr]
             self.jump_loop(node, outcome, statement)  # type: ignore[arg-type]
         else:
@@ -195,14 +223,14 @@ class _Generator:
     def jump_loop(self, node: Loop, outcome: bool, statement: str) -> None:
         early = node.kind == "exists"  # what the loop is when it ends early
         if outcome is not early:
-            indent = self.open_loop(node)
+            outside = self.open_loop(node)
             self.jump(node.body, early, "break")
-            self.indent = indent
+            self.close(outside)
             self.emit(f"else: {statement}")
         elif statement.startswith("return"):
-            indent = self.open_loop(node)
+            outside = self.open_loop(node)
             self.jump(node.body, early, statement)
-            self.indent = indent
+            self.close(outside)
         else:
             self.emit(f"if {'' if outcome else 'not '}{self.loop(node)}: {statement}")
 
@@ -219,16 +247,15 @@ class _Generator:
             self.answer(last, True)
         elif kind is Loop and node.kind in ("all", "exists"):  # type: ignore[union-attr]
             early = node.kind == "exists"  # type: ignore[union-attr]
-            indent = self.open_loop(node)  # type: ignore[arg-type]
+            outside = self.open_loop(node)  # type: ignore[arg-type]
             self.jump(node.body, early, f"return {early}")  # type: ignore[union-attr]
-            self.indent = indent
+            self.close(outside)
             self.emit(f"return {not early}")
         elif kind is Choice and node.loops:
-            indent = self.indent
             self.emit(f"if {self.test(node.test)}:")  # type: ignore[union-attr]
-            self.indent += " "
+            outside = self.open_branch()
             self.answer(node.yes, as_bool)  # type: ignore[union-attr]
-            self.indent = indent
+            self.close(outside)
             self.answer(node.no, as_bool)  # type: ignore[union-attr]
         else:
             self.emit(f"return {self.test(node) if as_bool else self.value(node)}")
@@ -238,6 +265,8 @@ class _Generator:
     def value(self, node: Node) -> str:
         """Return code for the value of `node`; what needs statements is emitted before."""
         self.depth += 1
+        if self.depth == 1:
+            self.sharing = not node.loops
         if self.depth > 90:  # CPython's parser takes 200 levels of parentheses
             raise Unsupported
         text = _VALUES[node.__class__](self, node)
@@ -268,7 +297,18 @@ class _Generator:
             return f"{self.helper('CLOSE')}({self.maybe(node)})"
         if node.operand.type == "@variables":
             return f"A.variable({node.field!r})"
-        return f"{self.value(node.operand)}[{node.field!r}]"
+        chain = _chain(node)
+        if chain not in self.shared:
+            return f"{self.value(node.operand)}[{node.field!r}]"
+        if chain in self.known:
+            return self.known[chain]
+        text = f"{self.value(node.operand)}[{node.field!r}]"
+        if not self.sharing:
+            return text
+        name = self.known[chain] = self.temporary()
+        text = f"({name}:={text})"
+        self.assigned[text] = name
+        return text
 
     def has(self, node: Has) -> str:
         if node.operand.type == "optional":
@@ -295,15 +335,20 @@ class _Generator:
 
     def logic(self, node: Or | And) -> str:
         word = " or " if node.__class__ is Or else " and "
-        if not any(part.loops for part in node.parts[1:]):
-            return "(" + word.join([self.test(part) for part in node.parts]) + ")"
-        result, indent = self.temporary(), self.indent
-        self.emit(f"{result} = {self.test(node.parts[0])}")
-        for part in node.parts[1:]:
+        first, *others = node.parts
+        head = self.test(first)
+        known = self.known.copy()
+        if not any(part.loops for part in others):
+            text = "(" + word.join([head, *[self.test(part) for part in others]]) + ")"
+            self.known = known
+            return text
+        result = self.temporary()
+        self.emit(f"{result} = {head}")
+        for part in others:
             self.emit(f"if {'not ' if node.__class__ is Or else ''}{result}:")
-            self.indent += " "
+            outside = self.open_branch()
             self.emit(f"{result} = {self.test(part)}")
-            self.indent = indent
+            self.close(outside)
         return result
 
     def negation(self, node: Not) -> str:
@@ -317,13 +362,14 @@ class _Generator:
     def either(self, node: Choice, value: Callable[[Node], str]) -> str:
         test = self.test(node.test)
         if not node.yes.loops and not node.no.loops:
-            return f"({value(node.yes)} if {test} else {value(node.no)})"
-        result, indent = self.temporary(), self.indent
+            yes = self.apart(value, node.yes)
+            return f"({yes} if {test} else {self.apart(value, node.no)})"
+        result = self.temporary()
         for head, branch in ((f"if {test}:", node.yes), ("else:", node.no)):
             self.emit(head)
-            self.indent += " "
+            outside = self.open_branch()
             self.emit(f"{result} = {value(branch)}")
-            self.indent = indent
+            self.close(outside)
         return result
 
     def list_of(self, node: ListOf) -> str:
@@ -394,13 +440,13 @@ class _Generator:
         body = self.maybe if node.flat else self.value
         missing = self.helper("MISSING")
         if not node.body.loops:
-            return f"({body(node.body)} if ({name}:={operand}) is not {missing} else {missing})"
-        result, indent = self.temporary(), self.indent
+            return f"({self.apart(body, node.body)} if ({name}:={operand}) is not {missing} else {missing})"
+        result = self.temporary()
         self.emit(f"{result} = {name} = {operand}")
         self.emit(f"if {result} is not {missing}:")
-        self.indent += " "
+        outside = self.open_branch()
         self.emit(f"{result} = {body(node.body)}")
-        self.indent = indent
+        self.close(outside)
         return result
 
     def opened(self, node: Node) -> str:
@@ -411,13 +457,13 @@ class _Generator:
         operand, missing = self.opened(node.operand), self.helper("MISSING")
         if not node.other.loops:
             first, again = self.twice(operand)
-            return f"({again} if {first} is not {missing} else {other(node.other)})"
-        result, indent = self.temporary(), self.indent
+            return f"({again} if {first} is not {missing} else {self.apart(other, node.other)})"
+        result = self.temporary()
         self.emit(f"{result} = {operand}")
         self.emit(f"if {result} is {missing}:")
-        self.indent += " "
+        outside = self.open_branch()
         self.emit(f"{result} = {other(node.other)}")
-        self.indent = indent
+        self.close(outside)
         return result
 
     def optional_map(self, node: OptionalMap) -> str:
@@ -430,16 +476,31 @@ class _Generator:
 
     # Loops
 
-    def open_loop(self, node: Loop) -> str:
-        """Emit a loop's head with its charge; return the indentation to go back to after its body."""
+    def open_branch(self) -> tuple[str, dict[_Chain, str]]:
+        """Indent for code that isn't sure to run; return what `close` goes back to after it."""
+        outside = self.indent, self.known.copy()
+        self.indent += " "
+        return outside
+
+    def close(self, outside: tuple[str, dict[_Chain, str]]) -> None:
+        self.indent, self.known = outside
+
+    def apart(self, value: Callable[[Node], str], node: Node) -> str:
+        """Return code that isn't sure to run: what it reads isn't known after it."""
+        known = self.known.copy()
+        text = value(node)
+        self.known = known
+        return text
+
+    def open_loop(self, node: Loop) -> tuple[str, dict[_Chain, str]]:
+        """Emit a loop's head with its charge; return what `close` goes back to after its body."""
         items = self.value(node.range)
         if not items.isidentifier():
             name = self.temporary()
             self.emit(f"{name} = {items}")
             items = name
         if node.range.type not in ("list", "jsons", "map"):
-            wrong = f"{items}.__class__ is not list and {items}.__class__ is not dict"
-            self.emit(f"if {wrong}: {self.helper('X')}()")
+            self.emit(f"if {items}.__class__ is not list: {self.helper('ITERABLE')}({items})")
         leaves = _count_loops(node.body) + (0 if node.condition is None else _count_loops(node.condition))
         self.used.add("B")
         self.used.add("len")
@@ -457,14 +518,12 @@ class _Generator:
             self.emit(
                 f"for {first}, {second} in ({items}.items() if {items}.__class__ is dict else {listed}):"
             )
-        indent = self.indent
-        self.indent += " "
-        return indent
+        return self.open_branch()
 
     def loop(self, node: Loop) -> str:
         result, kind = self.temporary(), node.kind
         self.emit(f"{result} = {_STARTS[kind]}")
-        indent = self.open_loop(node)
+        outside = self.open_loop(node)
         if node.condition is not None:
             self.jump(node.condition, False, "continue")
         if kind == "all":
@@ -483,7 +542,7 @@ class _Generator:
             self.emit(f"{result}[{self.names[node.first.slot]}] = {self.value(node.body)}")
         else:
             self.emit(f"{self.helper('INSERT')}({result}, {self.value(node.body)})")
-        self.indent = indent
+        self.close(outside)
         return f"({result} == 1)" if kind == "exists_one" else result
 
     # Calls
@@ -692,6 +751,37 @@ def _cheap(node: Node) -> bool:
     while node.__class__ is Select and not node.optional and node.operand.type != "@variables":
         node = node.operand
     return node.__class__ in (Root, Local, Literal)
+
+
+def _chain(node: Any) -> _Chain:
+    """Return the variable and the fields that a chain of selections reads; for anything else nothing."""
+    fields: list[str | int] = []
+    while node.__class__ is Select:
+        if node.optional or node.operand.type == "@variables":
+            return ()
+        fields.append(node.field)
+        node = node.operand
+    if node.__class__ is Root:
+        return (node.name, *reversed(fields))
+    return (node.slot, *reversed(fields)) if node.__class__ is Local else ()
+
+
+def _repeated(node: Node) -> set[_Chain]:
+    """Return the chains that are read more than once, each not only as the beginning of one longer chain."""
+    counts: dict[_Chain, int] = {}
+    waiting: list[Any] = [node]
+    while waiting:
+        one = waiting.pop()
+        if one.__class__ is Select and (chain := _chain(one)):
+            for length in range(2, len(chain) + 1):
+                counts[chain[:length]] = counts.get(chain[:length], 0) + 1
+        else:
+            for part in one:
+                if isinstance(part, tuple):
+                    waiting.append(part)
+    # A beginning that is read as often as its longer chain is never read alone.
+    longer = {chain[:-1]: count for chain, count in counts.items() if counts.get(chain[:-1]) == count}
+    return {chain for chain, count in counts.items() if count > 1 and chain not in longer}
 
 
 def _count_loops(node: Node) -> int:

@@ -91,6 +91,9 @@ def select_optional(operand: Any, field: str) -> Optional:
     return NONE
 
 
+_KEYS = frozenset((str, int, UInt, float, bool))
+
+
 def _position(index: Any) -> int:
     """Return the position in a list that an index means; whole doubles are positions too."""
     kind = index.__class__
@@ -126,6 +129,8 @@ def index_optional(operand: Any, index: Any) -> Optional:
             return NONE
         operand = operand.value
     if operand.__class__ is dict:
+        if index.__class__ not in _KEYS:
+            raise EvaluationError(f"a map has no keys of type {type_name(index)}")
         return Optional(operand[index]) if find_key(operand, index) else NONE
     if operand.__class__ is list:
         position = _position(index)
@@ -195,27 +200,29 @@ def _equal_containers(budget: Budget, left: Any, right: Any) -> bool:
     budget.left -= size + 1
     if budget.left < 0:
         budget.spend()
-    if left.__class__ is list:
-        pairs: Any = zip(left, right, strict=True)
-    else:
-        pairs = []
+    if left.__class__ is dict:
         for key, value in left.items():
             if key not in right or (key.__class__ is not str and not find_key(right, key)):
                 return False
-            pairs.append((value, right[key]))
-    for one, two in pairs:
-        kind = one.__class__
-        if kind is two.__class__ and kind in _PLAIN_SCALARS:
-            if one != two:
+            other = right[key]
+            if value.__class__ is str and len(value) < 1024:
+                if value != other:  # what is no string differs from one
+                    return False
+            elif not _equal_inside(budget, value, other):
                 return False
-            if kind is str and len(one) > 1024:
-                charge(budget, len(one) >> 6)
-        elif kind is dict or kind is list:
-            if kind is not two.__class__ or not _equal_containers(budget, one, two):
-                return False
-        elif not _equal_elements(one, two):
-            return False
-    return True
+        return True
+    return all(_equal_inside(budget, one, two) for one, two in zip(left, right, strict=True))
+
+
+def _equal_inside(budget: Budget, one: Any, two: Any) -> bool:
+    kind = one.__class__
+    if kind is dict or kind is list:
+        return kind is two.__class__ and _equal_containers(budget, one, two)
+    if kind is two.__class__ and kind in _PLAIN_SCALARS:
+        if kind is str and len(one) > 1024:
+            charge(budget, len(one) >> 6)
+        return one == two  # type: ignore[no-any-return]
+    return _equal_elements(one, two)
 
 
 def _equal_elements(one: Any, two: Any) -> bool:

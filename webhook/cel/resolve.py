@@ -252,6 +252,8 @@ class _Resolver:
                 node.offset, f"{name}() takes {wanted} argument{'' if wanted == '1' else 's'}, got {given}"
             )
         self.validate(name, resolved)
+        if name == "in" and resolved[1].__class__ is Literal and resolved[1].value == []:
+            return Literal(node.offset, "bool", False)  # Kubernetes doesn't evaluate the item then
         kind = function.result
         if kind == "dyn":
             kind = _arithmetic(name, resolved)
