@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,24 @@ def test_the_canonical_json_can_be_made_with_jq() -> None:
         command, shell=True, input=json.dumps(acceptance), capture_output=True, text=True, check=True
     )
     assert f"sha256:{done.stdout.split()[0]}" == digest_of(acceptance)
+
+
+def test_the_script_makes_an_acceptance_that_holds_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The command may not be in PATH where only the package is.
+    command = tmp_path / "tidewaiter"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m webhook "$@"\n')
+    command.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ.get('PATH', '')}", "PYTHONPATH": str(ROOT)}
+    script = ROOT / "docs" / "how-to" / "accept-exporter.sh"
+    made = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, check=True)
+    (tmp_path / "accepted.yaml").write_text(made.stdout)
+    shop = "docs/tutorial/shop"
+    monkeypatch.chdir(ROOT)
+    arguments = ["check", f"{shop}/deployment.yaml", "--policies", f"{shop}/policy.yaml", "--trust-approvals"]
+    accepted = [str(tmp_path / "accepted.yaml"), f"{shop}/appetite.yaml"]
+    assert run([*arguments, "--acceptances", *accepted]) == 0
 
 
 def _turns(body: str) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ _MACROS = {
     "transformMapEntry",
 }
 # Options of other programs that the pages show.
-_FOREIGN = frozenset({"--as", "--server-side", "--from-literal", "--watch", "--pss-version"})
+_FOREIGN: frozenset[str] = frozenset()
 
 
 def _name(page: Path) -> str:
