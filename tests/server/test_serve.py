@@ -239,6 +239,20 @@ def test_what_cannot_be_used_is_exit_status_2(tmp_path: Path, words: list[str], 
     assert "Traceback" not in result.stderr
 
 
+def test_a_stop_while_it_starts_leaves_nothing_behind(tmp_path: Path, policies: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    script = (
+        "import os, signal, sys; import webhook.server.launch as launch; from webhook import cli;"
+        "from webhook.server.source import FilesSource;"
+        f"launch._memory = lambda: {str(tmp_path / 'memory')!r};"
+        "FilesSource.load = lambda self: os.kill(os.getpid(), signal.SIGTERM);"
+        f"cli.main(['serve', '--listen', '127.0.0.1:0', '--policies', {str(policies)!r}])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 128 + signal.SIGTERM
+    assert list((tmp_path / "memory").iterdir()) == []
+
+
 def test_ctrl_c_stops_at_once(server: Server) -> None:
     assert server.stop(signal.SIGINT) == 130
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from webhook.server.settings import Settings
 
@@ -20,6 +24,8 @@ def serve(settings: Settings) -> int:
     Raises:
         InputError: an address, a certificate or, standalone, the policies can't be used.
     """
+    # Until the supervisor listens for it: the first process of a container would not hear it at all.
+    signal.signal(signal.SIGTERM, _terminate)
     folder = Path(tempfile.mkdtemp(prefix="tidewaiter-", dir=_memory()))
     try:
         counters = folder / "counters"
@@ -39,6 +45,10 @@ def serve(settings: Settings) -> int:
         return Supervisor(settings, source, folder, counters).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # a worker never comes here: it ends by os._exit
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _memory() -> str | None:
