@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from webhook.cel import operations as op
 from webhook.cel.ast import (
@@ -38,8 +38,8 @@ from webhook.cel.ast import (
     Root,
     Select,
 )
-from webhook.cel.library.regex import searcher
-from webhook.cel.resolve import is_plain
+from webhook.cel.calls import CALLS
+from webhook.cel.shape import Chain, chain_of, count_loops, repeated_chains
 from webhook.cel.values import Optional
 from webhook.core.activation import Program
 from webhook.core.errors import BudgetExceeded
@@ -48,9 +48,6 @@ _LONGEST_SOURCE = 200_000
 _FREE_TURNS = (
     16  # a loop without loops inside it isn't charged for so few turns; the loop around it is, for them
 )
-_EXACT_INT = 2**53  # beyond it, comparing an integer with a double depends on how
-_SHORT = 256  # strings up to here are searched without charge
-_SHORT_PREFIX = 1024
 
 _HELPERS: dict[str, Any] = {
     "EXCEEDED": BudgetExceeded,
@@ -76,9 +73,6 @@ _HELPERS: dict[str, Any] = {
     "len": len,
     "enumerate": enumerate,
 }
-
-
-_Chain: TypeAlias = tuple[str | int, ...]
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error: the exact tier takes such expressions
@@ -125,13 +119,13 @@ class _Generator:
         self.depth = 0
         # Chains of fields that are read more than once, and the temporaries that hold them where the code is
         # sure to have read them before. Only code without loops shares: it runs in the order it is written.
-        self.shared: set[_Chain] = set()
-        self.known: dict[_Chain, str] = {}
+        self.shared: set[Chain] = set()
+        self.known: dict[Chain, str] = {}
         self.assigned: dict[str, str] = {}  # the code of such a chain's first reading: its temporary
         self.sharing = False
 
     def program(self, node: Node, exact: Program) -> tuple[Program, str]:
-        self.shared = _repeated(node)
+        self.shared = repeated_chains(node)
         self.answer(node, False)
         parameters = {name: _HELPERS[name] for name in sorted(self.used - {"B"})} | self.constants
         parameters["EXCEEDED"] = BudgetExceeded
@@ -297,7 +291,7 @@ class _Generator:
             return f"{self.helper('CLOSE')}({self.maybe(node)})"
         if node.operand.type == "@variables":
             return f"A.variable({node.field!r})"
-        chain = _chain(node)
+        chain = chain_of(node)
         if chain not in self.shared:
             return f"{self.value(node.operand)}[{node.field!r}]"
         if chain in self.known:
@@ -476,13 +470,13 @@ class _Generator:
 
     # Loops
 
-    def open_branch(self) -> tuple[str, dict[_Chain, str]]:
+    def open_branch(self) -> tuple[str, dict[Chain, str]]:
         """Indent for code that isn't sure to run; return what `close` goes back to after it."""
         outside = self.indent, self.known.copy()
         self.indent += " "
         return outside
 
-    def close(self, outside: tuple[str, dict[_Chain, str]]) -> None:
+    def close(self, outside: tuple[str, dict[Chain, str]]) -> None:
         self.indent, self.known = outside
 
     def apart(self, value: Callable[[Node], str], node: Node) -> str:
@@ -492,7 +486,7 @@ class _Generator:
         self.known = known
         return text
 
-    def open_loop(self, node: Loop) -> tuple[str, dict[_Chain, str]]:
+    def open_loop(self, node: Loop) -> tuple[str, dict[Chain, str]]:
         """Emit a loop's head with its charge; return what `close` goes back to after its body."""
         items = self.value(node.range)
         if not items.isidentifier():
@@ -501,7 +495,7 @@ class _Generator:
             items = name
         if node.range.type not in ("list", "jsons", "map"):
             self.emit(f"if {items}.__class__ is not list: {self.helper('ITERABLE')}({items})")
-        leaves = _count_loops(node.body) + (0 if node.condition is None else _count_loops(node.condition))
+        leaves = count_loops(node.body) + (0 if node.condition is None else count_loops(node.condition))
         self.used.add("B")
         self.used.add("len")
         if leaves:
@@ -556,7 +550,7 @@ class _Generator:
             return f"({again} if {first} is not {self.helper('MISSING')} else {self.helper('X')}())"
         if name == "dyn" or (name == "string" and args[0].type == "string"):
             return self.value(args[0])
-        special = _CALLS.get(name)
+        special = CALLS.get(name)
         text = special(self, node) if special is not None else None
         return self.call(node) if text is None else text
 
@@ -575,230 +569,6 @@ class _Generator:
     def budgeted(self, helper: str, left: str, right: str) -> str:
         self.used.add("B")
         return f"{self.helper(helper)}(B, {left}, {right})"
-
-    def equality(self, node: Apply) -> str:
-        left, right = node.args
-        unequal = node.name == "!="
-        if right.__class__ is Literal:
-            text = self.equals_literal(left, right, unequal, False)
-        elif left.__class__ is Literal:
-            text = self.equals_literal(right, left, unequal, True)
-        else:
-            text = None
-        if text is not None:
-            return text
-        one, two = self.value(left), self.value(right)
-        if left.type == right.type and left.type in ("int", "string", "bool"):
-            return f"({one} {node.name} {two})"
-        helper = "NE" if unequal else "EQ"
-        if is_plain(left) and is_plain(right) and _cheap(left) and _cheap(right):
-            first, again = self.twice(one)
-            other = self.budgeted(helper, again, two)
-            short = f"{first}.__class__ is str and {self.helper('len')}({again}) < {_SHORT_PREFIX}"
-            return f"({again} {node.name} {two} if {short} else {other})"
-        return self.budgeted(helper, one, two)
-
-    def equals_literal(self, node: Node, literal: Literal, unequal: bool, flipped: bool) -> str | None:
-        """Return code that compares with a constant by Python's own means, or None where they don't fit."""
-        value, plain = literal.value, is_plain(node)
-        kind = value.__class__
-        sign = "!=" if unequal else "=="
-        if value is None:
-            return f"({self.value(node)} {'is not' if unequal else 'is'} None)"
-        if kind is bool and plain:
-            return f"({self.value(node)} {'is not' if unequal else 'is'} {value})"
-        if kind is str:
-            if plain:
-                return f"({self.value(node)} {sign} {value!r})"
-            first, again = self.twice(self.value(node))
-            pair = (repr(value), again) if flipped else (again, repr(value))
-            other = self.budgeted("NE" if unequal else "EQ", *pair)
-            return f"({again} {sign} {value!r} if {first}.__class__ is str else {other})"
-        if (kind is int or kind is float) and plain and -_EXACT_INT < value < _EXACT_INT:
-            text = self.literal(literal)
-            if value not in (0, 1) or node.type in ("int", "double"):
-                return f"({self.value(node)} {sign} {text})"
-            first, again = self.twice(self.value(node))
-            if unequal:
-                return f"({first} != {text} or {again}.__class__ is bool)"
-            return f"({first} == {text} and {again}.__class__ is not bool)"
-        return None
-
-    def comparison(self, node: Apply) -> str:
-        left, right = node.args
-        if left.type == right.type and left.type in ("int", "string"):
-            one, two = self.value(left), self.value(right)
-            return f"({one} {node.name} {two})" if left.type == "int" else self.charged(node, [one, two])
-        if _small_number(right):
-            return f"({self.number(left)} {node.name} {self.literal(right)})"
-        if _small_number(left):
-            return f"({self.literal(left)} {node.name} {self.number(right)})"
-        self.used.add("B")
-        pair = f"{self.value(left)}, {self.value(right)}"
-        return f"{self.helper('COMPARE')}(B, {self.constant(node.function)}, {pair})"
-
-    def number(self, node: Node) -> str:
-        """Return code for a value that is to be compared with a small constant number."""
-        text = self.value(node)
-        if node.type == "int":
-            return text
-        first, again = self.twice(text)
-        return f"({again} if {first}.__class__ is int else {self.helper('NUMBER')}({again}))"
-
-    def membership(self, node: Apply) -> str:
-        item, container = node.args
-        text = self.value(item)
-        if container.__class__ is Literal and container.type == "list" and 0 < len(container.value) <= 32:
-            values = container.value
-            if all(one.__class__ is str for one in values):
-                return f"({text} in ({', '.join([repr(one) for one in values])},))"
-            if all(one.__class__ is int and one not in (0, 1) and abs(one) < _EXACT_INT for one in values):
-                return f"({text} in ({', '.join([repr(one) for one in values])},))"
-        where = self.value(container)
-        if item.type == "string" and _cheap(item):
-            first, again = self.twice(where)
-            other = self.budgeted("IN", text, again)
-            return f"({text} in {again} if {first}.__class__ is dict else {other})"
-        if item.__class__ is Local:
-            first, again = self.twice(where)
-            other = self.budgeted("IN", text, again)
-            return (
-                f"({text} in {again} if {first}.__class__ is dict and {text}.__class__ is str else {other})"
-            )
-        return self.budgeted("IN", text, where)
-
-    def addition(self, node: Apply) -> str:
-        left, right = node.args
-        return self.budgeted("ADD", self.value(left), self.value(right))
-
-    def size(self, node: Apply) -> str:
-        return f"{self.helper('len')}({self.value(node.args[0])})"  # no other value has a length in Python
-
-    def affix(self, node: Apply) -> str:
-        """Generate startsWith and endsWith: strings alone have Python's methods that take a string."""
-        text, sought = node.args
-        method = node.name.lower()
-        receiver, argument = self.value(text), self.value(sought)
-        if sought.__class__ is Literal and sought.type == "string":
-            return f"{receiver}.{method}({argument})"
-        first, again = self.twice(argument)
-        short = f"{first}.__class__ is str and {self.helper('len')}({again}) < {_SHORT_PREFIX}"
-        return f"{receiver}.{method}({again} if {short} else {self.helper('X')}())"
-
-    def substring(self, node: Apply) -> str | None:
-        text, sought = node.args
-        if sought.__class__ is not Literal or sought.type != "string":
-            return None
-        first, again = self.twice(self.value(text))
-        short = f"{first}.__class__ is str and {self.helper('len')}({again}) < {_SHORT}"
-        return (
-            f"({sought.value!r} in {again} if {short} else {self.charged(node, [again, repr(sought.value)])})"
-        )
-
-    def matching(self, node: Apply) -> str | None:
-        text, pattern = node.args
-        if pattern.__class__ is not Literal or pattern.type != "string":
-            return None
-        first, again = self.twice(self.value(text))
-        search = self.constant(searcher(without_groups(pattern.value)))
-        short = f"{first}.__class__ is str and {self.helper('len')}({again}) < {_SHORT}"
-        other = self.charged(node, [again, repr(pattern.value)])
-        return f"({search}({again}) is not None if {short} else {other})"
-
-
-def without_groups(pattern: str) -> str:
-    """Return a pattern that is found in the same texts, without groups that only capture.
-
-    ``^([a-z]+)$`` is ``^[a-z]+$`` to one who asks only whether there is a match, and that one needs no RE2.
-    """
-    kept: list[str] = []
-    opened: list[tuple[int, bool]] = []  # where in `kept` a group begins, and whether it must stay
-    position, length = 0, len(pattern)
-    if "\\Q" in pattern:
-        return pattern
-    while position < length:
-        char = pattern[position]
-        width = 2 if char == "\\" else 1
-        if char == "[":
-            end = pattern.find("]", position + 2)
-            inside = pattern[position + 1 : end]
-            if end < 0 or inside[0] == "^" or "[" in inside or "\\" in inside:
-                return pattern  # a class that takes more to read: leave it all as it is
-            width = end + 1 - position
-        elif char == "(":
-            opened.append((len(kept), pattern[position + 1 : position + 2] == "?"))
-        elif char == "|" and opened:
-            opened[-1] = (opened[-1][0], True)
-        elif char == ")" and opened:
-            start, stays = opened.pop()
-            if not stays and pattern[position + 1 : position + 2] not in ("*", "+", "?", "{"):
-                kept[start] = ""
-                position += 1
-                continue
-        kept.append(pattern[position : position + width])
-        position += width
-    return "".join(kept)
-
-
-def _small_number(node: Node) -> bool:
-    if node.__class__ is not Literal or node.value.__class__ not in (int, float):
-        return False
-    return -_EXACT_INT < node.value < _EXACT_INT
-
-
-def _cheap(node: Node) -> bool:
-    """Tell whether code for `node` is short and may be written twice."""
-    while node.__class__ is Select and not node.optional and node.operand.type != "@variables":
-        node = node.operand
-    return node.__class__ in (Root, Local, Literal)
-
-
-def _chain(node: Any) -> _Chain:
-    """Return the variable and the fields that a chain of selections reads; for anything else nothing."""
-    fields: list[str | int] = []
-    while node.__class__ is Select:
-        if node.optional or node.operand.type == "@variables":
-            return ()
-        fields.append(node.field)
-        node = node.operand
-    if node.__class__ is Root:
-        return (node.name, *reversed(fields))
-    return (node.slot, *reversed(fields)) if node.__class__ is Local else ()
-
-
-def _repeated(node: Node) -> set[_Chain]:
-    """Return the chains that are read more than once, each not only as the beginning of one longer chain."""
-    counts: dict[_Chain, int] = {}
-    waiting: list[Any] = [node]
-    while waiting:
-        one = waiting.pop()
-        if one.__class__ is Select and (chain := _chain(one)):
-            for length in range(2, len(chain) + 1):
-                counts[chain[:length]] = counts.get(chain[:length], 0) + 1
-        else:
-            for part in one:
-                if isinstance(part, tuple):
-                    waiting.append(part)
-    # A beginning that is read as often as its longer chain is never read alone.
-    longer = {chain[:-1]: count for chain, count in counts.items() if counts.get(chain[:-1]) == count}
-    return {chain for chain, count in counts.items() if count > 1 and chain not in longer}
-
-
-def _count_loops(node: Node) -> int:
-    """Count the loops directly inside `node`, for their turns that aren't charged."""
-    if not node.loops:
-        return 0
-    if node.__class__ is Loop:
-        inner = _count_loops(node.body)
-        return _count_loops(node.range) + (0 if inner else 1)
-    if node.__class__ is MapOf:
-        return sum([_count_loops(key) + _count_loops(value) for key, value, _ in node.entries])
-    total = 0
-    for part in node:
-        if isinstance(part, tuple):
-            inside: tuple[Any, ...] = (part,) if hasattr(part, "loops") else part
-            total += sum([_count_loops(one) for one in inside if hasattr(one, "loops")])
-    return total
 
 
 _STARTS = {
@@ -827,19 +597,4 @@ _VALUES: dict[Any, Callable[[_Generator, Any], str]] = {
     Loop: _Generator.loop,
     OptionalMap: _Generator.optional_map,
     OptionalElse: _Generator.optional_else,
-}
-_CALLS: dict[str, Callable[[_Generator, Apply], str | None]] = {
-    "==": _Generator.equality,
-    "!=": _Generator.equality,
-    "<": _Generator.comparison,
-    "<=": _Generator.comparison,
-    ">": _Generator.comparison,
-    ">=": _Generator.comparison,
-    "in": _Generator.membership,
-    "+": _Generator.addition,
-    "size": _Generator.size,
-    "startsWith": _Generator.affix,
-    "endsWith": _Generator.affix,
-    "contains": _Generator.substring,
-    "matches": _Generator.matching,
 }
