@@ -12,7 +12,8 @@ from webhook.commands import operator as operator_command
 from webhook.commands import run as run_command
 from webhook.core.errors import InputError
 from webhook.operator import process
-from webhook.operator.main import Options, settled_skew
+from webhook.operator.clock import settled_skew
+from webhook.operator.options import Options
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from tests.controlplane import ControlPlane
 from webhook.core.model import API_VERSION
 from webhook.operator.client import connect
 from webhook.operator.leader import Timing
-from webhook.operator.main import Operator, Options
+from webhook.operator.main import Operator
+from webhook.operator.options import Options
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("operator")]
 

@@ -14,7 +14,8 @@ from webhook.core.policy import CompiledPolicy, Rule
 from webhook.core.selectors import Selector
 from webhook.operator.certificates import next_bundle
 from webhook.operator.informer import Object
-from webhook.operator.webhooks import Endpoint, Registration, desired, merged, path_of, unsent
+from webhook.operator.mend import merged
+from webhook.operator.webhooks import Endpoint, Registration, desired, path_of, unsent
 
 ENDPOINT = Endpoint(b"PEM", url="https://127.0.0.1:8443")
 EXEMPT = frozenset({"kube-system", "tidewaiter-system"})

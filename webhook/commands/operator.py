@@ -101,8 +101,9 @@ def command(
     the webhook configuration, which it registers once a worker has loaded a snapshot and never removes.
     """
     from webhook.operator import main, process
+    from webhook.operator.options import Options
 
-    options = main.Options(
+    options = Options(
         snapshot=Path(snapshot),
         cert_dir=Path(cert_dir),
         kubeconfig=kubeconfig,

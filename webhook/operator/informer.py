@@ -59,7 +59,6 @@ class Informer:
         missing: the API server doesn't know the resource (now).
         last_contact: when it last heard from the API server, in seconds since the epoch; 0.0 for never.
         error: why it doesn't hear from it now; empty when it does.
-        skew: the API server's clock minus ours at the last list.
     """
 
     def __init__(
@@ -75,7 +74,6 @@ class Informer:
         self.missing = False
         self.last_contact = 0.0
         self.error = ""
-        self.skew: float | None = None
         self._client = client
         self._keep = keep
         self._on_change = on_change
@@ -102,11 +100,6 @@ class Informer:
             await asyncio.sleep(delay * random.uniform(0.7, 1.0))  # noqa: S311 - spreads load, no secret
             delay = min(delay * 2, _LAST_DELAY)
 
-    def refilter(self, keep: Callable[[Object], Object | None]) -> None:
-        """Keep by other rules from now on; takes effect with a list, so `run` must be started anew."""
-        self._keep = keep
-        self._version = None
-
     def _note(self, error: ApiError) -> None:
         if error.status in (404, 410):
             self._version = None
@@ -131,7 +124,6 @@ class Informer:
         changed = not self.synced or found != self.items
         self.items = found
         self._version = metadata.get("resourceVersion") or "0"
-        self.skew = answer.skew
         self.synced = True
         self._heard()
         if changed:

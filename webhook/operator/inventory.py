@@ -120,12 +120,6 @@ class Inventory:
                 return False
         return True
 
-    @property
-    def skew(self) -> float | None:
-        """The API server's clock minus our own, as last heard."""
-        found = [informer.skew for informer in self.own.values() if informer.skew is not None]
-        return found[-1] if found else None
-
     def objects(self) -> list[Object]:
         """Return everything that the snapshot is made of."""
         found = [item for informer in self.own.values() for item in informer.items.values()]

@@ -6,7 +6,7 @@ and statuses.
 
 The rights it needs, and no more (API group: resources: verbs):
 
-* ``tidewaiter.dev``: all seven kinds: list, watch; their ``/status``: patch. Kopf also lists and watches
+* ``tidewaiter.dev``: all seven kinds: get, list, watch; their ``/status``: patch. Kopf also lists and watches
   ``apiextensions.k8s.io`` customresourcedefinitions, to notice kinds that come and go.
 * core: namespaces: list, watch; events: create (cluster-wide: they lie where the object is).
 * core, in the own namespace, only the one named Secret: get, list, watch, create, patch.
@@ -25,27 +25,24 @@ import asyncio
 import contextlib
 import logging
 import socket
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from webhook.adapters import snapshots
-from webhook.core.errors import InputError
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator import certificates, handlers, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.authorizer import Authorizer
 from webhook.operator.client import ApiError, KubernetesClient, Resource, connect
+from webhook.operator.clock import Clock
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import OWN_RESOURCES, Inventory
-from webhook.operator.leader import Elector, Timing
+from webhook.operator.leader import Elector
+from webhook.operator.options import Options
 from webhook.operator.publisher import Content, PolicyKey, Publisher
 from webhook.operator.reconcile import SECRETS, CertificateReconciler, WebhookReconciler
-from webhook.operator.status_writer import StatusReconciler
+from webhook.operator.status_writer import KINDS_WITH_STATUS, StatusReconciler
 from webhook.operator.webhooks import Endpoint, Registration
 
 SECRET_NAME = "tidewaiter-certificates"  # noqa: S105 - a name
@@ -53,65 +50,8 @@ CRDS_ADVICE = "kubectl apply -k charts/tidewaiter/crds"
 RESYNC = 10.0
 _DEBOUNCE = 0.05
 _AGAIN = 1.0
-_CLOCK_EVERY = 60.0
-_SKEW_STEP = 5.0
-_WATCHED_STATUSES = ("ClusterPolicy", "Policy", "RiskAcceptance", "ClusterRiskAcceptance", "RiskAppetite")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the control plane can be told.
-
-    Attributes:
-        snapshot: the folder that the workers read.
-        cert_dir: where the server certificate is written for them.
-        kubeconfig: the cluster; empty for the one that this Pod runs in, else ``KUBECONFIG``.
-        namespace: our own.
-        webhook_url: where the API server reaches the workers; empty for a Service.
-        service: the Service's name.
-        service_port: its port.
-        cluster: the cluster's name, for acceptances with ``clusters``.
-        webhook_name: of the webhook configuration.
-        failure_policy: ``Fail`` or ``Ignore``.
-        leader_elect: share the work with other replicas by a Lease.
-        lease_name: its name.
-        create_namespace: make our own namespace where it is missing.
-        remove_on_exit: remove the webhook configuration at the end.
-        timing: of the election.
-    """
-
-    snapshot: Path
-    cert_dir: Path
-    kubeconfig: str = ""
-    namespace: str = "tidewaiter-system"
-    webhook_url: str = ""
-    service: str = "tidewaiter"
-    service_port: int = 443
-    cluster: str = ""
-    webhook_name: str = "tidewaiter"
-    failure_policy: str = "Fail"
-    leader_elect: bool = True
-    lease_name: str = "tidewaiter-leader"
-    create_namespace: bool = False
-    remove_on_exit: bool = False
-    timing: Timing = field(default_factory=Timing)
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """What the server certificate is for.
-
-        Raises:
-            InputError: the URL is none that the API server takes.
-        """
-        if not self.webhook_url:
-            name = f"{self.service}.{self.namespace}.svc"
-            return (name, f"{name}.cluster.local", f"{self.service}.{self.namespace}")
-        url = urlsplit(self.webhook_url)
-        if url.scheme != "https" or not url.hostname or url.query or url.fragment or url.username:
-            raise InputError(f"{self.webhook_url!r}: must be https://HOST:PORT, without user or query")
-        return (url.hostname,)
 
 
 async def run(options: Options, stop: asyncio.Event) -> None:
@@ -141,8 +81,8 @@ class Operator:
         self.client = client
         self._loop = asyncio.get_running_loop()
         self._trigger = asyncio.Event()
-        self._skew = 0.0
         self._cache = snapshots.PolicyCache()
+        self._clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
         self.publisher = Publisher(options.snapshot, self._render, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
@@ -181,7 +121,7 @@ class Operator:
             "acknowledgements": self.acknowledgements.run,
             "secret": self.secret.run,
             "authorizer": lambda: Authorizer(self.client).serve(self.options.snapshot),
-            "clock": self._follow_the_clock,
+            "clock": self._clock.run,
             "kinds": self._advise_on_missing_kinds,
         }
         tasks = [asyncio.create_task(_supervised(name, part)) for name, part in parts.items()]
@@ -224,7 +164,7 @@ class Operator:
             cluster=self.options.cluster,
             exempt_namespaces=tuple(sorted({*EXEMPT_NAMESPACES, self.options.namespace})),
             trust_approvals=True,  # the API server brought them
-            clock_skew=self._skew,
+            clock_skew=self._clock.skew,
         )
 
     def _render(self) -> Content | None:
@@ -238,20 +178,6 @@ class Operator:
             for each in self.inventory.policies
         }
         return Content(data, snapshots.digest(data), generations)
-
-    async def _follow_the_clock(self) -> None:
-        while True:
-            with contextlib.suppress(ApiError):
-                started = time.monotonic()
-                answer = await self.client.request("GET", "/version", timeout=5)
-                # An answer that was long under way says little of the time.
-                if answer.skew is not None and time.monotonic() - started < 1:
-                    skew = settled_skew(self._skew, answer.skew)
-                    if skew != self._skew:
-                        logger.warning("the API server's clock differs from ours by %+.0f s", skew)
-                        self._skew = skew
-                        self._changed(at_once=False)
-            await asyncio.sleep(_CLOCK_EVERY)
 
     async def _advise_on_missing_kinds(self) -> None:
         told: list[str] = []
@@ -324,7 +250,7 @@ class Operator:
         await asyncio.wait({task})
 
     async def _lead(self) -> None:
-        watched = [resource for resource in OWN_RESOURCES if resource.kind in _WATCHED_STATUSES]
+        watched = [resource for resource in OWN_RESOURCES if resource.kind in KINDS_WITH_STATUS]
         kopf = handlers.Supervised(
             lambda: handlers.registry(watched, self._seen, self.client.configuration), self._unheard
         )
@@ -381,16 +307,6 @@ class Operator:
             logger.warning("statuses: %s", error)
             done = False
         return done and bundle is not None
-
-
-def settled_skew(known: float, measured: float) -> float:
-    """Return a clock skew in steps of five seconds that small differences don't change.
-
-    Each change is a new revision of the snapshot, so that it must not follow the noise of a measurement.
-    """
-    if abs(measured - known) < _SKEW_STEP:
-        return known
-    return round(measured / _SKEW_STEP) * _SKEW_STEP
 
 
 async def _supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhook.core.policy import CompiledPolicy
-from webhook.operator import certificates, webhooks
+from webhook.operator import certificates, mend, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.certificates import Bundle
 from webhook.operator.client import ApiError, Client, Resource, apply, get_or_none, merge
@@ -109,7 +109,7 @@ class WebhookReconciler:
                 logger.warning("webhook configuration %s is gone: put back", self._registration.name)
             await apply(self._client, self._path, wanted)
         else:
-            change = webhooks.merged(wanted, live)
+            change = mend.merged(wanted, live)
             if change is not None:
                 if self._fighting():
                     return

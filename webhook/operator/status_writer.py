@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from webhook.core.coverage import Register
 from webhook.core.model import API_VERSION, PolicyRef
+from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
 from webhook.operator import status
 from webhook.operator.acknowledgements import Acknowledgements
-from webhook.operator.client import ApiError, Client, Resource, merge
+from webhook.operator.client import ApiError, Client, Resource, get_or_none, merge
 from webhook.operator.informer import Key
 from webhook.operator.inventory import Inventory
 from webhook.operator.publisher import Publisher
 
 EVENTS = Resource("", "v1", "events", "Event", namespaced=True)
 _AT_ONCE = 8  # writes in flight
+KINDS_WITH_STATUS = frozenset(
+    {"ClusterPolicy", "Policy", "RiskAcceptance", "ClusterRiskAcceptance", "RiskAppetite"}
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +36,17 @@ logger = logging.getLogger(__name__)
 class _Observed:
     uid: str
     status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What one round of statuses is made from."""
+
+    policies: Mapping[PolicyRef, CompiledPolicy]
+    failures: Mapping[PolicyRef, PolicyFailure]
+    register: Register
+    registered: bool
+    at: datetime
 
 
 class StatusReconciler:
@@ -96,35 +112,62 @@ class StatusReconciler:
             snapshot: the policies and acceptances as compiled now.
             registered: the webhook configuration is in place.
         """
-        now = datetime.now(UTC)
-        compiled = {policy.ref: policy for policy in snapshot.policies}
-        failures = {failure.ref: failure for failure in snapshot.failures}
+        judged = _Judged(
+            {policy.ref: policy for policy in snapshot.policies},
+            {failure.ref: failure for failure in snapshot.failures},
+            snapshot.register,
+            registered,
+            datetime.now(UTC),
+        )
         gate = asyncio.Semaphore(_AT_ONCE)
         writes = []
         for informer in self._inventory.own.values():
-            kind = informer.resource.kind
+            resource = informer.resource
+            if resource.kind not in KINDS_WITH_STATUS:
+                continue
             for key, obj in list(informer.items.items()):
-                known = self._observed.get((kind, key))
-                observed = known.status if known and known.uid == obj["metadata"].get("uid") else {}
-                if kind in ("ClusterPolicy", "Policy"):
-                    ref = PolicyRef(kind, *key)
-                    policy, failure = compiled.get(ref), failures.get(ref)
-                    if _generation(obj) != getattr(policy or failure, "generation", -1):
-                        continue  # changed since; the next round has it
-                    enforcement = self._enforcement(ref, registered=registered)
-                    wanted = status.policy_status(obj, policy, failure, enforcement, observed, now)
-                elif kind in ("RiskAcceptance", "ClusterRiskAcceptance"):
-                    wanted = status.acceptance_status(obj, compiled, snapshot.register, observed, now)
-                elif kind == "RiskAppetite":
-                    wanted = status.appetite_status(obj, observed, now)
-                else:
+                known = self._observed.get((resource.kind, key))
+                if known is None or known.uid != obj["metadata"].get("uid"):
+                    writes.append(self._look_and_write(gate, resource, obj, judged))
                     continue
-                if self._differs((kind, key), wanted, observed):
-                    writes.append(self._write(gate, informer.resource, obj, wanted, observed))
+                wanted = self._wanted(resource.kind, key, obj, judged, known.status)
+                if wanted is not None and self._differs((resource.kind, key), wanted, known.status):
+                    writes.append(self._write(gate, resource, obj, wanted, known.status))
         results = await asyncio.gather(*writes, return_exceptions=True)
         problems = [result for result in results if isinstance(result, BaseException)]
         if problems:
             raise problems[0]
+
+    def _wanted(
+        self, kind: str, key: Key, obj: Mapping[str, Any], judged: _Judged, observed: Mapping[str, Any]
+    ) -> status.Status | None:
+        """Return what an object's status must say; None where it has changed since it was judged."""
+        if kind == "RiskAppetite":
+            return status.appetite_status(obj, observed, judged.at)
+        if kind in ("RiskAcceptance", "ClusterRiskAcceptance"):
+            return status.acceptance_status(obj, judged.policies, judged.register, observed, judged.at)
+        ref = PolicyRef(kind, *key)
+        policy, failure = judged.policies.get(ref), judged.failures.get(ref)
+        if _generation(obj) != getattr(policy or failure, "generation", -1):
+            return None
+        enforcement = self._enforcement(ref, registered=judged.registered)
+        return status.policy_status(obj, policy, failure, enforcement, observed, judged.at)
+
+    async def _look_and_write(
+        self, gate: asyncio.Semaphore, resource: Resource, obj: Mapping[str, Any], judged: _Judged
+    ) -> None:
+        """Write an object's status that no handler has seen yet: a new leader must not date it anew."""
+        metadata = obj["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        async with gate:
+            live = await get_or_none(self._client, resource.path_of(*key))
+        if live is None or live["metadata"].get("uid") != metadata.get("uid"):
+            return
+        observed = live.get("status") or {}
+        self._observed[resource.kind, key] = _Observed(str(metadata.get("uid", "")), observed)
+        wanted = self._wanted(resource.kind, key, obj, judged, observed)
+        if wanted is not None and self._differs((resource.kind, key), wanted, observed):
+            await self._write(gate, resource, obj, wanted, observed)
 
     def _enforcement(self, ref: PolicyRef, *, registered: bool) -> status.Enforcement:
         live = self._acknowledgements.live

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from webhook.core.errors import InputError
 from webhook.operator import main
+from webhook.operator.options import Options
 
 _AGAIN = 1.0
 _STOP_SECONDS = 15.0
@@ -48,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     listen, url = _addresses(settings)
     # In the folder for temporary files: the path of a unix socket may not be long.
     folder = Path(tempfile.mkdtemp(prefix="tidewaiter-run-"))
-    options = main.Options(
+    options = Options(
         snapshot=folder / "snapshot",
         cert_dir=folder / "certificate",
         kubeconfig=settings.kubeconfig,
@@ -89,7 +90,7 @@ def _addresses(settings: Settings) -> tuple[str, str]:
     return f"{shown}:{number}", settings.webhook_url or f"https://{shown}:{number}"
 
 
-async def _data_plane(settings: Settings, listen: str, options: main.Options) -> None:
+async def _data_plane(settings: Settings, listen: str, options: Options) -> None:
     """Run `tidewaiter serve` until cancelled; a process that ends is started again."""
     certificate, key = options.cert_dir / "tls.crt", options.cert_dir / "tls.key"
     while not (certificate.exists() and key.exists()):  # noqa: ASYNC110 - files make no events

@@ -20,8 +20,8 @@ CONFIGURATIONS = Resource(
     "ValidatingWebhookConfiguration",
 )
 TIMEOUT_SECONDS = 5
-_SUFFIX = f".{GROUP}"
-_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+SUFFIX = f".{GROUP}"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _ANY = "*"
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
@@ -179,58 +179,8 @@ def unsent(policy: CompiledPolicy) -> tuple[list[str], bool]:
     return sorted(found), bool(found) and total == 0
 
 
-def merged(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what the live configuration must become, or None where it already is what we want.
-
-    Only what we set is compared: fields, labels, entries and expressions of a namespaceSelector that others
-    added are kept (some clouds add one to every webhook), except about the namespace's name, which is ours.
-
-    Args:
-        wanted: what `desired` returned.
-        live: the object as the API server has it.
-    """
-    ours = {entry["name"]: entry for entry in wanted["webhooks"]}
-    entries: list[dict[str, Any]] = []
-    present: dict[str, Mapping[str, Any]] = {}
-    for entry in live.get("webhooks") or ():
-        name = entry.get("name", "")
-        if name in ours:
-            present[name] = entry
-        elif not name.endswith(_SUFFIX):
-            entries.append(dict(entry))
-    entries = [_overlay(entry, present.get(name, {})) for name, entry in ours.items()] + entries
-    labels = {**(live["metadata"].get("labels") or {}), **wanted["metadata"]["labels"]}
-    same_labels = labels == (live["metadata"].get("labels") or {})
-    if same_labels and _by_name(entries) == _by_name(live.get("webhooks") or ()):
-        return None
-    return {"metadata": {"labels": labels}, "webhooks": entries}
-
-
-def _by_name(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(entries, key=lambda entry: str(entry.get("name")))
-
-
-def _overlay(ours: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
-    result = {**live, **ours}
-    config = dict(ours["clientConfig"])
-    result["clientConfig"] = config
-    theirs = live.get("namespaceSelector") or {}
-    expressions = list((ours.get("namespaceSelector") or {}).get("matchExpressions") or ())
-    expressions += [
-        expression
-        for expression in theirs.get("matchExpressions") or ()
-        if expression.get("key") != _NAMESPACE_NAME
-    ]
-    selector = {**theirs}
-    selector.pop("matchExpressions", None)
-    if expressions:
-        selector["matchExpressions"] = expressions
-    result["namespaceSelector"] = selector
-    return result
-
-
 def _expression(operator: str, values: Sequence[str]) -> dict[str, Any]:
-    return {"key": _NAMESPACE_NAME, "operator": operator, "values": list(values)}
+    return {"key": NAMESPACE_NAME, "operator": operator, "values": list(values)}
 
 
 def _entries(
@@ -250,7 +200,7 @@ def _entries(
         prefix = "" if versions == _ANY else versions.replace(",", ".") + "."
         entries.append(
             {
-                "name": f"{prefix}{scope}{_SUFFIX}",
+                "name": f"{prefix}{scope}{SUFFIX}",
                 "admissionReviewVersions": ["v1"],
                 "sideEffects": "None",
                 "failurePolicy": registration.failure_policy,
