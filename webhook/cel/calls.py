@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from webhook.cel.ast import Apply, Literal, Local, Node
+from webhook.cel.library.quantity import plain_nano
 from webhook.cel.library.regex import searcher
 from webhook.cel.patterns import without_groups
 from webhook.cel.resolve import is_plain
 from webhook.cel.shape import EXACT_INT, is_cheap, is_small_number
+from webhook.cel.values import Quantity
 
 _SHORT = 256  # strings up to here are searched without charge
 _SHORT_PREFIX = 1024
@@ -177,6 +179,20 @@ def _matching(g: Code, node: Apply) -> str | None:
     return f"({search}({again}) is not None if {short} else {other})"
 
 
+def _quantities(g: Code, node: Apply) -> str | None:
+    """Generate the comparison of a quantity with a constant one: as integers, without an object for each."""
+    left, right = node.args
+    if left.__class__ is not Apply or left.name != "quantity" or right.__class__ is not Literal:
+        return None
+    bound = right.value.nano if right.value.__class__ is Quantity else None
+    if bound is None:
+        return None
+    first, again = g.twice(f"{g.constant(plain_nano)}({g.value(left.args[0])})")
+    if node.name == "compareTo":
+        return f"(({first} > {bound}) - ({again} < {bound}))"
+    return f"({first} {'>' if node.name == 'isGreaterThan' else '<'} {bound})"
+
+
 CALLS: dict[str, Callable[[Code, Apply], str | None]] = {
     "==": _equality,
     "!=": _equality,
@@ -191,4 +207,7 @@ CALLS: dict[str, Callable[[Code, Apply], str | None]] = {
     "endsWith": _affix,
     "contains": _substring,
     "matches": _matching,
+    "compareTo": _quantities,
+    "isGreaterThan": _quantities,
+    "isLessThan": _quantities,
 }

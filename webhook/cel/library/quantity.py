@@ -133,6 +133,31 @@ def parse_quantity(text: Any, name: str) -> Quantity | str:
     return _parse(text)
 
 
+_NANO: Final = 10**9
+_PLAIN_BINARY: Final = {suffix: 2 ** _BINARY[suffix] * _NANO for suffix in ("Ki", "Mi", "Gi", "Ti")}
+_PLAIN_DECIMAL: Final = {"m": _NANO // 1000, "k": _NANO * 10**3, "M": _NANO * 10**6, "G": _NANO * 10**9}
+_PLAIN_DIGITS: Final = 6  # with these suffixes far from every bound
+
+
+def plain_nano(text: Any) -> int:
+    """Return a quantity as policies meet it, such as ``500m`` or ``2Gi``, in nano units.
+
+    For code that compares quantities and needs no object for each.
+
+    Raises:
+        Exception: it is written in another way, or is none: `quantity` tells.
+    """
+    factor = _PLAIN_BINARY.get(text[-2:])
+    if factor is not None:
+        digits = text[:-2]
+    else:
+        factor = _PLAIN_DECIMAL.get(text[-1:])
+        digits = text if factor is None else text[:-1]
+    if not digits.isdecimal() or len(digits) > _PLAIN_DIGITS or not digits.isascii():
+        raise EvaluationError("it is not written plainly")
+    return int(digits) * (_NANO if factor is None else factor)
+
+
 def write_quantity(quantity: Quantity) -> str:
     """Return the canonical text."""
     if quantity.written:
