@@ -18,6 +18,7 @@ import orjson
 from webhook.core import acceptance, appetite, approvals
 from webhook.core.coverage import Register
 from webhook.core.errors import CompileError, InputError
+from webhook.core.fields import generation_of, metadata_of
 from webhook.core.match import PolicyIndex
 from webhook.core.model import GROUP, GroupKind
 from webhook.core.owners import parse_owner
@@ -27,6 +28,9 @@ from webhook.core.workloads import TEMPLATE_PATHS
 from webhook.dialects import native
 
 FORMAT = 1
+
+_UNREADABLE = "unreadable"
+_KEPT = ("name", "namespace", "uid", "generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class PolicyCache:
             self.compiled[key] = known
         if isinstance(known, CompileError):
             raise known
-        generation = int((obj.get("metadata") or {}).get("generation") or 0)
+        generation = generation_of(obj)
         return known if known.generation == generation else replace(known, generation=generation)
 
     def keep_only(self, objects: Iterable[Mapping[str, Any]]) -> None:
@@ -139,6 +143,12 @@ class _Sorted:
         self.owners: dict[str, Any] = {}
 
     def add(self, obj: Mapping[str, Any]) -> None:
+        try:
+            self._add(obj)
+        except Exception as error:  # whatever is wrong with one object must never take the others with it
+            self.problems.append(f"{obj.get('kind')} {_name(obj)}: {error}")
+
+    def _add(self, obj: Mapping[str, Any]) -> None:
         group = str(obj.get("apiVersion", "")).rpartition("/")[0]
         kind = GroupKind(group, str(obj.get("kind", "")))
         if group == GROUP:
@@ -154,33 +164,50 @@ class _Sorted:
 
     def _add_own(self, kind: str, obj: Mapping[str, Any]) -> None:
         if kind in native.KINDS:
-            self.policy_objects.append(obj)
             try:
+                if _UNREADABLE in obj:
+                    raise ValueError(obj[_UNREADABLE])
                 self.policies.append(self.cache.get(obj))
-            except CompileError as error:
-                generation = int((obj.get("metadata") or {}).get("generation") or 0)
-                self.failures.append(PolicyFailure(native.policy_ref(obj), generation, str(error)))
-            return
-        try:
-            if kind in (acceptance.NAMESPACED, acceptance.CLUSTER):
-                self.acceptances.append(acceptance.parse_acceptance(obj))
-            elif kind in (approvals.NAMESPACED, approvals.CLUSTER):
-                self.approvals.append(approvals.parse_approval(obj))
-            elif kind == "RiskAppetite" and _name(obj) == appetite.NAME:
-                self.appetite = appetite.parse_appetite(obj)
-        except (ValueError, TypeError, AttributeError) as error:
-            self.problems.append(f"{kind} {_name(obj)}: {error}")
+                self.policy_objects.append(obj)
+            except Exception as error:  # as in `add`; here its status says so
+                if isinstance(error, CompileError):
+                    self.policy_objects.append(obj)
+                self.failures.append(PolicyFailure(native.policy_ref(obj), generation_of(obj), str(error)))
+        elif _UNREADABLE in obj:
+            raise ValueError(obj[_UNREADABLE])
+        elif kind in (acceptance.NAMESPACED, acceptance.CLUSTER):
+            self.acceptances.append(acceptance.parse_acceptance(obj))
+        elif kind in (approvals.NAMESPACED, approvals.CLUSTER):
+            self.approvals.append(approvals.parse_approval(obj))
+        elif kind == "RiskAppetite" and _name(obj) == appetite.NAME:
+            self.appetite = appetite.parse_appetite(obj)
 
 
 def _name(obj: Mapping[str, Any]) -> str:
-    return str((obj.get("metadata") or {}).get("name", ""))
+    return str(metadata_of(obj).get("name", ""))
 
 
 def dump(objects: Iterable[Mapping[str, Any]], context: Context) -> bytes:
     """Return the file of a snapshot: the same bytes for the same content, in whatever order it comes."""
-    rows = sorted(orjson.dumps(obj, option=orjson.OPT_SORT_KEYS) for obj in objects)
+    rows = sorted(map(_row, objects))
     head = orjson.dumps(asdict(context), option=orjson.OPT_SORT_KEYS)
     return b'{"format":%d,"context":%s,"objects":[%s]}' % (FORMAT, head, b",".join(rows))
+
+
+def _row(obj: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        # The API server takes what is nested far deeper than any file is read. Its author then has a policy
+        # or an acceptance that doesn't hold, and all others have theirs.
+        metadata = metadata_of(obj)
+        stub = {
+            "apiVersion": obj.get("apiVersion"),
+            "kind": obj.get("kind"),
+            "metadata": {name: metadata[name] for name in _KEPT if name in metadata},
+            _UNREADABLE: f"can't be kept in a snapshot: {error}",
+        }
+        return orjson.dumps(stub, option=orjson.OPT_SORT_KEYS)
 
 
 def digest(data: bytes) -> str:
@@ -204,5 +231,5 @@ def load(data: bytes, cache: PolicyCache | None = None) -> Snapshot:
         known = content["context"]
         context = Context(**{**known, "exempt_namespaces": tuple(known["exempt_namespaces"])})
         return build(content["objects"], context, cache, digest(data))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(f"the snapshot can't be read: {error!r}") from None

@@ -16,6 +16,7 @@ from typing import Any
 from webhook.core.appetite import Appetite, AppetiteRule
 from webhook.core.approvals import Approval, Count, count
 from webhook.core.canonical import canonical_json
+from webhook.core.fields import generation_of, map_in, maps, metadata_of, texts
 from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
 from webhook.core.policy import AcceptanceLimits
 from webhook.core.selectors import Selector
@@ -115,7 +116,7 @@ def digest_of(obj: Mapping[str, Any]) -> str:
     Raises:
         ValueError: it holds what has no canonical JSON, such as a float.
     """
-    metadata = obj.get("metadata") or {}
+    metadata = metadata_of(obj)
     content = {
         "group": GROUP,
         "kind": obj.get("kind"),
@@ -133,35 +134,27 @@ def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
     Raises:
         ValueError: a field is missing or can't be read; the text says which.
     """
-    metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+    metadata, spec = metadata_of(obj), map_in(obj, "spec", "spec")
     kind = str(obj.get("kind"))
-    namespace = (metadata.get("namespace") or "default") if kind == NAMESPACED else ""
+    namespace = str(metadata.get("namespace") or "default") if kind == NAMESPACED else ""
     valid_from, valid_until = (_time(spec, name) for name in ("validFrom", "validUntil"))
     if valid_until <= valid_from:
         raise ValueError("spec.validUntil: must be later than spec.validFrom")
     return Acceptance(
         ref=PolicyRef(kind, namespace, str(metadata.get("name", ""))),
         digest=digest_of(obj),
-        generation=int(metadata.get("generation") or 0),
+        generation=generation_of(obj),
         policies=_policies(spec),
-        scope=_scope(spec.get("scope") or {}, kind),
-        clusters=frozenset(spec.get("clusters") or ()),
+        scope=_scope(map_in(spec, "scope", "spec"), kind),
+        clusters=frozenset(texts(spec, "clusters", "spec")),
         requester=_required(spec, "requester"),
         valid_from=valid_from,
         valid_until=valid_until,
         ticket=str(spec.get("ticket") or ""),
         filled=frozenset(name for name, value in spec.items() if value),
-        controls=tuple(
-            PolicyRef(
-                control["policy"].get("kind", "ClusterPolicy"),
-                namespace if control["policy"].get("kind") == "Policy" else "",
-                str(control["policy"].get("name", "")),
-            )
-            for control in spec.get("compensatingControls") or ()
-            if control.get("policy")
-        ),
+        controls=_controls(spec, namespace),
         break_glass=spec.get("breakGlass") is True,
-        revoked=bool(spec.get("revoked")),
+        revoked=spec.get("revoked") is not None,
     )
 
 
@@ -180,14 +173,31 @@ def _time(spec: Mapping[str, Any], name: str) -> datetime:
         raise ValueError(text if text.startswith("spec.") else f"spec.{name}: {text}") from None
 
 
+def _controls(spec: Mapping[str, Any], namespace: str) -> tuple[PolicyRef, ...]:
+    field = "spec.compensatingControls"
+    policies = [
+        map_in(control, "policy", field)
+        for control in maps(spec, "compensatingControls", "spec")
+        if control.get("policy") is not None
+    ]
+    return tuple(
+        PolicyRef(
+            str(policy.get("kind", "")),
+            namespace if policy.get("kind") == "Policy" else "",
+            str(policy.get("name", "")),
+        )
+        for policy in policies
+    )
+
+
 def _policies(spec: Mapping[str, Any]) -> tuple[AcceptedPolicy, ...]:
     found = tuple(
         AcceptedPolicy(
             str(policy.get("kind", "")),
             str(policy.get("name", "")),
-            frozenset(policy.get("validations") or ()),
+            frozenset(texts(policy, "validations", "spec.policies")),
         )
-        for policy in spec.get("policies") or ()
+        for policy in maps(spec, "policies", "spec")
     )
     if not found:
         raise ValueError("spec.policies: names no policy")
@@ -197,21 +207,23 @@ def _policies(spec: Mapping[str, Any]) -> tuple[AcceptedPolicy, ...]:
 def _scope(scope: Mapping[str, Any], kind: str) -> Scope:
     kinds = frozenset(
         GroupKind(str(entry.get("group", "")), str(entry.get("kind", "")))
-        for entry in scope.get("kinds") or ()
+        for entry in maps(scope, "kinds", "spec.scope")
     )
-    names, images = tuple(scope.get("names") or ()), tuple(scope.get("images") or ())
+    names, images, namespaces, containers = (
+        texts(scope, name, "spec.scope") for name in ("names", "images", "namespaces", "containers")
+    )
     if not kinds:
         raise ValueError("spec.scope.kinds: is missing")
     if not names and not images:
         raise ValueError("spec.scope: names or images are missing; without them it would cover too much")
-    if kind == NAMESPACED and scope.get("namespaces"):
+    if kind == NAMESPACED and namespaces:
         raise ValueError("spec.scope.namespaces: only a ClusterRiskAcceptance has it")
     return Scope(
         kinds=kinds,
         names=names,
-        selector=Selector.parse(scope.get("objectSelector")),
-        namespaces=tuple(scope.get("namespaces") or ()),
-        containers=frozenset(scope.get("containers") or ()),
+        selector=Selector.parse(map_in(scope, "objectSelector", "spec.scope")),
+        namespaces=namespaces,
+        containers=frozenset(containers),
         images=images,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from webhook.core.fields import map_in, maps, texts
 from webhook.core.model import Severity
 from webhook.core.times import parse_duration
 
@@ -83,18 +84,18 @@ def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
     Raises:
         ValueError: a severity or a duration in it is none.
     """
-    spec = obj.get("spec") or {}
-    emergency = spec.get("breakGlass")
+    spec = map_in(obj, "spec", "spec")
+    emergency = map_in(spec, "breakGlass", "spec")
     keep_for = spec.get("keepRunningFor")
     return Appetite(
-        rules=tuple(_rule(rule) for rule in spec.get("rules") or ()),
+        rules=tuple(_rule(rule) for rule in maps(spec, "rules", "spec")),
         people={
             user: str(person.get("name"))
-            for person in spec.get("people") or ()
-            for user in person.get("users") or ()
+            for person in maps(spec, "people", "spec")
+            for user in texts(person, "users", "spec.people")
         },
-        revoked=frozenset(str(entry.get("digest")) for entry in spec.get("revoked") or ()),
-        workload_controllers=frozenset(spec.get("workloadControllers") or ()),
+        revoked=frozenset(str(entry.get("digest")) for entry in maps(spec, "revoked", "spec")),
+        workload_controllers=frozenset(texts(spec, "workloadControllers", "spec")),
         keep_running=spec.get("afterExpiry", "KeepRunning") == "KeepRunning",
         keep_running_for=parse_duration(keep_for) if keep_for else _KEEP_RUNNING_FOR,
         break_glass=_break_glass(emergency) if emergency else None,
@@ -102,17 +103,18 @@ def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
 
 
 def _rule(rule: Mapping[str, Any]) -> AppetiteRule:
-    approvers = rule.get("approvers") or {}
+    field = "spec.rules"
+    approvers = map_in(rule, "approvers", field)
     longest = rule.get("maxDuration")
     return AppetiteRule(
-        severities=frozenset(Severity.parse(severity) for severity in rule.get("severities") or ()),
+        severities=frozenset(map(Severity.parse, texts(rule, "severities", field))),
         acceptable=rule.get("acceptable") is not False,
         max_duration=parse_duration(longest) if longest else None,
         approvals=int(rule.get("approvals", 1)),
-        groups=frozenset(approvers.get("groups") or ()),
-        users=frozenset(approvers.get("users") or ()),
-        routes=frozenset(rule.get("routes") or DEFAULT_ROUTES),
-        required=tuple(rule.get("required") or ()),
+        groups=frozenset(texts(approvers, "groups", f"{field}.approvers")),
+        users=frozenset(texts(approvers, "users", f"{field}.approvers")),
+        routes=frozenset(texts(rule, "routes", field)) or DEFAULT_ROUTES,
+        required=texts(rule, "required", field),
     )
 
 
@@ -122,6 +124,6 @@ def _break_glass(emergency: Mapping[str, Any]) -> AppetiteRule:
         severities=frozenset(Severity),
         max_duration=parse_duration(longest) if longest else _BREAK_GLASS_DURATION,
         approvals=1,
-        groups=frozenset(emergency.get("groups") or ()),
-        users=frozenset(emergency.get("users") or ()),
+        groups=frozenset(texts(emergency, "groups", "spec.breakGlass")),
+        users=frozenset(texts(emergency, "users", "spec.breakGlass")),
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
+from webhook.core.fields import map_in, metadata_of, texts
 from webhook.core.model import PolicyRef
 from webhook.core.times import format_time, parse_time
 
@@ -48,7 +49,7 @@ def parse_approval(obj: Mapping[str, Any]) -> Approval:
     Raises:
         ValueError: a field is missing or can't be read; the text says which.
     """
-    metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+    metadata, spec = metadata_of(obj), map_in(obj, "spec", "spec")
     for name in ("riskAcceptance", "digest", "approver", "approvedAt"):
         if not isinstance(spec.get(name), str) or not spec[name].strip():
             raise ValueError(f"spec.{name}: is missing")
@@ -60,15 +61,15 @@ def parse_approval(obj: Mapping[str, Any]) -> Approval:
     return Approval(
         ref=PolicyRef(
             kind,
-            (metadata.get("namespace") or "default") if kind == NAMESPACED else "",
+            str(metadata.get("namespace") or "default") if kind == NAMESPACED else "",
             str(metadata.get("name", "")),
         ),
         acceptance=spec["riskAcceptance"],
         digest=spec["digest"],
         approver=spec["approver"],
-        groups=frozenset(spec.get("groups") or ()),
+        groups=frozenset(texts(spec, "groups", "spec")),
         approved_at=approved_at,
-        signed=bool(spec.get("signature")),
+        signed=spec.get("signature") is not None,
     )
 
 

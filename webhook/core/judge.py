@@ -49,7 +49,9 @@ def template_subject(
     Raises:
         EvaluationError: the workload has no template.
     """
-    path = TEMPLATE_PATHS[GroupKind(ref.group, ref.kind)]
+    path = TEMPLATE_PATHS.get(GroupKind(ref.group, ref.kind))
+    if path is None:
+        raise EvaluationError(f"nothing is known of a pod template in a {ref.kind}")
     pods = []
     for workload in (obj, old_object):
         template = template_of(workload, path) if workload is not None else None

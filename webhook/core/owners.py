@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from webhook.core.fields import metadata_of
 from webhook.core.model import GroupKind, ObjectRef
 from webhook.core.review import AdmissionRequest
 from webhook.core.times import parse_time
@@ -59,7 +60,7 @@ class Owner:
 
 def parse_owner(obj: Mapping[str, Any]) -> Owner | None:
     """Return the owner in a workload's manifest; None where it has no uid or no template."""
-    metadata = obj.get("metadata") or {}
+    metadata = metadata_of(obj)
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     kind = str(obj.get("kind", ""))
     if kind == "ControllerRevision":

@@ -100,7 +100,7 @@ class AdmissionRequest:
             if value is not None and value.__class__ is not dict:
                 raise ReviewError(f"request.{name} must be an object or null")
         operation = raw.get("operation")
-        if operation not in OPERATIONS:
+        if operation.__class__ is not str or operation not in OPERATIONS:
             raise ReviewError(f"request.operation must be one of {', '.join(sorted(OPERATIONS))}")
         if operation in ("CREATE", "UPDATE") and obj is None:
             raise ReviewError(f"request.object is missing from a request to {operation}")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from webhook.core.fields import map_in, maps, metadata_of, texts
+
 Labels = Mapping[str, str]
 _OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
@@ -44,26 +46,30 @@ class Selector:
         """Return the selector of a ``metav1.LabelSelector``.
 
         Raises:
-            ValueError: an unknown operator, or values where there may be none, or none where there must be.
+            ValueError: an unknown operator, values where there may be none, none where there must be, or a
+                part of another type.
         """
         if not selector:
             return EVERYTHING
-        found = [
-            Requirement(key, "In", frozenset({value}))
-            for key, value in sorted((selector.get("matchLabels") or {}).items())
-        ]
-        for expression in selector.get("matchExpressions") or ():
-            key, operator = expression.get("key", ""), expression.get("operator", "")
-            values = frozenset(expression.get("values") or ())
+        found = []
+        for key, value in sorted(map_in(selector, "matchLabels", "matchLabels").items()):
+            if not isinstance(value, str):
+                raise ValueError(f"the value of the label {key!r} must be a string")
+            found.append(Requirement(str(key), "In", frozenset({value})))
+        for expression in maps(selector, "matchExpressions", "selector"):
+            label, operator = expression.get("key"), expression.get("operator")
+            values = frozenset(texts(expression, "values", "matchExpressions"))
+            if not isinstance(label, str) or not label or not isinstance(operator, str):
+                raise ValueError("each of matchExpressions needs a key and an operator")
             if operator not in _OPERATORS:
                 raise ValueError(
                     f"{operator!r} is no operator of a selector; use {', '.join(sorted(_OPERATORS))}"
                 )
             if bool(values) is not (operator in ("In", "NotIn")):
                 raise ValueError(
-                    f"operator {operator} {'takes no' if values else 'needs'} values (key {key!r})"
+                    f"operator {operator} {'takes no' if values else 'needs'} values (key {label!r})"
                 )
-            found.append(Requirement(key, operator, values))
+            found.append(Requirement(label, operator, values))
         return cls(tuple(found))
 
     def matches(self, labels: Labels) -> bool:
@@ -79,6 +85,5 @@ EVERYTHING = Selector()
 
 def labels_of(obj: Mapping[str, Any] | None) -> Labels:
     """Return the labels of an object; none where it has none or they are no map."""
-    metadata = obj.get("metadata") if obj else None
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    labels = metadata_of(obj).get("labels")
     return labels if isinstance(labels, Mapping) else {}

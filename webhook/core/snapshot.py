@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.core.coverage import Register
+from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
 from webhook.core.model import PolicyRef
 from webhook.core.owners import Owner
 from webhook.core.policy import CompiledPolicy, ParamSource, PolicyFailure
+from webhook.core.selectors import labels_of
 
 EXEMPT_NAMESPACES = ("kube-system", "kube-node-lease")
 """Not judged unless a policy names them, so that no policy can keep a cluster from healing."""
@@ -27,7 +29,7 @@ class Params:
         self._by_kind: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
         for obj in objects:
             group = str(obj.get("apiVersion", "")).rpartition("/")[0]
-            metadata = obj.get("metadata") or {}
+            metadata = metadata_of(obj)
             key = (str(metadata.get("namespace") or ""), str(metadata.get("name", "")))
             self._by_kind.setdefault((group, str(obj.get("kind"))), {})[key] = obj
 
@@ -46,9 +48,8 @@ class Params:
         selector = source.selector
         matching = []
         for (place, _), obj in sorted(known.items()):
-            labels = (obj.get("metadata") or {}).get("labels") or {}
             reachable = place == where or (not place and not source.namespace)
-            if reachable and (selector is None or selector.matches(labels)):
+            if reachable and (selector is None or selector.matches(labels_of(obj))):
                 matching.append(obj)
         return matching
 

@@ -80,9 +80,9 @@ def template_digest(template: Mapping[str, Any]) -> str:
     reduced = {
         "labels": {key: value for key, value in labels.items() if key not in _CONTROLLER_LABELS},
         "annotations": metadata.get("annotations") or {},
-        "spec": _without_floats(template.get("spec")),
+        "spec": template.get("spec"),
     }
-    return hashlib.sha256(canonical_json(reduced)).hexdigest()
+    return hashlib.sha256(canonical_json(_without_floats(reduced))).hexdigest()
 
 
 def _without_floats(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from webhook.cel import Expression, compile_expression
 from webhook.cel.values import Ask, Authorizer, ResourceCheck
 from webhook.core.errors import CompileError
+from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import Action, PolicyRef, Severity
 from webhook.core.policy import (
     AcceptanceLimits,
@@ -51,7 +52,7 @@ def compile_policy(obj: Mapping[str, Any]) -> CompiledPolicy:
 
 def policy_ref(obj: Mapping[str, Any]) -> PolicyRef:
     """Return which policy a manifest is."""
-    metadata = obj.get("metadata") or {}
+    metadata = metadata_of(obj)
     kind = str(obj.get("kind"))
     namespace = str(metadata.get("namespace") or "default") if kind == "Policy" else ""
     return PolicyRef(kind, namespace, str(metadata.get("name", "")))
@@ -106,7 +107,7 @@ class _Compiler:
             raise CompileError("needs a resourceRule that names pods", "spec.podTemplates")
         policy = CompiledPolicy(
             ref=self.ref,
-            generation=int((self.obj.get("metadata") or {}).get("generation") or 0),
+            generation=generation_of(self.obj),
             rules=rules,
             exclude_rules=self.rules(match, "excludeResourceRules"),
             namespace_selector=_selector(match, "namespaceSelector", "spec.matchConstraints"),
