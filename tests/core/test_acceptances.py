@@ -425,3 +425,46 @@ def test_the_digest_is_what_jq_and_sha256sum_give() -> None:
     assert digest_of(labelled) == digest_of(RISK)
     with pytest.raises(ValueError, match="float"):
         digest_of(acceptance(scope={"x": 1.5}))
+
+
+def test_a_window_at_the_end_of_time_is_capped_and_fails_nothing() -> None:
+    risk = acceptance(validFrom="9999-12-30T00:00:00Z", validUntil="9999-12-31T00:00:00Z")
+    assert "starts at 9999-12-30T00:00:00Z" in verdict_of(risk).message
+
+
+def test_a_requester_that_is_no_person_has_nothing_accepted() -> None:
+    risk = acceptance(requester="system:serviceaccount:flux-system:kustomize-controller")
+    assert "is no person" in verdict_of(risk).message
+
+
+def test_a_required_field_that_holds_only_blanks_is_not_filled() -> None:
+    made = policy(NON_ROOT, limits=AcceptanceLimits(require_ticket=True))
+    assert "fill in spec.ticket" in verdict_of(acceptance(ticket=" \n"), made=made).message
+
+
+def test_what_keeps_running_still_needs_its_compensating_controls() -> None:
+    control = {"description": "d", "policy": {"kind": "ClusterPolicy", "name": "c"}}
+    risk = acceptance(scope=FOR_DEPLOYMENT["spec"]["scope"], compensatingControls=[control])
+    for holds in (True, False):
+        other = policy(validation(lambda _, h=holds: h), name="c", actions=())
+        snap = snapshot(POLICY, other, risks=(risk,), approvals=(approval(risk),), owners=KNOWN)
+        verdict = evaluate(request(POD, user=REPLICASET_CONTROLLER), snap, NOW + timedelta(days=10))
+        assert verdict.allowed is holds
+
+
+def test_what_keeps_running_ends_by_the_later_clock() -> None:
+    last = parse_time("2026-12-31T00:00:00Z")
+    assert by_controller(POD, at=last).allowed
+    assert not by_controller(POD, at=last, clock_skew=timedelta(seconds=60)).allowed
+
+
+def test_a_chain_ends_at_a_workload_that_something_else_than_kubernetes_makes() -> None:
+    operated = owned(
+        DEPLOYMENT, {"apiVersion": "x.dev/v1", "kind": "App", "metadata": {"name": "a", "uid": "u"}}
+    )
+    known = (operated, REPLICASET)
+    assert by_controller(POD, owners=known).allowed
+    kept = by_controller(POD, owners=known, at=NOW + timedelta(days=10))
+    assert kept.accepted[0].kept_running
+    denied = by_controller(owned(pod(container("other")), REPLICASET), owners=known)
+    assert not denied.lacking

@@ -392,3 +392,43 @@ def test_audit_annotations_are_written_for_what_was_judged() -> None:
         request(pod()), snapshot(policy(audit_annotations=(NamedProgram("n", lambda _: 5),))), NOW
     )
     assert not wrong.allowed
+
+
+@pytest.mark.parametrize("path", ["spec.volumes[*].hostPath", "spec.volumes.hostPath", "spec.hostNetwork.on"])
+def test_a_field_path_that_leads_nowhere_compares_the_whole_object(path: str) -> None:
+    snap = snapshot(policy(validation(lambda _: False, field_path=path)))
+    old = pod(container())
+    old["spec"].update(volumes=[{"name": "a", "hostPath": {"path": "/a"}}], hostNetwork=True)
+    labelled = copy.deepcopy(old)
+    labelled["metadata"]["labels"] = {"a": "b"}
+    assert evaluate(request(labelled, old), snap, NOW).existing
+    changed = copy.deepcopy(old)
+    changed["spec"]["volumes"][0]["hostPath"]["path"] = "/etc"
+    assert not evaluate(request(changed, old), snap, NOW).allowed
+
+
+def test_an_update_that_brings_an_object_under_a_policy_is_judged_as_new() -> None:
+    free, plain = pod(labels={"free": "yes"}), pod()
+
+    def not_free(activation: Any) -> bool:
+        return "free" not in (activation.object["metadata"].get("labels") or {})
+
+    conditions = policy(NON_ROOT, match_conditions=(NamedProgram("not-free", not_free),))
+    assert evaluate(request(free), snapshot(conditions), NOW).allowed
+    assert not evaluate(request(plain, free), snapshot(conditions), NOW).allowed
+    assert evaluate(request(plain, plain), snapshot(conditions), NOW).allowed
+    selected = policy(NON_ROOT, object_selector=Selector.parse({"matchLabels": {"guard": "on"}}))
+    guarded = pod(labels={"guard": "on"})
+    assert not evaluate(request(guarded, plain), snapshot(selected), NOW).allowed
+    assert evaluate(request(guarded, guarded), snapshot(selected), NOW).allowed
+    assert evaluate(request(plain, guarded), snapshot(selected), NOW).allowed
+
+
+def test_a_container_is_unchanged_as_json_not_as_python() -> None:
+    old, new = pod(container(tty=True)), pod(container(tty=1))
+    assert not evaluate(request(new, old), snapshot(policy(NON_ROOT)), NOW).allowed
+
+
+def test_a_pod_whose_spec_is_no_map_is_an_error_of_rules_about_containers() -> None:
+    broken = {**pod(), "spec": [{"containers": []}]}
+    assert evaluate(request(broken), snapshot(policy(NON_ROOT)), NOW).errors

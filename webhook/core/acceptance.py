@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
-from webhook.core.approvals import Approval, Count, count
+from webhook.core.approvals import Approval, Count, count, is_person
 from webhook.core.canonical import canonical_json
 from webhook.core.fields import generation_of, map_in, maps, metadata_of, texts
 from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
 from webhook.core.policy import AcceptanceLimits
 from webhook.core.selectors import Selector
-from webhook.core.times import format_time, parse_time
+from webhook.core.times import format_time, later, parse_time
 
 NAMESPACED = "RiskAcceptance"
 CLUSTER = "ClusterRiskAcceptance"
@@ -151,11 +151,15 @@ def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
         valid_from=valid_from,
         valid_until=valid_until,
         ticket=str(spec.get("ticket") or ""),
-        filled=frozenset(name for name, value in spec.items() if value),
+        filled=frozenset(name for name, value in spec.items() if _says_something(value)),
         controls=_controls(spec, namespace),
         break_glass=spec.get("breakGlass") is True,
         revoked=spec.get("revoked") is not None,
     )
+
+
+def _says_something(value: Any) -> bool:
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 def _required(spec: Mapping[str, Any], name: str) -> str:
@@ -278,6 +282,11 @@ class Surroundings:
     cluster: str = ""
     clock_skew: timedelta = timedelta()
 
+    def clocks(self, at: datetime) -> tuple[datetime, datetime]:
+        """Return what the later and the earlier of both clocks show when our own shows `at`."""
+        none = timedelta()
+        return at + max(self.clock_skew, none), at + min(self.clock_skew, none)
+
 
 def standing(
     acceptance: Acceptance,
@@ -312,6 +321,8 @@ def standing(
     if acceptance.clusters and surroundings.cluster not in acceptance.clusters:
         name = surroundings.cluster or "of unknown name (say it with --cluster)"
         return Standing(State.REFUSED, until, f"it does not hold in the cluster {name}")
+    if not is_person(acceptance.requester):
+        return Standing(State.REFUSED, until, f"its requester {acceptance.requester} is no person")
     if not limits.allowed:
         return Standing(State.REFUSED, until, "the policy allows no risk acceptance")
     rule = appetite.rule_for(severity, break_glass=acceptance.break_glass)
@@ -322,9 +333,9 @@ def standing(
         return Standing(State.REFUSED, until, f"it must fill in {', '.join(missing)}")
     longest = min((d for d in (limits.max_duration, rule.max_duration) if d), default=None)
     required = rule.approvals if acceptance.break_glass else max(limits.approvals, rule.approvals)
-    later, earlier = (at + clock(surroundings.clock_skew, timedelta()) for clock in (max, min))
+    latest, earliest = surroundings.clocks(at)
     if longest:
-        until = min(until, acceptance.valid_from + longest)
+        until = min(until, later(acceptance.valid_from, longest))
     counted = count(
         approvals,
         digest=acceptance.digest,
@@ -332,13 +343,13 @@ def standing(
         rule=rule,
         appetite=appetite,
         trusted=surroundings.trust_approvals,
-        at=earlier,
+        at=earliest,
     )
     approved_until = _approved_until(counted, required, longest)
     if approved_until is not None:
         until = min(until, approved_until)
     state, reason = _state(
-        acceptance, counted, required, until, later, earlier, approved=approved_until is not None
+        acceptance, counted, required, until, latest, earliest, approved=approved_until is not None
     )
     return Standing(state, until, reason, tuple(a.approver for a in counted.counting), required)
 
@@ -358,7 +369,7 @@ def _approved_until(counted: Count, required: int, longest: timedelta | None) ->
         return None
     if longest is None or required == 0:
         return datetime.max.replace(tzinfo=counted.at.tzinfo)
-    return sorted((approval.approved_at + longest for approval in counted.counting), reverse=True)[
+    return sorted((later(approval.approved_at, longest) for approval in counted.counting), reverse=True)[
         required - 1
     ]
 
@@ -368,8 +379,8 @@ def _state(
     counted: Count,
     required: int,
     until: datetime,
-    later: datetime,
-    earlier: datetime,
+    latest: datetime,
+    earliest: datetime,
     *,
     approved: bool,
 ) -> tuple[State, str]:
@@ -377,11 +388,11 @@ def _state(
         have = len(counted.counting)
         why = f": {'; '.join(counted.refused)}" if counted.refused else ""
         return State.PENDING, f"it has {have} of {required} approvals that count{why}"
-    if later >= until:
+    if latest >= until:
         cap = (
             "" if until == acceptance.valid_until else f", capped from {format_time(acceptance.valid_until)}"
         )
         return State.EXPIRED, f"it ended at {format_time(until)}{cap}"
-    if earlier < acceptance.valid_from:
+    if earliest < acceptance.valid_from:
         return State.PENDING, f"it starts at {format_time(acceptance.valid_from)}"
     return State.ACTIVE, ""

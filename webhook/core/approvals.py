@@ -121,6 +121,11 @@ def count(
     return Count(tuple(counting.values()), tuple(refused), at)
 
 
+def is_person(user: str) -> bool:
+    """Tell whether a user name can be a person's: those of components and service accounts can't."""
+    return not user.startswith("system:")
+
+
 def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool) -> str:
     """Say what is missing from the evidence that the approver gave it; empty when it is enough.
 
@@ -136,7 +141,7 @@ def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool) -> str:
 
 
 def _standing_of_approver(approval: Approval, person: str, asking: str, rule: AppetiteRule) -> str:
-    if approval.approver.startswith("system:"):
+    if not is_person(approval.approver):
         return f"{approval.approver} is no person"
     if person == asking:
         return f"{approval.approver} asked for the acceptance"

@@ -266,11 +266,14 @@ class _Evaluation:
                     self.accepted.append(excuse.accepted)
                     continue
                 if ratchet and (not excuse.ended or self._is_leaving()):
-                    old = old or _on_old(activation, subject, policy)
-                    if is_existing(violation, validation, container, subject, old):
+                    if old is None:
+                        old = _on_old(activation, subject, policy)
+                        ratchet = _took(policy, old)
+                    if ratchet and is_existing(violation, validation, container, subject, old):
                         self.existing.append(violation)
                         continue
-            except BudgetExceeded as error:
+            except (EvaluationError, RecursionError) as error:
+                # Whatever could have excused them isn't known: they stand.
                 self.violations += [found[0] for found in findings.violations[position:]]
                 findings.errors.append(str(error))
                 return
@@ -298,6 +301,23 @@ class _Evaluation:
 
 def _needs_namespace(policy: CompiledPolicy) -> bool:
     return bool(policy.namespace_selector or policy.overrides) or "namespaceObject" in policy.references
+
+
+def _took(policy: CompiledPolicy, old: Activation) -> bool:
+    """Tell whether the policy judged the old object too: else the change is what brought it under the policy.
+
+    A condition on the change itself says nothing of that.
+    """
+    if policy.object_selector and not policy.object_selector.matches(labels_of(old.object)):
+        return False
+    if "oldObject" in policy.references:
+        return True
+    try:
+        return conditions_hold(policy, old)
+    except BudgetExceeded:
+        raise
+    except EvaluationError:
+        return False
 
 
 def _on_old(activation: Activation, subject: Subject, policy: CompiledPolicy) -> Activation:

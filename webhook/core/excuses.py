@@ -16,6 +16,7 @@ from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
 from webhook.core.policy import CompiledPolicy
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
+from webhook.core.times import later
 from webhook.core.verdict import AcceptedViolation, Lack
 from webhook.core.workloads import TEMPLATE_PATHS
 
@@ -164,14 +165,16 @@ class Excuses:
     def _keeps_running(self, chain: Chain, acceptance: Acceptance, ended: Standing) -> bool:
         """Tell whether a Pod may be made again though the acceptance of its workload has ended."""
         appetite = self.register.appetite
+        latest, _ = self.register.surroundings.clocks(self.now)
         return (
             appetite is not None
             and appetite.keep_running
             and ended.state is State.EXPIRED
             and not chain.broken
             and self._kind == _POD
-            and self.now <= ended.until + appetite.keep_running_for
+            and latest <= later(ended.until, appetite.keep_running_for)
             and made_within(chain, self.snapshot.owners, acceptance.valid_from, ended.until)
+            and not self._controls_missing(acceptance)
         )
 
     def _controls_missing(self, acceptance: Acceptance) -> str:

@@ -18,6 +18,7 @@ from webhook.core.policy import CompiledPolicy, Validation
 from webhook.core.workloads import TEMPLATE_PATHS, pod_of, template_of
 
 _LONGEST_MESSAGE = 5120
+_HOLDING_CONTAINERS = {GroupKind("", "Pod"), *TEMPLATE_PATHS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def containers_of(
         the list's name, the position in it, the container, and the path before the list.
 
     Raises:
-        EvaluationError: a list of containers is no list, or holds what is no map.
+        EvaluationError: a list of containers is no list, or holds what is no map, or is in no map.
     """
     if obj is None:
         return
@@ -189,9 +190,15 @@ def containers_of(
     kind = GroupKind(group, str(obj.get("kind", "")))
     if kind in TEMPLATE_PATHS:
         path = (*TEMPLATE_PATHS[kind], "spec")
-    spec = template_of(obj, path)
-    if spec is None:
-        return
+    spec: Any = obj
+    for depth, part in enumerate(path, start=1):
+        spec = spec.get(part)
+        if spec is None:
+            return
+        if not isinstance(spec, Mapping):
+            if kind not in _HOLDING_CONTAINERS:
+                return
+            raise EvaluationError(f"{'.'.join(path[:depth])} is no map")
     base = ".".join(path) + "."
     for name in CONTAINER_KINDS:
         containers = spec.get(name)

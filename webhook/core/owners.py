@@ -19,6 +19,7 @@ from webhook.core.verdict import OwnerLack
 from webhook.core.workloads import TEMPLATE_PATHS, template_digest, template_of
 
 _POD = GroupKind("", "Pod")
+_REVISION = GroupKind("apps", "ControllerRevision")
 _CONTROLLERS: Mapping[tuple[GroupKind, GroupKind], str] = {
     (_POD, GroupKind("apps", "ReplicaSet")): "replicaset-controller",
     (_POD, GroupKind("apps", "StatefulSet")): "statefulset-controller",
@@ -27,6 +28,8 @@ _CONTROLLERS: Mapping[tuple[GroupKind, GroupKind], str] = {
     (_POD, GroupKind("", "ReplicationController")): "replication-controller",
     (GroupKind("apps", "ReplicaSet"), GroupKind("apps", "Deployment")): "deployment-controller",
     (GroupKind("batch", "Job"), GroupKind("batch", "CronJob")): "cronjob-controller",
+    (_REVISION, GroupKind("apps", "StatefulSet")): "statefulset-controller",
+    (_REVISION, GroupKind("apps", "DaemonSet")): "daemon-set-controller",
 }
 _MANAGER = "system:kube-controller-manager"
 _LONGEST_CHAIN = 4
@@ -39,7 +42,7 @@ class Owner:
     Attributes:
         ref: which object.
         uid: its uid, which no one can choose.
-        controller: the uid of what made it; empty for none.
+        controller: the uid of the workload that made it; empty for none.
         created: its creationTimestamp, which the API server sets; None when unreadable.
         digest: of its pod template.
         workload: the object, reduced to metadata and template.
@@ -63,17 +66,19 @@ def parse_owner(obj: Mapping[str, Any]) -> Owner | None:
     metadata = metadata_of(obj)
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     kind = str(obj.get("kind", ""))
-    if kind == "ControllerRevision":
+    made = GroupKind(group, kind)
+    if made == _REVISION:
         template = template_of(obj, ("data", "spec", "template"))
         if template is not None:
             template = {key: value for key, value in template.items() if key != "$patch"}
     else:
-        path = TEMPLATE_PATHS.get(GroupKind(group, kind))
+        path = TEMPLATE_PATHS.get(made)
         template = template_of(obj, path) if path else None
     uid = metadata.get("uid")
     if not isinstance(uid, str) or template is None:
         return None
     controller = controller_reference(metadata)
+    maker = (made, _kind_of(controller or {}))
     try:
         created = parse_time(str(metadata.get("creationTimestamp")))
     except ValueError:
@@ -83,7 +88,8 @@ def parse_owner(obj: Mapping[str, Any]) -> Owner | None:
             group, version, kind, str(metadata.get("namespace", "")), str(metadata.get("name", ""))
         ),
         uid=uid,
-        controller=str(controller.get("uid", "")) if controller else "",
+        # What Kubernetes' own controllers don't make of another kind is the top of its chain.
+        controller=str(controller.get("uid", "")) if controller and maker in _CONTROLLERS else "",
         created=created,
         digest=template_digest(template),
         workload=obj,
@@ -97,6 +103,11 @@ def controller_reference(metadata: Mapping[str, Any]) -> Mapping[str, Any] | Non
         if isinstance(reference, Mapping) and reference.get("controller") is True:
             return reference
     return None
+
+
+def _kind_of(reference: Mapping[str, Any]) -> GroupKind:
+    group = str(reference.get("apiVersion", "")).rpartition("/")[0]
+    return GroupKind(group, str(reference.get("kind", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +146,7 @@ def chain_of(
     if reference is None or request.sub_resource:
         return NO_CHAIN
     made = GroupKind(request.kind[0], request.kind[2])
-    maker = GroupKind(str(reference.get("apiVersion", "")).rpartition("/")[0], str(reference.get("kind", "")))
+    maker = _kind_of(reference)
     controller = _CONTROLLERS.get((made, maker))
     if controller is None:
         return NO_CHAIN

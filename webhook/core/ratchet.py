@@ -18,6 +18,7 @@ from webhook.core.policy import Validation
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\[(["'])(.*?)\3\]""")
 _ABSENT = object()
+_NOWHERE = object()
 
 
 def is_existing(
@@ -50,7 +51,7 @@ def is_existing(
             )
         for kind, _, before, _ in containers_of(old_object):
             if kind == violation.container_kind and before.get("name") == container.get("name"):
-                if before != container:
+                if not _same(container, before):
                     return False
                 old.container, old.containerKind = before, kind
                 return validation.program(old) is not True
@@ -67,7 +68,9 @@ def _same_place(
     validation: Validation, subject: Subject, new: Mapping[str, Any], old: Mapping[str, Any]
 ) -> bool:
     if validation.field_path:
-        return _same(_value_at(new, validation.field_path), _value_at(old, validation.field_path))
+        values = [_value_at(obj, validation.field_path) for obj in (new, old)]
+        if _NOWHERE not in values:
+            return _same(*values)
     if subject.path:
         return _same(new, old)
     left_out = ("metadata", "status")
@@ -89,11 +92,19 @@ def _same(new: Any, old: Any) -> bool:
 
 
 def _value_at(obj: Any, field_path: str) -> Any:
+    """Return the value at a path; `_ABSENT` without one, `_NOWHERE` where no object could have one there.
+
+    A path such as ``spec.volumes[*].hostPath`` says nothing of what has changed.
+    """
     for name, position, _, key in _STEP.findall(field_path):
-        if position:
-            obj = obj[int(position)] if isinstance(obj, list) and int(position) < len(obj) else _ABSENT
+        if obj is None:
+            return _ABSENT
+        if position and isinstance(obj, list):
+            obj = obj[int(position)] if int(position) < len(obj) else _ABSENT
+        elif not position and isinstance(obj, Mapping):
+            obj = obj.get(name or key, _ABSENT)
         else:
-            obj = obj.get(name or key, _ABSENT) if isinstance(obj, Mapping) else _ABSENT
+            return _NOWHERE
         if obj is _ABSENT:
             return _ABSENT
     return obj

@@ -42,6 +42,14 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"{text!r} is no RFC 3339 time: {error}") from None
 
 
+def later(moment: datetime, duration: timedelta) -> datetime:
+    """Return the moment a duration after `moment`; the last there is where the calendar ends before."""
+    try:
+        return moment + duration
+    except OverflowError:
+        return datetime.max.replace(tzinfo=moment.tzinfo)
+
+
 def format_time(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
