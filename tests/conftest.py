@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell without job control starts its background jobs with Ctrl-C ignored, and children inherit that: the
+# programs that tests stop by Ctrl-C would never end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _programs(variable: str, names: tuple[str, ...], what: str) -> Path:

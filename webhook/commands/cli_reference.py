@@ -18,7 +18,8 @@ interruption with 130; what else a command's exit status says is in its descript
 
 def render(group: click.Command) -> str:
     """Return the reference of a command and everything below it."""
-    context = click.Context(group, info_name="tidewaiter")
+    # With the settings that running it has: click keeps the first help option that it makes for a command.
+    context = click.Context(group, info_name="tidewaiter", **group.context_settings)
     return "\n".join([NOTICE, _INTRODUCTION, *_command(group, context, 2)])
 
 
