@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from webhook.commands.options import ManyValues, Output, Time, now_or, without_collecting
+from webhook.commands.options import ManyValues, Output, Time, now_or
 
 if TYPE_CHECKING:
     from webhook.adapters.material import Material
@@ -82,7 +84,7 @@ def command(
     from webhook.adapters.reports import evaluation_errors
 
     settings = Settings(namespace=namespace, user=user, cluster=cluster, trust_approvals=trust_approvals)
-    with without_collecting():
+    with _without_collecting():
         first = read(paths, sys.stdin.buffer)
         others = read((*policies, *acceptances), sys.stdin.buffer)
         material = gather(first.documents, others.documents, settings)
@@ -130,3 +132,15 @@ def _show(
         click.echo(line)
     audited = sum(v.action is Action.AUDIT for one in judged for v in one.verdict.violations)
     click.echo(summary_line(reports.summary(judged, len(errors)), audited))
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Collect no garbage meanwhile: where everything is kept, each look for it costs more than the last."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

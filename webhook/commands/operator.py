@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from webhook.commands import shared
+
 
 @click.command(name="operator")
 @click.option(
@@ -47,23 +49,9 @@ import click
 @click.option(
     "--service-port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Its port."
 )
-@click.option(
-    "--cluster", metavar="NAME", default="", help="The cluster's name, for acceptances with clusters."
-)
-@click.option(
-    "--webhook-name",
-    metavar="NAME",
-    default="tidewaiter",
-    show_default=True,
-    help="Name of the ValidatingWebhookConfiguration.",
-)
-@click.option(
-    "--failure-policy",
-    type=click.Choice(["Fail", "Ignore"]),
-    default="Fail",
-    show_default=True,
-    help="What the API server does with a request when nobody answers: refuse it or let it through.",
-)
+@shared.cluster
+@shared.webhook_name
+@shared.failure_policy
 @click.option(
     "--leader-elect/--no-leader-elect",
     default=True,
@@ -73,13 +61,7 @@ import click
 @click.option(
     "--lease-name", metavar="NAME", default="tidewaiter-leader", show_default=True, help="Name of the Lease."
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Least level that is logged.",
-)
+@shared.log_level
 def command(
     kubeconfig: str,
     namespace: str,

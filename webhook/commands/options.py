@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +26,8 @@ class ManyValues(click.Command):
         """Parse `args` with every list of values spread over repeated flags."""
         given = list(args)
         spread, arguments = self._spread(ctx, given)
-        return super().parse_args(ctx, spread if arguments else given)
+        takes_arguments = any(isinstance(parameter, click.Argument) for parameter in self.params)
+        return super().parse_args(ctx, spread if arguments or not takes_arguments else given)
 
     def _spread(self, ctx: click.Context, args: list[str]) -> tuple[list[str], bool]:
         many: set[str] = set()
@@ -78,18 +76,6 @@ class Time(click.ParamType):  # type: ignore[type-arg]
 def now_or(moment: datetime | None) -> datetime:
     """Return `moment`, or the present time where none is given."""
     return moment if moment is not None else datetime.now(UTC)
-
-
-@contextlib.contextmanager
-def without_collecting() -> Iterator[None]:
-    """Collect no garbage meanwhile: where everything is kept, each look for it costs more than the last."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 class Output:

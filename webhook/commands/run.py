@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from webhook.commands import shared
+
 
 @click.command(name="run")
 @click.option("--kubeconfig", metavar="FILE", default="", help="The cluster.  [default: $KUBECONFIG]")
@@ -27,36 +29,16 @@ import click
     show_default=True,
     help="Our own namespace, for the Secret with the certificate; made where it is missing.",
 )
-@click.option(
-    "--cluster", metavar="NAME", default="", help="The cluster's name, for acceptances with clusters."
-)
-@click.option(
-    "--webhook-name",
-    metavar="NAME",
-    default="tidewaiter",
-    show_default=True,
-    help="Name of the ValidatingWebhookConfiguration.",
-)
-@click.option(
-    "--failure-policy",
-    type=click.Choice(["Fail", "Ignore"]),
-    default="Fail",
-    show_default=True,
-    help="What the API server does with a request when nobody answers: refuse it or let it through.",
-)
+@shared.cluster
+@shared.webhook_name
+@shared.failure_policy
 @click.option(
     "--keep", is_flag=True, help="Leave the webhook configuration when stopping; see the warning above."
 )
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Least level that is logged.",
-)
+@shared.log_level
 def command(
     kubeconfig: str,
     listen: str,

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import click
 
+from webhook.commands import shared
+from webhook.commands.options import ManyValues
+
 DEFAULT_LISTEN = "0.0.0.0:8443"
 
 
-@click.command(name="serve")
+@click.command(name="serve", cls=ManyValues)
 @click.option(
     "--listen",
     metavar="HOST:PORT",
@@ -22,7 +25,7 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     metavar="PATH",
     multiple=True,
     help="File or folder with policies, acceptances, approvals, the RiskAppetite, namespaces and parameters; "
-    "may be given several times. Read again when something changes.",
+    "several may follow. Read again when something changes.",
 )
 @click.option(
     "--snapshot", metavar="DIR", default="", help="The operator's snapshot folder, instead of --policies."
@@ -32,9 +35,7 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     is_flag=True,
     help="Count unsigned approvals in --policies: says that they come from a cluster.",
 )
-@click.option(
-    "--cluster", metavar="NAME", default="", help="The cluster's name, for acceptances with clusters."
-)
+@shared.cluster
 @click.option("--tls-cert", metavar="FILE", default="", help="Certificate, PEM; read again when it changes.")
 @click.option("--tls-key", metavar="FILE", default="", help="Its key, PEM.")
 @click.option(
@@ -78,13 +79,7 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     show_default=True,
     help="How long a worker still answers after SIGTERM, so that nobody is refused.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Least level that is logged.",
-)
+@shared.log_level
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
