@@ -468,3 +468,14 @@ def test_a_chain_ends_at_a_workload_that_something_else_than_kubernetes_makes() 
     assert kept.accepted[0].kept_running
     denied = by_controller(owned(pod(container("other")), REPLICASET), owners=known)
     assert not denied.lacking
+
+
+def test_only_the_acceptances_of_the_objects_own_namespace_are_looked_at() -> None:
+    others = [acceptance(f"other-{number}") for number in range(2000)]
+    for other in others:
+        other["metadata"]["namespace"] = "other"
+    wide = acceptance("wide", kind="ClusterRiskAcceptance")
+    register = snapshot(POLICY, risks=(*others, RISK, wide)).register
+    found = register.naming(POLICY.ref, "run-as-non-root", "shop")
+    assert [known.ref.name for known in found] == ["legacy", "wide"]
+    assert [known.ref.name for known in register.naming(POLICY.ref, "run-as-non-root", "")] == ["wide"]

@@ -223,3 +223,36 @@ def test_pod_templates_are_judged_as_the_pods_they_make() -> None:
     assert not judged(
         policy(NEVER, pod_templates=True, rules=(PODS,)), request(workload(), subResource="scale")
     )
+
+
+def test_an_object_selector_never_takes_what_can_have_no_labels() -> None:
+    unlabelled = Selector.parse({"matchExpressions": [{"key": "free", "operator": "DoesNotExist"}]})
+    made = policy(NEVER, rules=(rule(resources=["pods/exec"], operations=["*"]),), object_selector=unlabelled)
+    assert not judged(made, EXEC)
+    assert judged(policy(NEVER, object_selector=unlabelled), POD)
+
+
+def test_an_unknown_namespace_is_no_error_of_a_policy_whose_object_selector_does_not_match() -> None:
+    made = policy(
+        NEVER,
+        namespace_selector=Selector.parse({"matchLabels": {"a": "b"}}),
+        object_selector=Selector.parse({"matchLabels": {"guard": "on"}}),
+    )
+    verdict = evaluate(POD, snapshot(made, namespaces=()), NOW)
+    assert verdict.allowed
+    assert not verdict.lacking
+    assert evaluate(request(pod(labels={"guard": "on"})), snapshot(made, namespaces=()), NOW).errors
+
+
+def test_an_equivalent_exclusion_takes_out_every_version() -> None:
+    old_version = rule(versions=["v1beta1"])
+    assert not judged(policy(NEVER, exclude_rules=(old_version,)), POD)
+    assert judged(policy(NEVER, exclude_rules=(old_version,), exact=True), POD)
+
+
+def test_the_namespace_object_of_an_exempt_namespace_is_exempt_too() -> None:
+    system = request(namespace("kube-system"))
+    rules = (rule(resources=["namespaces"]),)
+    named = Selector.parse({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}})
+    assert not judged(policy(NEVER, rules=rules), system)
+    assert judged(policy(NEVER, rules=rules, namespace_selector=named), system)

@@ -432,3 +432,64 @@ def test_a_container_is_unchanged_as_json_not_as_python() -> None:
 def test_a_pod_whose_spec_is_no_map_is_an_error_of_rules_about_containers() -> None:
     broken = {**pod(), "spec": [{"containers": []}]}
     assert evaluate(request(broken), snapshot(policy(NON_ROOT)), NOW).errors
+
+
+def test_a_parameter_is_taken_in_the_version_that_the_policy_names() -> None:
+    def made(version: str) -> Any:
+        seen = validation(lambda a: a.params["apiVersion"] == f"x.dev/{version}")
+        return policy(
+            seen,
+            name=version,
+            param_source=ParamSource("x.dev", version, "Limit", "limits", None, "", required=True),
+        )
+
+    params = tuple({**CONFIG, "apiVersion": f"x.dev/{v}", "kind": "Limit"} for v in ("v1", "v2"))
+    assert evaluate(request(pod()), snapshot(made("v1"), made("v2"), params=params), NOW).allowed
+    assert evaluate(request(pod()), snapshot(made("v1"), made("v2"), params=params[::-1]), NOW).allowed
+    assert not evaluate(request(pod()), snapshot(made("v3"), params=params), NOW).errors
+
+
+@pytest.mark.parametrize("selector", [None, Selector()], ids=["name", "selector"])
+def test_a_namespaced_parameter_of_a_cluster_scoped_object_is_an_error(selector: Any) -> None:
+    rules = policy(NEVER).rules[0]
+    made = policy(
+        NEVER,
+        rules=(type(rules)(rules.groups, rules.versions, frozenset({"namespaces"}), rules.operations),),
+        param_source=source(required=False, selector=selector, name="" if selector is not None else "limits"),
+    )
+    assert not evaluate(request(namespace()), snapshot(made, params=(CONFIG,)), NOW).allowed
+    elsewhere = source(namespace="shop", required=False)
+    placed = policy(
+        validation(lambda a: a.params["data"]["max"] == "3"), rules=made.rules, param_source=elsewhere
+    )
+    assert evaluate(request(namespace()), snapshot(placed, params=(CONFIG,)), NOW).allowed
+
+
+def test_audit_annotations_of_several_parameters_stand_side_by_side() -> None:
+    second = {**copy.deepcopy(CONFIG), "data": {"max": "5"}}
+    second["metadata"]["name"] = "more"
+    third = {**copy.deepcopy(CONFIG), "metadata": {**CONFIG["metadata"], "name": "third"}}
+    made = policy(
+        audit_annotations=(NamedProgram("max", lambda a: a.params["data"]["max"]),),
+        param_source=source(name="", selector=Selector()),
+    )
+    verdict = evaluate(request(pod()), snapshot(made, params=(CONFIG, second, third)), NOW)
+    assert verdict.audit_annotations["policy.max"] == "3, 5"
+
+
+def test_a_policy_of_a_namespace_writes_no_annotation_of_a_cluster_policy() -> None:
+    for name in ("policy", "a-very-long-policy-name-that-goes-on-and-on-and-on-for-ever-and-ever"):
+        notes = [
+            policy(name=name, audit_annotations=(NamedProgram("k", lambda _: "true"),)),
+            policy(name=name, namespace="shop", audit_annotations=(NamedProgram("k", lambda _: "forged"),)),
+        ]
+        notes_of = evaluate(request(pod()), snapshot(*notes), NOW).annotations
+        assert sorted(notes_of.values()) == ["forged", "true"]
+        assert all(len(key) <= 63 and key[0].isalnum() and key[-1].isalnum() for key in notes_of)
+
+
+def test_one_audit_annotation_that_fails_hides_no_other() -> None:
+    notes = (NamedProgram("broken", fails), NamedProgram("fine", lambda _: "yes"))
+    verdict = evaluate(request(pod()), snapshot(policy(audit_annotations=notes)), NOW)
+    assert verdict.annotations == {"policy.fine": "yes"}
+    assert "auditAnnotations[broken]: no such key: spec" in verdict.errors[0].message

@@ -101,7 +101,8 @@ def build(
     """
     cache = cache or PolicyCache()
     sorted_out = _Sorted(cache)
-    for obj in objects:
+    known = tuple(objects)
+    for obj in known:
         sorted_out.add(obj)
     cache.keep_only(sorted_out.policy_objects)
     policies = tuple(sorted(sorted_out.policies, key=lambda policy: policy.ref))
@@ -118,12 +119,23 @@ def build(
         problems=tuple(sorted_out.problems),
         index=PolicyIndex(policies),
         namespaces=sorted_out.namespaces,
-        params=Params(sorted_out.params),
+        params=_params(known, policies),
         register=Register(sorted_out.acceptances, sorted_out.approvals, surroundings),
         owners=sorted_out.owners,
         exempt_namespaces=frozenset(context.exempt_namespaces),
         cluster=context.cluster,
     )
+
+
+def _params(objects: Iterable[Mapping[str, Any]], policies: Iterable[CompiledPolicy]) -> Params:
+    """Return the objects of every kind that some policy names as its parameters, whatever else they are."""
+    sources = [policy.param_source for policy in policies if policy.param_source is not None]
+    kinds = {(source.group, source.kind) for source in sources}
+    return Params([obj for obj in objects if _kind(obj) in kinds]) if kinds else Params()
+
+
+def _kind(obj: Mapping[str, Any]) -> GroupKind:
+    return GroupKind(str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", "")))
 
 
 class _Sorted:
@@ -136,7 +148,6 @@ class _Sorted:
         self.failures: list[PolicyFailure] = []
         self.problems: list[str] = []
         self.namespaces: dict[str, Mapping[str, Any]] = {}
-        self.params: list[Mapping[str, Any]] = []
         self.acceptances: list[acceptance.Acceptance] = []
         self.approvals: list[approvals.Approval] = []
         self.appetite: appetite.Appetite | None = None
@@ -149,9 +160,8 @@ class _Sorted:
             self.problems.append(f"{obj.get('kind')} {_name(obj)}: {error}")
 
     def _add(self, obj: Mapping[str, Any]) -> None:
-        group = str(obj.get("apiVersion", "")).rpartition("/")[0]
-        kind = GroupKind(group, str(obj.get("kind", "")))
-        if group == GROUP:
+        kind = _kind(obj)
+        if kind.group == GROUP:
             self._add_own(kind.kind, obj)
         elif kind == GroupKind("", "Namespace"):
             self.namespaces[_name(obj)] = obj
@@ -159,8 +169,6 @@ class _Sorted:
             owner = parse_owner(obj)
             if owner is not None:
                 self.owners[owner.uid] = owner
-        else:
-            self.params.append(obj)
 
     def _add_own(self, kind: str, obj: Mapping[str, Any]) -> None:
         if kind in native.KINDS:

@@ -43,12 +43,10 @@ class Register:
             self._approvals.setdefault((kind, approval.ref.namespace, approval.acceptance), []).append(
                 approval
             )
-        self._by_policy: dict[tuple[str, str], list[Acceptance]] = {}
+        self._by_policy: dict[tuple[str, str, str], list[Acceptance]] = {}
         for acceptance in self.acceptances:
-            for policy in acceptance.policies:
-                found = self._by_policy.setdefault((policy.kind, policy.name), [])
-                if acceptance not in found:
-                    found.append(acceptance)
+            for kind, name in dict.fromkeys((policy.kind, policy.name) for policy in acceptance.policies):
+                self._by_policy.setdefault((kind, name, acceptance.ref.namespace), []).append(acceptance)
 
     @property
     def appetite(self) -> Appetite | None:
@@ -59,9 +57,14 @@ class Register:
         """Return every approval that names `acceptance`, whether or not it counts."""
         return self._approvals.get(acceptance.ref, ())
 
-    def naming(self, policy: PolicyRef, validation: str) -> list[Acceptance]:
-        """Return the acceptances that name a validation of a policy."""
-        found = self._by_policy.get((policy.kind, policy.name), ())
+    def naming(self, policy: PolicyRef, validation: str, namespace: str) -> list[Acceptance]:
+        """Return the acceptances that name a validation of a policy and may be for objects in a namespace.
+
+        Those of other namespaces are never looked at, however many their owners write.
+        """
+        found: list[Acceptance] = []
+        for place in dict.fromkeys((namespace, "")):
+            found += self._by_policy.get((policy.kind, policy.name, place), ())
         return [acceptance for acceptance in found if acceptance.names_policy(policy, validation)]
 
     def standing(self, acceptance: Acceptance, policy: CompiledPolicy, at: datetime) -> Standing:
@@ -113,7 +116,7 @@ def cover(
     active: list[tuple[Acceptance, Standing]] = []
     ended: list[tuple[Acceptance, Standing]] = []
     hints: list[str] = []
-    for acceptance in register.naming(violation.policy, violation.validation):
+    for acceptance in register.naming(violation.policy, violation.validation, target.namespace):
         misses, near = mismatch(acceptance, violation, target, obj)
         if misses and not near:
             continue

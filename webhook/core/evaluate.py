@@ -87,7 +87,8 @@ class _Evaluation:
         request, snapshot = self.request, self.snapshot
         labels = (labels_of(request.object), labels_of(request.old_object))
         namespace_labels = self._namespace_labels()
-        exempt = self.namespace in snapshot.exempt_namespaces
+        place = request.name if self.is_namespace else self.namespace
+        exempt = place in snapshot.exempt_namespaces
         everything = self.selection == EVERY_POLICY
         activation = Activation(
             request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
@@ -98,7 +99,7 @@ class _Evaluation:
                 (everything or self._is_asked_for(candidate))
                 and (not policy.ref.namespace or policy.ref.namespace == self.namespace)
                 and (candidate.certain or candidate.takes(request))
-                and (not exempt or self.namespace in policy.named_namespaces)
+                and (not exempt or place in policy.named_namespaces)
             ):
                 self._judge(candidate, activation, namespace_labels, labels)
         denied = any(Action.DENY in violation.actions for violation in self.violations) or any(
@@ -148,9 +149,6 @@ class _Evaluation:
         policy = candidate.policy
         actions = policy.actions
         try:
-            if namespace_labels is None and _needs_namespace(policy):
-                self.lacking.append(NamespaceLack(self.namespace))
-                raise EvaluationError(f"the namespace {self.namespace} is not known yet")
             if (
                 policy.namespace_selector
                 and namespace_labels
@@ -160,6 +158,9 @@ class _Evaluation:
             subject = self._subject(candidate)
             if policy.object_selector and not self._is_selected(policy, candidate, subject, labels):
                 return
+            if namespace_labels is None and _needs_namespace(policy):
+                self.lacking.append(NamespaceLack(self.namespace))
+                raise EvaluationError(f"the namespace {self.namespace} is not known yet")
             if policy.overrides:
                 actions = self._actions(policy)
             activation.object, activation.oldObject = subject.object, subject.old_object
@@ -183,7 +184,12 @@ class _Evaluation:
         findings = judge(policy, subject, activation, actions)
         if findings is None:
             return
-        self.annotations.update(findings.annotations)
+        for key, value in findings.annotations.items():
+            known = self.annotations.get(key)
+            if known is None:
+                self.annotations[key] = value
+            elif value not in known.split(", "):  # of several parameters, as Kubernetes joins them
+                self.annotations[key] = f"{known}, {value}"
         if findings.violations:
             self._sort(policy, subject, findings, activation)
         for message in findings.errors:
@@ -192,12 +198,15 @@ class _Evaluation:
     def _is_selected(
         self, policy: CompiledPolicy, candidate: Candidate, subject: Subject, labels: Sequence[Labels]
     ) -> bool:
-        """Tell whether the object selector takes the object as it will be or as it was."""
+        """Tell whether the object selector takes the object as it will be or as it was.
+
+        What can't have labels, as the options of an exec, it never takes.
+        """
         if candidate.template:
             labels = (labels_of(subject.object), labels_of(subject.old_object))
-        present = (subject.object is not None, subject.old_object is not None)
         return any(
-            there and policy.object_selector.matches(got) for there, got in zip(present, labels, strict=True)
+            _can_have_labels(obj) and policy.object_selector.matches(got)
+            for obj, got in zip((subject.object, subject.old_object), labels, strict=True)
         )
 
     def _subject(self, candidate: Candidate) -> Subject:
@@ -235,7 +244,13 @@ class _Evaluation:
         source = policy.param_source
         if source is None:
             return (policy.params,)
-        found = self.snapshot.params.find(source, policy.ref.namespace or self.namespace)
+        namespace = policy.ref.namespace or self.request.namespace
+        if not namespace and not source.namespace and self.snapshot.params.lie_in_namespaces(source):
+            raise EvaluationError(
+                f"its {source.kind} parameters lie in namespaces and this object in none: "
+                "spec.paramRef.namespace must say where they are"
+            )
+        found = self.snapshot.params.find(source, namespace)
         if not found and source.required:
             which = source.name or "its selector"
             raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
@@ -297,6 +312,10 @@ class _Evaluation:
         verdict = evaluate(self.request, alone, self.now, budget=self.budget, decisions=self.decisions)
         self.lacking += verdict.lacking
         return not (verdict.violations or verdict.existing or verdict.errors)
+
+
+def _can_have_labels(obj: Mapping[str, Any] | None) -> bool:
+    return obj is not None and isinstance(obj.get("metadata"), Mapping)
 
 
 def _needs_namespace(policy: CompiledPolicy) -> bool:

@@ -102,10 +102,7 @@ class Excuses:
 
     def _by_owner(self, violation: Violation, policy: CompiledPolicy) -> Excuse:
         """Excuse what Kubernetes makes of a workload whose own template's same violation is accepted."""
-        if not any(
-            acceptance.ref.namespace in ("", self.request.namespace)
-            for acceptance in self.register.naming(violation.policy, violation.validation)
-        ):
+        if not self.register.naming(violation.policy, violation.validation, self.request.namespace):
             return _NONE
         chain = self._owners()
         hints: tuple[str, ...] = ()

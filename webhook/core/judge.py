@@ -6,6 +6,7 @@ ValidatingAdmissionPolicy: https://kubernetes.io/docs/reference/access-authn-aut
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,15 @@ from typing import Any
 
 from webhook.core.activation import Activation
 from webhook.core.errors import BudgetExceeded, EvaluationError
-from webhook.core.model import CONTAINER_KINDS, Action, GroupKind, ObjectRef, Violation, fingerprint
+from webhook.core.model import (
+    CONTAINER_KINDS,
+    Action,
+    GroupKind,
+    ObjectRef,
+    PolicyRef,
+    Violation,
+    fingerprint,
+)
 from webhook.core.policy import CompiledPolicy, Validation
 from webhook.core.workloads import TEMPLATE_PATHS, pod_of, template_of
 
@@ -130,13 +139,14 @@ def judge(
             findings.errors.append(f"validations[{validation.name}]: {error}")
             if isinstance(error, BudgetExceeded):
                 return findings
-    if policy.audit_annotations:
+    for annotation in policy.audit_annotations:
         findings = findings or Findings()
         try:
-            for annotation in policy.audit_annotations:
-                _annotate(policy, annotation.name, annotation.program(activation), findings)
+            _annotate(policy, annotation.name, annotation.program(activation), findings)
         except EvaluationError as error:
-            findings.errors.append(str(error))
+            findings.errors.append(f"auditAnnotations[{annotation.name}]: {error}")
+            if isinstance(error, BudgetExceeded):
+                break
     return findings
 
 
@@ -265,14 +275,20 @@ def _annotate(policy: CompiledPolicy, key: str, value: Any, findings: Findings) 
     if value is None:
         return
     if not isinstance(value, str):
-        raise EvaluationError(f"auditAnnotations[{key}]: the value must be a string or null")
+        raise EvaluationError("the value must be a string or null")
     if value.strip():
-        findings.annotations[annotation_key(policy.ref.name, key)] = value.strip()
+        findings.annotations[annotation_key(policy.ref, key)] = value.strip()
 
 
-def annotation_key(policy: str, key: str) -> str:
-    """Return the key of a policy's audit annotation, such as the API server takes: 63 of its characters."""
-    full = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{policy}.{key}")
+def annotation_key(policy: PolicyRef, key: str) -> str:
+    """Return the key of a policy's audit annotation, such as the API server takes: at most 63 characters.
+
+    Keys of different policies differ: a Policy's has its namespace, and one that is too long has a digest in
+    place of its beginning.
+    """
+    owner = f"{policy.namespace}.{policy.name}" if policy.namespace else policy.name
+    full = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{owner}.{key}").rstrip("-_.")
     if len(full) <= 63:
         return full
-    return full[-63:].lstrip("-_.")
+    identity = hashlib.sha256("/".join((*policy, key)).encode()).hexdigest()[:12]
+    return f"{identity}.{full[-50:].lstrip('-_.')}"

@@ -78,14 +78,21 @@ def _resource_matches(rule: Rule, resource: str, sub_resource: str) -> bool:
     return False
 
 
-def _naming(rules: Sequence[Rule], resource: Triple, sub_resource: str, operation: str) -> tuple[Rule, ...]:
+def _naming(
+    rules: Sequence[Rule],
+    resource: Triple,
+    sub_resource: str,
+    operation: str,
+    *,
+    any_version: bool = False,
+) -> tuple[Rule, ...]:
     """Return the rules that name a resource and an operation on it."""
     group, version, plural = resource
     return tuple(
         rule
         for rule in rules
         if ("*" in rule.groups or group in rule.groups)
-        and ("*" in rule.versions or version in rule.versions)
+        and (any_version or "*" in rule.versions or version in rule.versions)
         and ("*" in rule.operations or operation in rule.operations)
         and _resource_matches(rule, plural, sub_resource)
     )
@@ -206,7 +213,8 @@ class PolicyIndex:
 def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
     sent, asked, sub_resource, operation = key
     resource = asked if policy.exact else sent
-    excluded = _naming(policy.exclude_rules, resource, sub_resource, operation)
+    # An equivalent exclusion takes out what it names in any version, as the API server converts to each.
+    excluded = _naming(policy.exclude_rules, resource, sub_resource, operation, any_version=not policy.exact)
     versions = versions_named(policy.rules, sent[0], sent[2])
     if policy.pod_templates and (sent[0], sent[2]) in RESOURCES and not sub_resource:
         # A workload is judged once, as the Pod it makes. Names of Pods say nothing of workloads.

@@ -26,12 +26,18 @@ class Params:
     """
 
     def __init__(self, objects: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._by_kind: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, Any]]] = {}
+        self._by_kind: dict[tuple[str, str], dict[tuple[str, str], dict[str, Mapping[str, Any]]]] = {}
         for obj in objects:
-            group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+            group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
             metadata = metadata_of(obj)
             key = (str(metadata.get("namespace") or ""), str(metadata.get("name", "")))
-            self._by_kind.setdefault((group, str(obj.get("kind"))), {})[key] = obj
+            kind = self._by_kind.setdefault((group, str(obj.get("kind"))), {})
+            kind.setdefault(key, {})[version] = obj
+
+    def lie_in_namespaces(self, source: ParamSource) -> bool:
+        """Tell whether the objects of a policy's paramKind are namespaced, as far as that is known."""
+        kind = (source.group, source.kind)
+        return kind == ("", "ConfigMap") or any(place for place, _ in self._by_kind.get(kind, ()))
 
     def find(self, source: ParamSource, namespace: str) -> list[Mapping[str, Any]]:
         """Return the objects that a policy's paramRef means for a request in `namespace`, by name.
@@ -44,14 +50,20 @@ class Params:
             found = known.get((where, source.name)) or (
                 None if source.namespace else known.get(("", source.name))
             )
-            return [found] if found is not None else []
+            return [_in_version(found, source.version)] if found else []
         selector = source.selector
         matching = []
-        for (place, _), obj in sorted(known.items()):
+        for (place, _), versions in sorted(known.items()):
+            obj = _in_version(versions, source.version)
             reachable = place == where or (not place and not source.namespace)
             if reachable and (selector is None or selector.matches(labels_of(obj))):
                 matching.append(obj)
         return matching
+
+
+def _in_version(versions: Mapping[str, Mapping[str, Any]], wanted: str) -> Mapping[str, Any]:
+    """Return an object in the version that a policy names; offline it may be there in another only."""
+    return versions.get(wanted) or next(iter(versions.values()))
 
 
 @dataclass(frozen=True, slots=True)
