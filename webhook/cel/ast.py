@@ -161,7 +161,7 @@ class Loop(NamedTuple):
 
     `kind` is ``all``, ``exists``, ``exists_one``, ``map``, ``filter``, ``transformMap`` or
     ``transformMapEntry``; ``transformList`` is a ``map`` with two variables. As written, `first` and `second`
-    are names; resolving makes them `Local`.
+    are names; resolving makes them `Local`. `weight` is the steps that one turn takes.
     """
 
     offset: int
@@ -173,6 +173,7 @@ class Loop(NamedTuple):
     condition: Any = None
     type: str = "dyn"
     loops: bool = True
+    weight: int = 1
 
 
 class OptionalMap(NamedTuple):

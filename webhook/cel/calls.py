@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from webhook.cel.ast import Apply, Literal, Local, Node
 from webhook.cel.library.quantity import plain_nano
-from webhook.cel.library.regex import searcher
+from webhook.cel.library.regex import compile_pattern
 from webhook.cel.patterns import without_groups
 from webhook.cel.resolve import is_plain
 from webhook.cel.shape import EXACT_INT, is_cheap, is_small_number
@@ -15,6 +15,7 @@ from webhook.cel.values import Quantity
 
 _SHORT = 256  # strings up to here are searched without charge
 _SHORT_PREFIX = 1024
+_LITTLE_MATCHING = 4096  # characters times states of the pattern that are matched without charge
 
 
 class Code(Protocol):
@@ -173,8 +174,10 @@ def _matching(g: Code, node: Apply) -> str | None:
     if pattern.__class__ is not Literal or pattern.type != "string":
         return None
     first, again = g.twice(g.value(text))
-    search = g.constant(searcher(without_groups(pattern.value)))
-    short = f"{first}.__class__ is str and {g.helper('len')}({again}) < {_SHORT}"
+    compiled = compile_pattern(without_groups(pattern.value))
+    search = g.constant(compiled.search)
+    most = min(_SHORT, _LITTLE_MATCHING // compiled.size)
+    short = f"{first}.__class__ is str and {g.helper('len')}({again}) < {most}"
     other = g.charged(node, [again, repr(pattern.value)])
     return f"({search}({again}) is not None if {short} else {other})"
 

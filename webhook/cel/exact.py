@@ -259,12 +259,12 @@ def _optional_else(node: OptionalElse) -> Closure:
 
 def _turns(node: Loop) -> Callable[[Activation, list[Any]], Any]:
     """Return a generator function that sets the loop's variables and yields once for each turn, charged."""
-    items, first = build(node.range), node.first.slot
+    items, first, weight = build(node.range), node.first.slot, node.weight
     second = None if node.second is None else node.second.slot
 
     def turns(activation: Activation, frame: list[Any]) -> Any:
         values = op.iterable(items(activation, frame))
-        op.charge(activation.budget, len(values))
+        op.charge(activation.budget, len(values) * weight)
         if second is None:
             for value in values:
                 frame[first] = value

@@ -39,7 +39,7 @@ from webhook.cel.ast import (
     Select,
 )
 from webhook.cel.calls import CALLS
-from webhook.cel.shape import Chain, chain_of, count_loops, repeated_chains
+from webhook.cel.shape import Chain, chain_of, leaf_weights, repeated_chains
 from webhook.cel.values import Optional
 from webhook.core.activation import Program
 from webhook.core.errors import BudgetExceeded
@@ -495,14 +495,15 @@ class _Generator:
             items = name
         if node.range.type not in ("list", "jsons", "map"):
             self.emit(f"if {items}.__class__ is not list: {self.helper('ITERABLE')}({items})")
-        leaves = count_loops(node.body) + (0 if node.condition is None else count_loops(node.condition))
+        leaves = leaf_weights(node.body) + (0 if node.condition is None else leaf_weights(node.condition))
         self.used.add("B")
         self.used.add("len")
         if leaves:
-            self.emit(f"B.left -= len({items}) * {1 + _FREE_TURNS * leaves}")
+            self.emit(f"B.left -= len({items}) * {node.weight + _FREE_TURNS * leaves}")
             self.emit("if B.left < 0: B.spend()")
         else:
-            self.emit(f"if len({items}) > {_FREE_TURNS}: {self.helper('CHARGE')}(B, len({items}))")
+            steps = f"len({items})" if node.weight == 1 else f"len({items}) * {node.weight}"
+            self.emit(f"if len({items}) > {_FREE_TURNS}: {self.helper('CHARGE')}(B, {steps})")
         first = self.names[node.first.slot] = f"x{node.first.slot}"
         if node.second is None:
             self.emit(f"for {first} in {items}:")

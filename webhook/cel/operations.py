@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from webhook.cel.library import FUNCTIONS, Function
+from webhook.cel.library.function import text_cost
 from webhook.cel.values import (
     NONE,
     Authorizer,
@@ -291,7 +292,8 @@ def add(budget: Budget, left: Any, right: Any) -> Any:
         if size > 64:
             if size > MAX_TEXT:
                 raise EvaluationError(f"a string of {size} characters is over the limit of {MAX_TEXT}")
-            charge(budget, size >> 6)
+            plain = kind is bytes or (left.isascii() and right.isascii())
+            charge(budget, size >> 6 if plain else size >> 4)
         return left + right
     if kind is list and right.__class__ is list:
         charge(budget, len(left) + len(right))
@@ -306,7 +308,7 @@ _MORE_COSTLY = {"startsWith": _affix_cost, "endsWith": _affix_cost}
 
 
 def call(budget: Budget, function: Function, *args: Any) -> Any:
-    """Call a function whose cost grows with its arguments: charge first, then call.
+    """Call a function; charge for what it reads first, and then for what it built.
 
     Raises:
         EvaluationError: the function failed or isn't made for these values.
@@ -314,9 +316,20 @@ def call(budget: Budget, function: Function, *args: Any) -> Any:
     """
     costly = function.costly or _MORE_COSTLY.get(function.name)
     try:
-        if costly is not None:
-            charge(budget, costly(*args))
-        return function.implementation(*args)
+        if costly is None:
+            return function.implementation(*args)
+        charge(budget, costly(*args))
+        if function.metered:
+            result = function.implementation(lambda steps: charge(budget, steps), *args)
+        else:
+            result = function.implementation(*args)
+        kind = result.__class__
+        if kind is str:
+            if len(result) > 64:
+                charge(budget, text_cost(result))
+        elif kind is list or kind is dict:
+            charge(budget, len(result))
+        return result
     except (EvaluationError, RecursionError, MemoryError):
         raise
     except Exception:  # a TypeError and the like: the values are of kinds that no overload takes

@@ -316,7 +316,9 @@ class _Resolver:
         kind = _LOOP_TYPES[node.kind]
         if kind == "list" and (is_plain(body) if node.kind == "map" else plain):
             kind = "jsons"
-        return Loop(node.offset, node.kind, items, locals_[0], second, body, condition, kind)
+        return Loop(
+            node.offset, node.kind, items, locals_[0], second, body, condition, kind, weight=node.weight
+        )
 
     def optional_map(self, node: OptionalMap) -> Node:
         operand = self.resolve(node.operand)

@@ -58,18 +58,18 @@ def repeated_chains(node: Node) -> set[Chain]:
     return {chain for chain, count in counts.items() if count > 1 and chain not in longer}
 
 
-def count_loops(node: Node) -> int:
-    """Count the loops directly inside `node`, for their turns that aren't charged."""
+def leaf_weights(node: Node) -> int:
+    """Add up the weights of the loops without loops inside them: a few turns of each aren't charged."""
     if not node.loops:
         return 0
     if node.__class__ is Loop:
-        inner = count_loops(node.body)
-        return count_loops(node.range) + (0 if inner else 1)
+        inner = leaf_weights(node.body)
+        return leaf_weights(node.range) + (0 if inner else node.weight)
     if node.__class__ is MapOf:
-        return sum([count_loops(key) + count_loops(value) for key, value, _ in node.entries])
+        return sum([leaf_weights(key) + leaf_weights(value) for key, value, _ in node.entries])
     total = 0
     for part in node:
         if isinstance(part, tuple):
             inside: tuple[Any, ...] = (part,) if hasattr(part, "loops") else part
-            total += sum([count_loops(one) for one in inside if hasattr(one, "loops")])
+            total += sum([leaf_weights(one) for one in inside if hasattr(one, "loops")])
     return total

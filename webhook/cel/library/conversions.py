@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from webhook.cel.library.addresses import write_cidr, write_ip
-from webhook.cel.library.function import Library, no_overload, size_cost
+from webhook.cel.library.function import Library, no_overload, reading_cost, size_cost
 from webhook.cel.library.operators import bounded_int, bounded_uint
 from webhook.cel.library.texts import write_double, write_seconds
 from webhook.cel.library.times import parse_duration, parse_timestamp, write_timestamp
@@ -187,7 +187,7 @@ def to_bool(value: Any) -> bool:
     raise no_overload(f"bool({type_name(value)})")
 
 
-@LIBRARY.function("timestamp", "google.protobuf.Timestamp", costly=size_cost)
+@LIBRARY.function("timestamp", "google.protobuf.Timestamp", costly=reading_cost)
 def to_timestamp(value: Any) -> Timestamp:
     """Return ``timestamp(value)``: of text as RFC 3339 has it, or of seconds since 1970."""
     if value.__class__ is Timestamp:
@@ -202,7 +202,7 @@ def to_timestamp(value: Any) -> Timestamp:
     raise no_overload(f"timestamp({type_name(value)})")
 
 
-@LIBRARY.function("duration", "google.protobuf.Duration", costly=size_cost)
+@LIBRARY.function("duration", "google.protobuf.Duration", costly=lambda text: 2 * reading_cost(text))
 def to_duration(value: Any) -> Duration:
     """Return ``duration(value)``: of text as Go has it, such as ``1h30m``."""
     if value.__class__ is Duration:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from webhook.cel.library.function import Library, no_overload, size_cost
+from webhook.cel.library.function import Library, no_overload, reading_cost
 from webhook.cel.library.urls import uri_error
 from webhook.cel.values import NONE, NamedFormat, Optional
 
@@ -199,7 +199,7 @@ for _name in FORMATS:
     _declare(_name)
 
 
-@LIBRARY.method("validate", "optional", (1,), costly=size_cost)
+@LIBRARY.method("validate", "optional", (1,), costly=lambda kind, text: reading_cost(text))
 def validate(kind: Any, text: Any) -> Optional:
     """Return what is wrong with a text, or nothing."""
     if kind.__class__ is not NamedFormat or text.__class__ is not str:

@@ -10,7 +10,7 @@ from webhook.core.errors import EvaluationError
 
 MAX_STRING: Final = 8 * 1024 * 1024
 MAX_LIST: Final = 1_000_000
-_WEIGHED = 200_000  # values looked at before a weight is called large enough
+_WEIGHED = 1_000_000  # steps before a cost is called large enough: no policy has more
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 
@@ -26,7 +26,9 @@ class Function:
         arities: how many arguments may be given, a method's receiver not counted.
         result: the static type of what it gives: ``bool``, ``string``, ``list``, ``dyn`` and so on.
         pure: whether the same values give the same result, so that it may be computed at compile time.
-        costly: the steps that a call with these values takes; None where that is always about one.
+        costly: the steps that a call with these values takes, without those of a large result; None where
+            that is always about one.
+        metered: whether the implementation takes, first, a function that charges steps as they show.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Function:
     result: str
     pure: bool = True
     costly: Callable[..., int] | None = None
+    metered: bool = False
 
 
 class Library:
@@ -68,12 +71,13 @@ class Library:
         *,
         costly: Callable[..., int] | None = None,
         pure: bool = True,
+        metered: bool = False,
     ) -> Callable[[Implementation], Implementation]:
         """Declare the decorated function as the method `name`; its first parameter is the receiver."""
 
         def declare(implementation: Implementation) -> Implementation:
             self.methods[name] = Function(
-                name, implementation, frozenset(arities), result, pure=pure, costly=costly
+                name, implementation, frozenset(arities), result, pure, costly, metered
             )
             return implementation
 
@@ -95,6 +99,16 @@ def check_list(length: int) -> None:
     """Refuse to build a list of more than MAX_LIST elements."""
     if length > MAX_LIST:
         raise EvaluationError(f"a list of {length} elements is over the limit of {MAX_LIST}")
+
+
+def text_cost(text: str) -> int:
+    """Return the steps of making a text: one for every 64 bytes, a character beyond ASCII counted as four."""
+    return len(text) >> 6 if text.isascii() else len(text) >> 4
+
+
+def reading_cost(text: Any, *_: Any) -> int:
+    """Return the steps of reading a text character by character, as URLs and durations are read."""
+    return 1 + (len(text) >> 2) if text.__class__ is str else 0
 
 
 def size_cost(*values: Any) -> int:
@@ -130,7 +144,7 @@ def deep_cost(*values: Any) -> int:
 def product_cost(left: Any, right: Any) -> int:
     """Return the steps of comparing each element of one list with each of the other."""
     if left.__class__ is list and right.__class__ is list:
-        return max(1, len(left)) * max(1, len(right)) + deep_cost(left, right)
+        return max(1, len(left)) * (1 + deep_cost(right)) + max(1, len(right)) * deep_cost(left)
     return 0
 
 

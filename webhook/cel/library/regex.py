@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol
 
-from webhook.cel.library.function import Library, check_list, no_overload, size_cost
+from webhook.cel.library.function import Library, check_list, no_overload
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()
 _MAX_PATTERN: Final = 16_384
+_TOO_LARGE: Final = "too large"  # what RE2 says of such patterns, after trying for long
 _LITERAL: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 /:_@=,;!#%&<>~'\"`-"
 )
@@ -32,14 +33,18 @@ class Match(Protocol):
         """Return where it ends."""
 
 
-class Pattern(Protocol):
-    """A compiled pattern, in either engine."""
+class Pattern(NamedTuple):
+    """A compiled pattern, of either engine.
 
-    def search(self, text: str, /) -> Match | None:
-        """Return the first match anywhere in the text."""
+    Attributes:
+        search: gives the first match anywhere in a text.
+        finditer: gives the matches one after the other.
+        size: how many states a character may lead to at once: what reading one costs at most.
+    """
 
-    def finditer(self, text: str, /) -> Iterator[Match]:
-        """Return the matches one after the other."""
+    search: Callable[[str], Match | None]
+    finditer: Callable[[str], Iterator[Match]]
+    size: int
 
 
 def is_linear(pattern: str) -> bool:
@@ -127,25 +132,36 @@ def _re2() -> Any:
     return re2
 
 
-@lru_cache(1)
-def _re2_options() -> Any:
+def _with_re2(pattern: str, memory: int) -> Pattern | str:
+    """Return the pattern compiled by RE2 with so much memory for what it keeps, or why it is none."""
     options = _re2().Options()
     options.log_errors = False
-    options.max_mem = 8 << 20
-    return options
+    options.max_mem = memory
+    options.never_capture = True  # groups aren't asked for, and take the slowest of its ways
+    try:
+        found = _re2().compile(pattern, options)
+    except _re2().error as error:
+        return str(error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0])
+    finally:
+        _re2().purge()  # which would keep many more than the caches here
+    return Pattern(found.search, found.finditer, found.programsize)
 
 
-@lru_cache(512)
+@lru_cache(128)
 def _compile(pattern: str) -> Pattern | str:
     """Return the compiled pattern, or why it is none."""
     if is_linear(pattern):
         ends = pattern.endswith("$") and not pattern.endswith("\\$")
         # Python's own $ also matches before a newline at the end.
-        return cast("Pattern", re.compile(pattern[:-1] + r"\Z" if ends else pattern, re.ASCII))
-    try:
-        return _re2().compile(pattern, _re2_options())  # type: ignore[no-any-return]
-    except _re2().error as error:
-        return str(error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0])
+        found: Any = re.compile(pattern[:-1] + r"\Z" if ends else pattern, re.ASCII)
+        return Pattern(found.search, found.finditer, len(pattern))
+    return _with_re2(pattern, 1 << 20)
+
+
+@lru_cache(8)
+def _compile_large(pattern: str) -> Pattern | str:
+    """Return a pattern that takes more memory than `_compile` gives."""
+    return _with_re2(pattern, 8 << 20)
 
 
 def compile_pattern(pattern: str) -> Pattern:
@@ -157,20 +173,22 @@ def compile_pattern(pattern: str) -> Pattern:
     if len(pattern) > _MAX_PATTERN:
         raise EvaluationError(f"a regular expression of {len(pattern)} characters is over {_MAX_PATTERN}")
     found = _compile(pattern)
-    if found.__class__ is str:
+    if isinstance(found, str) and _TOO_LARGE in found:
+        found = _compile_large(pattern)
+    if isinstance(found, str):
         raise EvaluationError(f"error parsing regexp: {found}: `{pattern[:200]}`")
-    return found  # type: ignore[return-value]
-
-
-def searcher(pattern: str) -> Callable[[str], object]:
-    """Return a function that gives a match or None for a text: `matches` with its pattern at hand."""
-    return compile_pattern(pattern).search
+    return found
 
 
 def _cost(text: Any, pattern: Any, *_: Any) -> int:
+    """Return the steps of making a pattern, and of reading the text while following all its states."""
     if text.__class__ is not str or pattern.__class__ is not str:
         return 0
-    return size_cost(text) * (1 + (len(pattern) >> 4)) + (len(pattern) >> 2)
+    try:
+        size = compile_pattern(pattern).size
+    except EvaluationError as error:
+        return 100_000 if _TOO_LARGE in str(error) else 1_000
+    return size + (len(text) * size >> 8)
 
 
 def _texts(name: str, text: Any, pattern: Any) -> None:
@@ -194,9 +212,12 @@ def find(text: Any, pattern: Any) -> str:
     return "" if found is None else found.group()
 
 
-@LIBRARY.method("findAll", "list", (1, 2), costly=_cost)
-def find_all(text: Any, pattern: Any, limit: Any = -1) -> list[str]:
-    """Return everything that the pattern matches, at most `limit` of them unless that is negative."""
+@LIBRARY.method("findAll", "list", (1, 2), costly=_cost, pure=False, metered=True)
+def find_all(charge: Callable[[int], None], text: Any, pattern: Any, limit: Any = -1) -> list[str]:
+    """Return everything that the pattern matches, at most `limit` of them unless that is negative.
+
+    Each search may have read to the end of the text before it knew that a match ends early.
+    """
     _texts("findAll", text, pattern)
     if limit.__class__ is not int:
         raise no_overload("findAll")
@@ -204,7 +225,9 @@ def find_all(text: Any, pattern: Any, limit: Any = -1) -> list[str]:
     if limit == 0:
         return result
     behind = -1
-    for found in compile_pattern(pattern).finditer(text):
+    compiled = compile_pattern(pattern)
+    for found in compiled.finditer(text):
+        charge(4 + ((len(text) - found.start()) * (8 + compiled.size) >> 12))
         if found.start() == found.end() == behind:
             continue  # Go takes no empty match right behind another
         behind = found.end()

@@ -96,13 +96,21 @@ def last_index_of(where: Any, what: Any, start: Any = None) -> int:
         return next((index for index in range(len(where) - 1, -1, -1) if same(where[index], what)), -1)
     _strings("lastIndexOf", where, what)
     if start is None:
-        return len(where) if what == "" else where.rfind(what)
+        return _last(where, what)
     _ints("lastIndexOf", start)
     if start < 0:
         raise _out_of_range(start)
     if what == "":
         return min(start, len(where))  # type: ignore[no-any-return]
-    return -1 if start >= len(where) else where.rfind(what, 0, start + len(what))
+    return -1 if start >= len(where) else _last(where[: start + len(what)], what)
+
+
+def _last(where: str, what: str) -> int:
+    """Return where `what` last is; Python's own search from the end isn't linear, that from the start is."""
+    if what == "":
+        return len(where)
+    found = where[::-1].find(what[::-1])
+    return -1 if found < 0 else len(where) - found - len(what)
 
 
 @LIBRARY.method("join", "string", (0, 1), costly=size_cost)

@@ -59,8 +59,8 @@ def _plain(digits: str, exponent: int) -> str:
 
 def quote(text: str) -> str:
     """Return the text in double quotes as Go's ``%q`` writes it."""
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
+    if text.isprintable():  # Python and Go mean the same characters by it
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return '"' + "".join([_quoted(char) for char in text]) + '"'
 
 

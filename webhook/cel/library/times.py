@@ -191,8 +191,12 @@ def _local(moment: Any, zone: Any, name: str) -> int:
     return seconds + _offset(moment, zone) if zone else seconds
 
 
+def _zone_cost(moment: Any, zone: Any = "") -> int:
+    return 2 if zone == "" else 8
+
+
 def _date_getter(name: str, pick: Callable[[_Civil], int]) -> None:
-    @LIBRARY.method(name, "int", (0, 1))
+    @LIBRARY.method(name, "int", (0, 1), costly=_zone_cost)
     def get(moment: Any, zone: Any = "") -> int:
         return pick(_civil(_local(moment, zone, name)))
 
@@ -212,7 +216,7 @@ def _in_units(span: Duration, unit: int) -> int:
     return -count if span.ns < 0 else count
 
 
-@LIBRARY.method("getHours", "int", (0, 1))
+@LIBRARY.method("getHours", "int", (0, 1), costly=_zone_cost)
 def get_hours(value: Any, zone: Any = "") -> int:
     """Return the hour of a timestamp, or a duration in hours."""
     if value.__class__ is Duration and zone == "":
@@ -220,7 +224,7 @@ def get_hours(value: Any, zone: Any = "") -> int:
     return _local(value, zone, "getHours") // 3600 % 24
 
 
-@LIBRARY.method("getMinutes", "int", (0, 1))
+@LIBRARY.method("getMinutes", "int", (0, 1), costly=_zone_cost)
 def get_minutes(value: Any, zone: Any = "") -> int:
     """Return the minute of a timestamp, or a duration in minutes."""
     if value.__class__ is Duration and zone == "":
@@ -228,7 +232,7 @@ def get_minutes(value: Any, zone: Any = "") -> int:
     return _local(value, zone, "getMinutes") // 60 % 60
 
 
-@LIBRARY.method("getSeconds", "int", (0, 1))
+@LIBRARY.method("getSeconds", "int", (0, 1), costly=_zone_cost)
 def get_seconds(value: Any, zone: Any = "") -> int:
     """Return the second of a timestamp, or a duration in seconds."""
     if value.__class__ is Duration and zone == "":
@@ -236,7 +240,7 @@ def get_seconds(value: Any, zone: Any = "") -> int:
     return _local(value, zone, "getSeconds") % 60
 
 
-@LIBRARY.method("getMilliseconds", "int", (0, 1))
+@LIBRARY.method("getMilliseconds", "int", (0, 1), costly=_zone_cost)
 def get_milliseconds(value: Any, zone: Any = "") -> int:
     """Return the millisecond within a timestamp's second, or a duration in milliseconds."""
     if value.__class__ is Duration and zone == "":

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from webhook.cel.library.addresses import ipv6_number
-from webhook.cel.library.function import Library, check_list, no_overload, size_cost
+from webhook.cel.library.function import Library, check_list, no_overload, reading_cost
 from webhook.cel.library.texts import quote
 from webhook.cel.values import URL
 from webhook.core.errors import EvaluationError
@@ -27,6 +27,7 @@ _IN_USER: Final = _UNRESERVED | frozenset(b"$&+,;=")
 _IN_FRAGMENT: Final = _IN_PATH | frozenset(b"!()*?")
 _VALID_FRAGMENT: Final = _IN_FRAGMENT | frozenset(b"'[]%")
 _MAX_URL: Final = 65_536
+_MAX_KEPT: Final = 512  # longer ones are read anew each time: keeping them takes memory
 
 
 class _Refused(Exception):  # noqa: N818 - it never leaves this module
@@ -196,8 +197,7 @@ def uri_error(text: str) -> str | None:
     return None
 
 
-@lru_cache(1024)
-def _parse_url(text: str) -> URL | str:
+def _read(text: str) -> URL | str:
     """Return the URL in a text, or why there is none."""
     try:
         _parse(text, request=True)
@@ -237,6 +237,9 @@ def _escaped_path(parts: _Parts) -> str:
     return "*" if parts.path == b"*" else _escape(parts.path, _IN_PATH)
 
 
+_parse_url: Final = lru_cache(1024)(_read)
+
+
 def parse_url(text: Any, name: str) -> URL | str:
     """Return the URL in a text, or why there is none.
 
@@ -247,10 +250,10 @@ def parse_url(text: Any, name: str) -> URL | str:
         raise no_overload(name)
     if len(text) > _MAX_URL:
         raise EvaluationError(f"a URL of {len(text)} characters is over the limit of {_MAX_URL}")
-    return _parse_url(text)
+    return _parse_url(text) if len(text) <= _MAX_KEPT else _read(text)
 
 
-@LIBRARY.function("isURL", "bool", costly=size_cost)
+@LIBRARY.function("isURL", "bool", costly=reading_cost)
 def is_url(text: Any) -> bool:
     """Tell whether a string is an absolute URL or a path."""
     if text.__class__ is not str:
@@ -258,7 +261,7 @@ def is_url(text: Any) -> bool:
     return uri_error(text) is None
 
 
-@LIBRARY.function("url", "kubernetes.URL", costly=size_cost)
+@LIBRARY.function("url", "kubernetes.URL", costly=reading_cost)
 def to_url(text: Any) -> URL:
     """Return ``url(text)``."""
     found = parse_url(text, "url")
@@ -309,7 +312,7 @@ def get_escaped_path(value: Any) -> str:
     return _url(value, "getEscapedPath").escaped_path
 
 
-@LIBRARY.method("getQuery", "map", costly=lambda value: 16)
+@LIBRARY.method("getQuery", "map", costly=lambda value: reading_cost(getattr(value, "query", "")))
 def get_query(value: Any) -> dict[str, list[str]]:
     """Return the values of each key of the query; what is malformed is left out."""
     query = _url(value, "getQuery").query
