@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
-import orjson
 from kubernetes_asyncio import client as kubernetes
 from kubernetes_asyncio import config as kubernetes_config
 
 from webhook.core.errors import InputError, TidewaiterError
+from webhook.operator.decode import decode
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -206,7 +206,7 @@ class KubernetesClient:
             async with response:
                 raw = await response.read()
             skew = _skew(response.headers.get("Date"))
-            return Answer(orjson.loads(raw) if raw else {}, skew)
+            return Answer(decode(raw) if raw else {}, skew)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _no_answer(error) from error
 
@@ -302,12 +302,12 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, A
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line:
-                yield orjson.loads(line)
+                yield decode(line)
 
 
 def _refusal(status: int, raw: bytes) -> ApiError:
     try:
-        body = orjson.loads(raw)
+        body = decode(raw)
         return ApiError(status, str(body.get("reason", "")), str(body.get("message", ""))[:1000])
     except (ValueError, AttributeError):
         return ApiError(status, "", raw[:200].decode(errors="replace").strip())
