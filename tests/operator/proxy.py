@@ -37,14 +37,21 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        writers = [writer]
+        self._writers.add(writer)
         try:
             with contextlib.suppress(OSError):
                 back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.target)
-                self._writers |= {writer, back_writer}
+                writers.append(back_writer)
+                self._writers.add(back_writer)
                 await asyncio.gather(self._pump(reader, back_writer), self._pump(back_reader, writer))
         finally:
+            for one in writers:  # gone for good before this ends: a loop that stops closes nothing more
+                self._writers.discard(one)
+                one.transport.abort()
+                with contextlib.suppress(OSError):
+                    await one.wait_closed()
             self._tasks.discard(task)
-            writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -53,5 +60,4 @@ class Proxy:
                     writer.write(data)
                     await writer.drain()
         finally:
-            self._writers.discard(writer)
             writer.close()
