@@ -479,3 +479,10 @@ def test_only_the_acceptances_of_the_objects_own_namespace_are_looked_at() -> No
     found = register.naming(POLICY.ref, "run-as-non-root", "shop")
     assert [known.ref.name for known in found] == ["legacy", "wide"]
     assert [known.ref.name for known in register.naming(POLICY.ref, "run-as-non-root", "")] == ["wide"]
+
+
+def test_an_owner_that_would_have_come_long_ago_is_not_waited_for() -> None:
+    changed_pod = owned(pod(container("other")), REPLICASET)
+    assert not by_controller(changed_pod, owners=(REPLICASET,)).lacking
+    young = changed(REPLICASET, lambda o: o["metadata"].update(creationTimestamp="2026-11-23T11:59:30Z"))
+    assert by_controller(owned(pod(), young), owners=(young,)).lacking

@@ -493,3 +493,15 @@ def test_one_audit_annotation_that_fails_hides_no_other() -> None:
     verdict = evaluate(request(pod()), snapshot(policy(audit_annotations=notes)), NOW)
     assert verdict.annotations == {"policy.fine": "yes"}
     assert "auditAnnotations[broken]: no such key: spec" in verdict.errors[0].message
+
+
+def test_a_message_is_measured_in_bytes() -> None:
+    made = validation(lambda _: False, message_program=lambda _: "ü" * 3000)
+    assert evaluate(request(pod()), snapshot(policy(made)), NOW).violations[0].message == "rule is not met"
+
+
+def test_a_denial_of_thousands_of_containers_stays_small() -> None:
+    obj = pod(*(container(f"c{number}") for number in range(3000)))
+    answer = response("u", evaluate(request(obj), snapshot(policy(NON_ROOT)), NOW))["response"]
+    assert len(answer["status"]["message"].encode()) <= 32768
+    assert answer["status"]["message"].endswith("…")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.acceptance import Acceptance, Standing, State
@@ -22,6 +22,7 @@ from webhook.core.workloads import TEMPLATE_PATHS
 
 _POD = GroupKind("", "Pod")
 _MADE_BY_CONTROLLERS = frozenset({_POD, GroupKind("apps", "ReplicaSet"), GroupKind("batch", "Job")})
+_ON_ITS_WAY = timedelta(minutes=1)
 
 Params = Callable[[CompiledPolicy], Sequence[Mapping[str, Any] | None]]
 ControlHolds = Callable[[CompiledPolicy], bool]
@@ -117,11 +118,20 @@ class Excuses:
                     if self._keeps_running(chain, acceptance, ended):
                         return Excuse(_accepted(violation, acceptance, ended, kept_running=True))
                 hints = hints or coverage.hints
-        if chain.lack is not None:
+        if chain.lack is not None and self._may_come(chain):
             self.lacking.append(chain.lack)
         if chain.broken and not hints:
             hints = (f"no acceptance of its owner counts: {chain.broken}",)
         return Excuse(hints=hints)
+
+    def _may_come(self, chain: Chain) -> bool:
+        """Tell whether the owner that a chain lacks can still be on its way.
+
+        What it made is there already, so after a while it isn't: a forged owner must not hold up the
+        controllers of all namespaces with each Pod that they try to make.
+        """
+        made = chain.owners[-1].created if chain.owners else None
+        return made is None or self.now - made <= _ON_ITS_WAY
 
     def _of_owner(self, own: Violation, policy: CompiledPolicy, owner: Owner) -> Coverage:
         if owner.group_kind not in TEMPLATE_PATHS:

@@ -26,7 +26,7 @@ from webhook.core.model import (
 from webhook.core.policy import CompiledPolicy, Validation
 from webhook.core.workloads import TEMPLATE_PATHS, pod_of, template_of
 
-_LONGEST_MESSAGE = 5120
+_LONGEST_MESSAGE = 5120  # bytes, as in Kubernetes
 _HOLDING_CONTAINERS = {GroupKind("", "Pod"), *TEMPLATE_PATHS}
 
 
@@ -266,7 +266,7 @@ def _message(validation: Validation, activation: Activation) -> str:
             text = None
         if isinstance(text, str):
             text = text.strip()
-            if text and "\n" not in text and len(text) <= _LONGEST_MESSAGE:
+            if text and "\n" not in text and len(text.encode("utf-8", "replace")) <= _LONGEST_MESSAGE:
                 return text
     return validation.message
 

@@ -22,6 +22,7 @@ WARNING_BYTES = 256
 ALL_WARNINGS_BYTES = 4096
 """It drops what goes beyond this in one response."""
 _ANNOTATION_BYTES = 8192
+_MESSAGE_BYTES = 32768  # a user reads less, and the API server writes it to the audit log too
 
 Triple = tuple[str, str, str]
 
@@ -244,7 +245,8 @@ def response(uid: str, verdict: Verdict) -> dict[str, Any]:
             }
             for violation in verdict.denying[:100]
         ]
-        answer["status"] = {"code": 403, "reason": "Forbidden", "message": verdict.message}
+        message = cut(verdict.message, _MESSAGE_BYTES)
+        answer["status"] = {"code": 403, "reason": "Forbidden", "message": message}
         if causes:
             answer["status"]["details"] = {"causes": causes}
     if verdict.warnings:
