@@ -239,6 +239,8 @@ def answer(program: Any, activation: Activation) -> Answer:
     try:
         value = program(activation)
     except EvaluationError as error:
+        if "internal error" in str(error):
+            raise
         return Answer("eval", error=str(error))
     return Answer("ok", *tag(value))
 

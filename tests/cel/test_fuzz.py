@@ -46,8 +46,8 @@ OPERATORS = [*("+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "in", 
 KNOWN = re.compile(r"has ?\( ?(optional|object ?\. ?\?)")
 """Known to differ: Kubernetes gives an optional, in some places, for the presence of an optional's field."""
 
-KEYS = re.compile("unsupported key type|a map can't have both")
-"""Known to differ: maps made by an expression have no lists or maps as keys here, nor 1 and true at once."""
+KEYS = re.compile("unsupported key type|as keys? here")
+"""Known to differ: a map made by an expression has no lists or maps as keys here, nor 1 with true or 1.0."""
 
 
 def grow(sources: list[str], rng: random.Random) -> str:

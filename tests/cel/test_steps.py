@@ -141,3 +141,15 @@ def test_comparing_elements_that_share_their_parts_is_charged() -> None:
     source = f"sets.contains({tree} + {tree}, {tree} + {tree})"
     many = f"object.l.all(x, {source})"
     assert outcomes(many, {"l": COUNT, "s": 1}) == [BudgetExceeded, BudgetExceeded]
+
+
+def test_looking_up_a_bool_in_a_large_map_takes_no_longer() -> None:
+    source = (
+        "[lists.range(20000).transformMapEntry(k, v, {v: k})].all(m, lists.range(5000).all(i, !(true in m)))"
+    )
+    assert outcomes(source, None) == [True, True]
+
+
+def test_versions_are_charged_by_their_length() -> None:
+    source = "object.l.all(x, object.l.all(y, isSemver(object.v + string(x), true) || true))"
+    assert outcomes(source, {"l": COUNT, "v": "1.2.3-" + "1." * 500 + "b"}) == [BudgetExceeded] * 2

@@ -53,6 +53,10 @@ def exact_program(node: Node, slots: int) -> Program:
             raise EvaluationError("the expression or its data is nested too deeply") from None
         except MemoryError:
             raise EvaluationError("the expression needs too much memory") from None
+        except EvaluationError:
+            raise
+        except Exception as error:  # a fault of ours ends one policy's evaluation, not the request's
+            raise EvaluationError(f"internal error: {error.__class__.__name__}") from error
 
     return run
 
@@ -112,7 +116,14 @@ def _has(node: Has) -> Closure:
 def _index(node: Index) -> Closure:
     operand, index = build(node.operand), build(node.index)
     read = op.index_optional if node.optional else op.index_into
-    return lambda activation, frame: read(operand(activation, frame), index(activation, frame))
+
+    def element(activation: Activation, frame: list[Any]) -> Any:
+        value = operand(activation, frame)
+        if value.__class__ is Optional and not value.present:
+            return NONE  # the index isn't evaluated then
+        return read(value, index(activation, frame))
+
+    return element
 
 
 def _logic(parts: tuple[Node, ...], decides: bool) -> Closure:

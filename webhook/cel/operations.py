@@ -21,6 +21,7 @@ from webhook.cel.values import (
     UInt,
     equals,
     find_key,
+    key_class,
     type_name,
 )
 from webhook.core.activation import Budget
@@ -111,7 +112,7 @@ def index_into(operand: Any, index: Any) -> Any:
     """Return ``operand[index]``."""
     kind = operand.__class__
     if kind is dict:
-        if find_key(operand, index):
+        if index.__class__ in _KEYS and find_key(operand, index):
             return operand[index]
     elif kind is list:
         position = _position(index)
@@ -129,9 +130,9 @@ def index_optional(operand: Any, index: Any) -> Optional:
         if not operand.present:
             return NONE
         operand = operand.value
+    if index.__class__ not in _KEYS:
+        raise EvaluationError(f"invalid qualifier type: {type_name(index)}")
     if operand.__class__ is dict:
-        if index.__class__ not in _KEYS:
-            raise EvaluationError(f"a map has no keys of type {type_name(index)}")
         return Optional(operand[index]) if find_key(operand, index) else NONE
     if operand.__class__ is list:
         position = _position(index)
@@ -341,7 +342,7 @@ def map_of(*entries: Any) -> dict[Any, Any]:
     """Return a map of keys and values in turn.
 
     Raises:
-        EvaluationError: a key that can't be one here; Python can't keep 1 and true apart in one map.
+        EvaluationError: a key that can't be one here; Python can't keep 1, true and 1.0 apart in one map.
     """
     found: dict[Any, Any] = {}
     for position in range(0, len(entries), 2):
@@ -358,8 +359,10 @@ def put(target: dict[Any, Any], key: Any, value: Any) -> None:
     if key.__class__ is not str:
         if key.__class__ is list or key.__class__ is dict:
             raise EvaluationError(f"unsupported key type: {type_name(key)}")
-        if key in target and not find_key(target, key):
-            raise EvaluationError("a map can't have both a number and a bool that Python holds equal as keys")
+        if key != key:
+            raise EvaluationError("a map can't have NaN as a key here")
+        if key_class(target, key) not in (key.__class__, None):
+            raise EvaluationError("a map can't have both 1 and true, or 1 and 1.0, as keys here")
     target[key] = value
 
 

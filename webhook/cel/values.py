@@ -445,7 +445,7 @@ def _equal_inside(left: Any, right: Any) -> bool:
         elif left.__class__ is dict:
             inside = []
             for key, value in left.items():
-                if key not in right or (key.__class__ is bool) != _is_bool_key(right, key):
+                if not find_key(right, key):
                     return False
                 inside.append((value, right[key]))
         else:
@@ -467,21 +467,45 @@ def _equal_inside(left: Any, right: Any) -> bool:
     return True
 
 
-def _is_bool_key(mapping: dict[Any, Any], key: Any) -> bool:
-    """Tell whether the mapping's own key that equals `key` is a bool: Python can't tell 1 from True."""
-    if key.__class__ is str or (key != 0 and key != 1):
-        return False
-    return any(own.__class__ is bool and own == key for own in mapping)
+class _Probe:
+    """Stands for a key in a lookup, and learns which of the mapping's own keys it equals."""
+
+    __slots__ = ("key", "own")
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        if self.key != other:
+            return False
+        self.own = other
+        return True
+
+
+def key_class(mapping: dict[Any, Any], key: Any) -> type | None:
+    """Return the class of the mapping's own key that Python holds equal to `key`; None if there is none.
+
+    To Python 1, true, 1u and 1.0 are one key, and which of them a mapping has only a lookup tells fast.
+    """
+    kind = key.__class__
+    if kind is not bool and kind not in _NUMBERS:
+        return kind if key in mapping else None
+    probe = _Probe(key)
+    return probe.own.__class__ if probe in mapping else None
 
 
 def find_key(mapping: dict[Any, Any], key: Any) -> bool:
-    """Tell whether a map has a key, numbers compared across their types and bools never with numbers."""
+    """Tell whether a map has a key: whole numbers are found by numbers of any type, others by their own."""
     kind = key.__class__
     if kind is str:
         return key in mapping
-    if kind is bool or kind in _NUMBERS:
-        return key in mapping and (kind is bool) == _is_bool_key(mapping, key)
-    return False
+    if kind is list or kind is dict:
+        return False
+    own = key_class(mapping, key)
+    return own is kind or (kind in _NUMBERS and (own is int or own is UInt))
 
 
 def _ordered(left: Any, right: Any) -> tuple[Any, Any]:

@@ -49,7 +49,8 @@ QUANTITY = FUNCTIONS["quantity"].implementation
         ({"a": 1}, {"a": 1.0}, True),
         ({"a": 1}, {"b": 1}, False),
         ({1: "x"}, {True: "x"}, False),
-        ({1: "x"}, {1.0: "x"}, True),
+        ({1.0: "x"}, {1: "x"}, True),
+        ({1: "x"}, {1.0: "x"}, False),  # a double as a key is found by doubles alone
         ({"a": None}, {}, False),
         (Timestamp(5), Timestamp(5, 3600), True),
         (Duration(5), Timestamp(5), False),

@@ -154,7 +154,7 @@ def _compile(pattern: str) -> Pattern | str:
         ends = pattern.endswith("$") and not pattern.endswith("\\$")
         # Python's own $ also matches before a newline at the end.
         found: Any = re.compile(pattern[:-1] + r"\Z" if ends else pattern, re.ASCII)
-        return Pattern(found.search, found.finditer, len(pattern))
+        return Pattern(found.search, found.finditer, 1 + len(pattern))
     return _with_re2(pattern, 1 << 20)
 
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-from webhook.cel.library.function import Library, no_overload
+from webhook.cel.library.function import Library, no_overload, reading_cost
 from webhook.cel.values import MAX_UINT, Semver
 from webhook.core.errors import EvaluationError
 
@@ -64,13 +64,13 @@ def compare_versions(left: Semver, right: Semver) -> int:
     return (left.key > right.key) - (left.key < right.key)
 
 
-@LIBRARY.function("isSemver", "bool", (1, 2))
+@LIBRARY.function("isSemver", "bool", (1, 2), costly=reading_cost)
 def is_semver(text: Any, normalize: Any = False) -> bool:
     """Tell whether a string is a version, perhaps once normalized."""
     return _read(text, normalize, "isSemver") is not None
 
 
-@LIBRARY.function("semver", "kubernetes.Semver", (1, 2))
+@LIBRARY.function("semver", "kubernetes.Semver", (1, 2), costly=reading_cost)
 def to_semver(text: Any, normalize: Any = False) -> Semver:
     """Return ``semver(text)``, perhaps normalized first."""
     found = _read(text, normalize, "semver")
