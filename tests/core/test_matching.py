@@ -177,6 +177,11 @@ def test_the_entry_says_which_policies_it_asks_for() -> None:
     assert names(Selection("namespaced", "*")) == ["c"]
     assert names(Selection("cluster", "v1")) == ["a"]
     assert names(Selection("cluster", "v1,v2")) == ["b"]
+    mixed = snapshot(
+        policy(NEVER, rules=(rule(resources=["*"]), rule(versions=["v2"], operations=["UPDATE"])))
+    )
+    for asked in ("v1", "*"):  # sent for the wildcard, and by the entry for all
+        assert evaluate(POD, mixed, NOW, selection=Selection("cluster", asked)).violations
     assert versions_named((rule(versions=["v2"]), rule(versions=["v1"])), "", "pods") == "v1,v2"
 
 

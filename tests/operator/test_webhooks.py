@@ -147,6 +147,31 @@ def test_different_versions_of_a_resource_have_an_entry_each() -> None:
     }
 
 
+def test_wildcards_that_name_different_versions_have_an_entry_each() -> None:
+    """One entry with both would send each object in its own version: to one of the policies unseen."""
+    found = entries(
+        policy(rule(["*"], "autoscaling", ["v1"]), name="a"),
+        policy(rule(["scalers"], "autoscaling", ["v2"]), name="b"),
+        policy(rule(["*"], "*", ["*"]), name="c"),
+    )
+    assert {name: sent(entry) for name, entry in found.items()} == {
+        "cluster.tidewaiter.dev": {("*", "*", "*", "CREATE", "*")},
+        "v1.cluster.tidewaiter.dev": {("autoscaling", "v1", "*", "CREATE", "*")},
+        "v2.cluster.tidewaiter.dev": {("autoscaling", "v2", "scalers", "CREATE", "*")},
+    }
+
+
+def test_a_rule_is_sent_in_its_own_versions_though_its_policy_names_more() -> None:
+    scalers = policy(
+        rule(["scalers"], "autoscaling", ["v1"]),
+        rule(["scalers"], "autoscaling", ["v2"], operations=["UPDATE"]),
+    )
+    assert sent(entries(scalers)["cluster.tidewaiter.dev"]) == {
+        ("autoscaling", "v1", "scalers", "CREATE", "*"),
+        ("autoscaling", "v2", "scalers", "UPDATE", "*"),
+    }
+
+
 def test_a_pod_template_is_sent_to_the_entry_for_all_versions() -> None:
     found = entries(
         policy(rule(["pods"]), pod_templates=True, name="a"),

@@ -137,7 +137,7 @@ class _Evaluation:
         selection, owner = self.selection, candidate.policy.ref.namespace
         if selection.scope != "all" and (selection.scope == "namespaced") is not bool(owner):
             return False
-        return selection.versions in ("*", candidate.versions)
+        return selection.versions == "*" or selection.versions in candidate.versions
 
     def _judge(
         self,

@@ -45,7 +45,8 @@ class Candidate:
     Attributes:
         policy: the policy.
         template: it judges the pod template of the request's object, not the object.
-        versions: what `Selection.versions` compares with.
+        versions: the lists of versions under which webhook entries send us what these rules name: what
+            the policy names of the same groups and resources, which may be wildcards.
         rules: those of its rules that name the resource and operation.
         exclude_rules: the same of its exclusions.
         certain: the rules take every such request, whatever its scope and name.
@@ -53,7 +54,7 @@ class Candidate:
 
     policy: CompiledPolicy
     template: bool
-    versions: str
+    versions: frozenset[str]
     rules: tuple[Rule, ...]
     exclude_rules: tuple[Rule, ...]
     certain: bool
@@ -215,7 +216,6 @@ def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
     resource = asked if policy.exact else sent
     # An equivalent exclusion takes out what it names in any version, as the API server converts to each.
     excluded = _naming(policy.exclude_rules, resource, sub_resource, operation, any_version=not policy.exact)
-    versions = versions_named(policy.rules, sent[0], sent[2])
     if policy.pod_templates and (sent[0], sent[2]) in RESOURCES and not sub_resource:
         # A workload is judged once, as the Pod it makes. Names of Pods say nothing of workloads.
         rules = tuple(
@@ -224,9 +224,15 @@ def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
             if not rule.names and rule.scope != "Cluster"
         )
         if rules:
-            return Candidate(policy, True, "*", rules, excluded, certain=not excluded)
+            return Candidate(policy, True, frozenset("*"), rules, excluded, certain=not excluded)
     rules = _naming(policy.rules, resource, sub_resource, operation)
     if not rules:
         return None
     certain = not excluded and any(rule.scope == "*" and not rule.names for rule in rules)
+    versions = frozenset(
+        versions_named(policy.rules, group, base)
+        for rule in rules
+        for group in rule.groups & {"*", resource[0]}
+        for base in {wanted.partition("/")[0] for wanted in rule.resources} & {"*", resource[2]}
+    )
     return Candidate(policy, False, versions, rules, excluded, certain)

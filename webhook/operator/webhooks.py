@@ -101,22 +101,19 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class _Atom:
-    """One resource of one policy's rules: where it is, which versions the policy names, what it judges."""
+    """One resource of one rule: where it is, what is judged, which versions the rule and its policy name."""
 
     group: str
     resource: str
     scope: str
     operations: frozenset[str]
     versions: str
+    of_policy: str
     template: bool = False
 
     @property
-    def key(self) -> tuple[str, str]:
+    def place(self) -> tuple[str, str]:
         return self.group, self.resource.partition("/")[0]
-
-    @property
-    def wild(self) -> bool:
-        return _ANY in self.key
 
 
 def desired(policies: Iterable[CompiledPolicy], registration: Registration) -> dict[str, Any]:
@@ -190,11 +187,11 @@ def _entries(
     registration: Registration,
 ) -> list[dict[str, Any]]:
     atoms = [atom for policy in policies for atom in _atoms(policy)]
-    split = _split(atoms, policies)
+    split = _split(atoms)
     by_list: dict[str, list[_Atom]] = {}
     for atom in atoms:
-        own = atom.key in split and not atom.wild and not atom.template
-        by_list.setdefault(atom.versions if own else _ANY, []).append(atom)
+        own = not atom.template and (atom.place, atom.of_policy) in split
+        by_list.setdefault(atom.of_policy if own else _ANY, []).append(atom)
     entries = []
     for versions, chosen in sorted(by_list.items()):
         prefix = "" if versions == _ANY else versions.replace(",", ".") + "."
@@ -227,16 +224,12 @@ def _atoms(policy: CompiledPolicy) -> list[_Atom]:
                 base = resource.partition("/")[0]
                 if base in _NEVER_SENT.get(group, ()):
                     continue
-                wild = _ANY in (group, base)
-                versions = (
-                    ",".join(sorted(rule.versions)) if wild else versions_named(policy.rules, group, base)
-                )
-                if _ANY in rule.versions:
-                    versions = _ANY
-                found.append(_Atom(group, resource, scope, rule.operations, versions))
+                versions = _ANY if _ANY in rule.versions else ",".join(sorted(rule.versions))
+                named = versions_named(policy.rules, group, base)
+                found.append(_Atom(group, resource, scope, rule.operations, versions, named))
         if policy.pod_templates and rule.scope != "Cluster" and _names_pods(rule):
             found += [
-                _Atom(group, resource, "Namespaced", rule.operations - {"CONNECT"}, "v1", template=True)
+                _Atom(group, resource, "Namespaced", rule.operations - {"CONNECT"}, "v1", _ANY, template=True)
                 for group, resource in WORKLOADS
                 if rule.operations != {"CONNECT"}
             ]
@@ -255,15 +248,18 @@ def _scope(policy: CompiledPolicy, rule: Rule) -> str | None:
     return None if rule.scope == "Cluster" else "Namespaced"
 
 
-def _split(atoms: Iterable[_Atom], policies: Sequence[CompiledPolicy]) -> set[tuple[str, str]]:
-    """Return the resources of which policies name different versions."""
-    keys = {atom.key for atom in atoms if not atom.wild and not atom.template}
-    split = set()
-    for group, resource in keys:
-        lists = {versions_named(policy.rules, group, resource) for policy in policies} - {""}
-        if len(lists) > 1:
-            split.add((group, resource))
-    return split
+def _split(atoms: Iterable[_Atom]) -> set[tuple[tuple[str, str], str]]:
+    """Return the places, with a policy's versions there, where another policy names other versions."""
+    named = {(atom.place, atom.of_policy) for atom in atoms if not atom.template}
+    return {
+        (place, versions)
+        for place, versions in named
+        if any(other != versions and _overlap(place, elsewhere) for elsewhere, other in named)
+    }
+
+
+def _overlap(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return all(a == b or _ANY in (a, b) for a, b in zip(one, other, strict=True))
 
 
 def _rules(atoms: Iterable[_Atom]) -> list[dict[str, Any]]:
