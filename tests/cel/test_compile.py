@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+
 import pytest
 
 from webhook.cel import compile_expression
@@ -100,3 +103,38 @@ def test_a_variable_is_evaluated_once_for_both_tiers() -> None:
     expression = compile_expression("variables.x == 1 && (object.nope || variables.x == 1)", variables=["x"])
     assert expression.run(activation) is True
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1.a",
+        "(1).a == 1",
+        "'a'['b']",
+        "'a'[0]",
+        "true[0]",
+        "null.a",
+        "(!true).a",
+        "2.5['a']",
+        "[object]['a']",
+        "[object].a",
+        f"'{'x' * 300}' == null",
+        f"null == '{'x' * 300}'",
+        f"'{'x' * 300}' == true",
+        "b'a'.a",
+        "(1 < 2)[0]",
+        "dyn(1).a",
+        "optional.of(dyn(1)).hasValue()",
+        "dyn(1) == null",
+        "dyn('a') != dyn(true)",
+        "dyn(dyn(true))[0]",
+        "true.?a",
+        "null[?'a']",
+    ],
+)
+def test_nothing_is_said_of_generated_code(source: str) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with contextlib.suppress(CompileError):
+            compile_expression(source)
+    assert [str(one.message) for one in said] == []

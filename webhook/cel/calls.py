@@ -10,7 +10,7 @@ from webhook.cel.library.quantity import plain_nano
 from webhook.cel.library.regex import compile_pattern
 from webhook.cel.patterns import without_groups
 from webhook.cel.resolve import is_plain
-from webhook.cel.shape import EXACT_INT, is_cheap, is_small_number
+from webhook.cel.shape import EXACT_INT, is_cheap, is_small_number, without_dyn
 from webhook.cel.values import Quantity
 
 _SHORT = 256  # strings up to here are searched without charge
@@ -70,6 +70,8 @@ def _equality(g: Code, node: Apply) -> str:
 
 def _equals_literal(g: Code, node: Node, literal: Literal, unequal: bool, flipped: bool) -> str | None:
     """Return code that compares with a constant by Python's own means, or None where they don't fit."""
+    if without_dyn(node).__class__ is Literal:
+        return None
     value, plain = literal.value, is_plain(node)
     kind = value.__class__
     sign = "!=" if unequal else "=="

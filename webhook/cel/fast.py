@@ -39,7 +39,7 @@ from webhook.cel.ast import (
     Select,
 )
 from webhook.cel.calls import CALLS
-from webhook.cel.shape import Chain, chain_of, leaf_weights, repeated_chains
+from webhook.cel.shape import Chain, chain_of, leaf_weights, repeated_chains, without_dyn
 from webhook.cel.values import Optional
 from webhook.core.activation import Program
 from webhook.core.errors import BudgetExceeded
@@ -291,6 +291,7 @@ class _Generator:
             return f"{self.helper('CLOSE')}({self.maybe(node)})"
         if node.operand.type == "@variables":
             return f"A.variable({node.field!r})"
+        self.refuse_scalar(node.operand, True)
         chain = chain_of(node)
         if chain not in self.shared:
             return f"{self.value(node.operand)}[{node.field!r}]"
@@ -304,6 +305,12 @@ class _Generator:
         self.assigned[text] = name
         return text
 
+    def refuse_scalar(self, operand: Node, named: bool) -> None:
+        """Leave to the exact tier what is sure to fail, and of which Python's compiler would warn."""
+        operand = without_dyn(operand)
+        if operand.type in _SCALARS or (named and operand.__class__ is ListOf):
+            raise Unsupported
+
     def has(self, node: Has) -> str:
         if node.operand.type == "optional":
             raise Unsupported
@@ -316,6 +323,7 @@ class _Generator:
     def index(self, node: Index) -> str:
         if node.optional:
             return f"{self.helper('CLOSE')}({self.maybe(node)})"
+        self.refuse_scalar(node.operand, node.index.type == "string")
         operand, index = self.value(node.operand), self.value(node.index)
         if (
             node.index.type == "string"
@@ -413,6 +421,7 @@ class _Generator:
     def maybe_select(self, node: Select) -> str:
         if node.operand.type == "@variables":
             return f"A.variable({node.field!r})"
+        self.refuse_scalar(node.operand, True)
         return self.maybe_key(self.maybe_operand(node.operand), node.field)
 
     def maybe_key(self, operand: str, field: str) -> str:
@@ -421,6 +430,7 @@ class _Generator:
         return f"({found} else {self.helper('FIELD')}({again}, {field!r}))"
 
     def maybe_index(self, node: Index) -> str:
+        self.refuse_scalar(node.operand, node.index.type == "string")
         operand = self.maybe_operand(node.operand)
         if node.index.__class__ is Literal and node.index.type == "string":
             return self.maybe_key(operand, node.index.value)
@@ -545,7 +555,8 @@ class _Generator:
     def apply(self, node: Apply) -> str:
         name, args = node.name, node.args
         if name == "hasValue" and len(args) == 1:
-            return f"({self.opened(args[0])} is not {self.helper('MISSING')})"
+            first, _ = self.twice(self.opened(args[0]))
+            return f"({first} is not {self.helper('MISSING')})"
         if name == "value" and len(args) == 1:
             first, again = self.twice(self.opened(args[0]))
             return f"({again} if {first} is not {self.helper('MISSING')} else {self.helper('X')}())"
@@ -572,6 +583,7 @@ class _Generator:
         return f"{self.helper(helper)}(B, {left}, {right})"
 
 
+_SCALARS = frozenset(("null", "bool", "int", "uint", "double", "string", "bytes"))
 _STARTS = {
     "all": "True",
     "exists": "False",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from webhook.cel.ast import Literal, Local, Loop, MapOf, Node, Root, Select
+from webhook.cel.ast import Apply, Literal, Local, Loop, MapOf, Node, Root, Select
 
 EXACT_INT = 2**53
 """Beyond it, comparing an integer with a double depends on how."""
@@ -18,6 +18,13 @@ def is_small_number(node: Node) -> bool:
     if node.__class__ is not Literal or node.value.__class__ not in (int, float):
         return False
     return -EXACT_INT < node.value < EXACT_INT
+
+
+def without_dyn(node: Node) -> Node:
+    """Return what ``dyn`` was given, which is the same value at run time."""
+    while node.__class__ is Apply and node.name == "dyn":
+        node = node.args[0]
+    return node
 
 
 def is_cheap(node: Node) -> bool:
