@@ -20,6 +20,7 @@ from webhook.server import logs
 from webhook.server.answers import failure
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline, allowance
+from webhook.server.decoding import decode
 from webhook.server.judging import Judge
 from webhook.server.metrics import CONTENT_TYPE, Metrics
 from webhook.server.settings import Limits
@@ -121,7 +122,7 @@ class DataPlane:
             raise _RefusedError(415, "the body must be application/json", unread=True)
         body = await self._body(http, deadline)
         try:
-            review = orjson.loads(body)
+            review = decode(body)
         except orjson.JSONDecodeError as error:
             raise _RefusedError(400, f"the body is no JSON: {error}") from None
         try:
