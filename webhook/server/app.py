@@ -122,11 +122,9 @@ class DataPlane:
             raise _RefusedError(415, "the body must be application/json", unread=True)
         body = await self._body(http, deadline)
         try:
-            review = decode(body)
+            request = AdmissionRequest.parse(decode(body))
         except orjson.JSONDecodeError as error:
             raise _RefusedError(400, f"the body is no JSON: {error}") from None
-        try:
-            request = AdmissionRequest.parse(review)
         except ReviewError as error:
             raise _RefusedError(400, str(error)) from None
         if self.current.snapshot is None:
