@@ -106,6 +106,7 @@ def test_a_data_plane_that_was_killed_comes_back(cluster: Cluster) -> None:
         assert done.returncode, "nothing passes while nobody answers"
         return "denied the request" in done.stderr
 
-    # The workers of the killed supervisor may answer for a moment: judged without a break for a while.
+    # The workers of the killed supervisor may answer for a moment, and then nobody until the next ones do.
     eventually(lambda: all(judged() for _ in range(5)), "an answer")
-    cluster.allowed(configmap(space, colour="blue"))
+    eventually(lambda: cluster.apply(configmap(space, colour="blue")).returncode == 0, "what is good passes")
+    eventually(judged, "what is bad doesn't")
