@@ -61,6 +61,7 @@ class Grammar:
         self.count = 0
         self.scope: list[tuple[str, str, int]] = []  # comprehension variables: name, type, records inside
         self.seen: list[tuple[str, int]] = []
+        self.fields: dict[str, list[str]] = {}
 
     def fresh(self) -> str:
         self.count += 1
@@ -76,21 +77,34 @@ class Grammar:
         names = [name for name, own, _ in self.scope if own == kind]
         return self.rng.choice(names) if names else None
 
+    def names(self) -> list[str]:
+        """Return the variables to read from: mostly the record that the innermost loop visits."""
+        records = [name for name, kind, _ in self.scope if kind == "record"]
+        if records and self.rng.random() < 0.7:
+            return records[-1:]
+        return [*DEPTHS, *records]
+
     def path(self) -> tuple[str, int]:
         """Return a path to a record, and how many records deep it is still."""
-        rng, names = self.rng, [*DEPTHS, *(name for name, _, _ in self.scope)]
+        rng, names = self.rng, self.names()
         known = [(path, depth) for path, depth in self.seen if path.partition(".")[0] in names]
         if known and rng.random() < 0.5:
             return rng.choice(known)
-        records = [(name, depth) for name, kind, depth in self.scope if kind == "record"]
-        path, depth = rng.choice([*DEPTHS.items(), ("object", 3), *records * 3])
+        records = [(name, depth) for name, kind, depth in self.scope if kind == "record" and name in names]
+        path, depth = rng.choice(records or [*DEPTHS.items(), ("object", 3)])
         while depth > 0 and rng.random() < 0.5:
             path, depth = path + (".m" if rng.random() < 0.75 else ".o"), depth - 1
         self.seen.append((path, depth))
         return path, depth
 
     def field(self, name: str) -> str:
-        return f"{self.path()[0]}.{name}"
+        names = self.names()
+        again = [path for path in self.fields.get(name, ()) if path.partition(".")[0] in names]
+        if again and self.rng.random() < 0.6:
+            return self.rng.choice(again[-3:])
+        found = f"{self.path()[0]}.{name}"
+        self.fields.setdefault(name, []).append(found)
+        return found
 
     def integer(self, depth: int) -> str:
         rng, less = self.rng, depth - 1
@@ -282,4 +296,37 @@ def expressions(seed: int, count: int) -> list[str]:
         text = (grammar.condition if rng.random() < 0.8 else grammar.value)(rng.randrange(2, 6))
         if len(text) < 4000:
             found.append(text)
+    return found
+
+
+def branches(rng: random.Random, depth: int) -> str:
+    """Return a condition on a record ``x``, in which only some parts are evaluated each time."""
+    less = depth - 1
+    number = rng.choice(("x.n", "x.m.n", "x.m.n", "x.m.m.n"))
+    if depth <= 0:
+        atoms = ("x.f", "x.m.f", f"{number} > 1", f"{number} == x.n", f"{number} in [2, 3]", "has(x.o)")
+        return rng.choice(atoms)
+    match rng.randrange(8):
+        case 0:
+            return f"({branches(rng, less)} ? {branches(rng, less)} : {branches(rng, less)})"
+        case 1:
+            return f"({branches(rng, less)} ? {number} : x.n) == {rng.choice(('x.m.n', '2'))}"
+        case 2:
+            return f"!({branches(rng, less)})"
+        case 3:
+            return (
+                f"x.?{rng.choice(('o', 'm'))}.optMap(y, {branches(rng, less)}).orValue({branches(rng, less)})"
+            )
+        case 4:
+            return f"x.i.{rng.choice(('all', 'exists'))}(z, z > {number} || {branches(rng, less)})"
+    return f"({rng.choice((' && ', ' || ')).join(branches(rng, less) for _ in range(rng.randrange(2, 4)))})"
+
+
+def loops(seed: int, count: int) -> list[str]:
+    """Return loops over records, whose fields are read again in parts that not every turn evaluates."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        macro = rng.choice(("all", "exists", "filter", "exists_one"))
+        found.append(f"object.l.{macro}(x, {branches(rng, rng.randrange(1, 4))})")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,14 @@ def tiers(
     """Return where the tiers differ, and how often the generated one finished by itself."""
     rng = random.Random(seed)
     bindings = [grammar.binding(rng) for _ in range(100)]
+    return compare(differential, grammar.expressions(seed, count), bindings, each, rng)
+
+
+def compare(
+    differential: ModuleType, sources: list[str], bindings: list[Any], each: int, rng: random.Random
+) -> tuple[list[str], int]:
     different, finished = [], 0
-    for source in grammar.expressions(seed, count):
+    for source in sources:
         programs = differential.compiled(differential.Case("grammar", 0, source))
         if programs is None:
             continue
@@ -50,6 +57,16 @@ def unlike_kubernetes(
 def test_tiers_agree_on_grown_expressions(grammar: ModuleType, differential: ModuleType) -> None:
     different, finished = tiers(grammar, differential, seed=1, count=1000, each=6)
     assert finished > 3000
+    assert not different, "\n".join(different[:20])
+
+
+def test_no_turn_of_a_loop_sees_what_an_earlier_one_read(
+    grammar: ModuleType, differential: ModuleType
+) -> None:
+    rng = random.Random(5)
+    bindings = [{"object": {"l": [grammar.record(rng, 2, 0) for _ in range(5)]}} for _ in range(30)]
+    different, finished = compare(differential, grammar.loops(5, 600), bindings, 6, rng)
+    assert finished > 3_000
     assert not different, "\n".join(different[:20])
 
 
