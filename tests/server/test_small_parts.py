@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from webhook.core.errors import InputError, ReviewError
+from webhook.core.model import PolicyRef
+from webhook.core.policy import PolicyFailure
+from webhook.core.snapshot import Snapshot
 from webhook.server import logs
 from webhook.server.deadline import allowance, parse_duration
 from webhook.server.settings import Address, parse_address, parse_size
+from webhook.server.worker import log_snapshot
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,19 @@ def test_size(text: str, size: int) -> None:
 def test_no_size(text: str) -> None:
     with pytest.raises(InputError, match="no size"):
         parse_size(text)
+
+
+def test_what_does_not_hold_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    to = logging.getLogger("snapshots")
+    old = PolicyFailure(PolicyRef("ClusterPolicy", "", "old"), 1, "spec: no")
+    new = PolicyFailure(PolicyRef("ClusterPolicy", "", "new"), 1, "spec: no")
+    first = Snapshot(failures=(old,), problems=("a",))
+    second = Snapshot(failures=(old, new), problems=("a", "b"))
+    with caplog.at_level(logging.ERROR, "snapshots"):
+        log_snapshot(to, first, 0.1)
+        log_snapshot(to, second, 0.1, first)
+    said = [getattr(record, "fields", {}) for record in caplog.records]
+    assert [fields.get("policy") or fields.get("error") for fields in said] == ["old", "a", "new", "b"]
 
 
 @pytest.mark.parametrize(

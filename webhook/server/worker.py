@@ -198,10 +198,11 @@ class _Worker:
         self.seen = seen
         if snapshot.revision == self.current.revision and not self.current.error:
             return
+        before = self.current.snapshot
         self.current.swap(snapshot)
         self._acknowledge()
         self.plane.metrics.loaded(ok=True)
-        log_snapshot(logger, snapshot, time.perf_counter() - started)
+        log_snapshot(logger, snapshot, time.perf_counter() - started, before)
 
     def _failed(self, problem: str) -> None:
         if problem == self.current.error:
@@ -257,8 +258,10 @@ async def _repeat(job: Callable[[], Awaitable[None]], every: float) -> None:
         await asyncio.sleep(every)
 
 
-def log_snapshot(to: logging.Logger, snapshot: Snapshot, seconds: float) -> None:
-    """Log that a snapshot judges from now on, and what of it doesn't hold."""
+def log_snapshot(
+    to: logging.Logger, snapshot: Snapshot, seconds: float, before: Snapshot | None = None
+) -> None:
+    """Log that a snapshot judges from now on, and what of it doesn't hold, unless it was so before."""
     to.info(
         "snapshot_loaded",
         extra=logs.fields(
@@ -269,10 +272,14 @@ def log_snapshot(to: logging.Logger, snapshot: Snapshot, seconds: float) -> None
         ),
     )
     for failure in snapshot.failures:
+        if before is not None and failure in before.failures:
+            continue
         place = {"file": failure.file, "line": failure.line} if failure.file else {}
         to.error(
             "policy_not_enforced",
             extra=logs.fields(kind=failure.ref.kind, policy=str(failure.ref), error=failure.message, **place),
         )
     for problem in snapshot.problems:
+        if before is not None and problem in before.problems:
+            continue
         to.error("object_not_used", extra=logs.fields(error=problem))
