@@ -83,7 +83,7 @@ def test_a_kubeconfig_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     for words, message in (
-        (["--kubeconfig", str(tmp_path / "none")], "none"),
+        (["--kubeconfig", str(tmp_path / "none")], f"{tmp_path / 'none'}: there is no such kubeconfig"),
         ([], "give --kubeconfig FILE, or set KUBECONFIG"),
     ):
         done = CliRunner().invoke(run_command.command, ["--listen", "127.0.0.1:0", *words])
@@ -98,7 +98,7 @@ def test_a_port_in_use_is_said() -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         done = CliRunner().invoke(run_command.command, ["--listen", listen])
     assert isinstance(done.exception, InputError)
-    assert f"cannot listen on {listen}" in str(done.exception)
+    assert f"cannot listen on {listen}: Address already in use; give another --listen" in str(done.exception)
 
 
 @pytest.mark.parametrize("listen", ["8443", "localhost", "127.0.0.1:99999", ":8443", "127.0.0.1:x"])

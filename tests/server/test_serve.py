@@ -221,7 +221,10 @@ def test_a_port_in_use_is_said_clearly(policies: Path) -> None:
             "a.pem and b.pem: the certificate",
         ),
         (["--policies", ".", "--listen", "nowhere"], "'nowhere' is no address"),
-        (["--policies", ".", "--listen", "192.0.2.1:0"], "can't listen on 192.0.2.1:0"),
+        (
+            ["--policies", ".", "--listen", "192.0.2.1:0"],
+            "can't listen on 192.0.2.1:0: Cannot assign requested address\n",
+        ),
         (["--policies", ".", "--max-body", "huge"], "'huge' is no size"),
         (["--snapshot", ".", "--cluster", "east"], "a snapshot says both itself"),
     ],

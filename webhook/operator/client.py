@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -262,6 +263,11 @@ class KubernetesClient:
             logger.warning("cannot read the credentials again: %s", error)
 
 
+def _is_there(path: str) -> bool:
+    # KUBECONFIG may list several files, of which some may be missing.
+    return any(Path(part).exists() for part in path.split(os.pathsep))
+
+
 async def connect(kubeconfig: str = "") -> KubernetesClient:
     """Return a client for the cluster that `kubeconfig` names.
 
@@ -281,6 +287,8 @@ async def connect(kubeconfig: str = "") -> KubernetesClient:
         path = kubeconfig or os.environ.get("KUBECONFIG", "")
         if not path:
             raise InputError("no cluster: give --kubeconfig FILE, or set KUBECONFIG")
+        if not _is_there(path):
+            raise InputError("there is no such kubeconfig", path)
 
         async def load(target: kubernetes.Configuration) -> None:
             await kubernetes_config.load_kube_config(

@@ -84,7 +84,8 @@ def _addresses(settings: Settings) -> tuple[str, str]:
         try:
             probe.bind((bare, int(port)))
         except OSError as error:
-            raise InputError(f"cannot listen on {settings.listen}: {error}; give another --listen") from None
+            reason = error.strerror or error
+            raise InputError(f"cannot listen on {settings.listen}: {reason}; give another --listen") from None
         number = probe.getsockname()[1]
     shown = f"[{bare}]" if ":" in bare else bare
     return f"{shown}:{number}", settings.webhook_url or f"https://{shown}:{number}"

@@ -7,6 +7,7 @@ the workers share with it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -286,7 +287,9 @@ def bind(address: Address) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
-        advice = ": stop what listens there, or choose another port with --listen (0 takes a free one)"
+        advice = ""
+        if error.errno == errno.EADDRINUSE:
+            advice = ": stop what listens there, or choose another port with --listen (0 takes a free one)"
         raise InputError(f"can't listen on {address}: {reason}{advice}") from None
     listener.setblocking(False)
     return listener
