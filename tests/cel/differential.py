@@ -13,7 +13,8 @@ from typing import Any
 
 from webhook.cel import Expression, compile_expression
 from webhook.cel.library import FUNCTIONS
-from webhook.cel.values import Authorizer, Duration, Optional, Timestamp, Type
+from webhook.cel.opaque import Authorizer
+from webhook.cel.values import Duration, Optional, Timestamp, Type
 from webhook.core.activation import Activation, Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.errors import CompileError, EvaluationError

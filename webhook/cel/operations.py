@@ -8,22 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from webhook.cel.comparison import equals, find_key, key_class
 from webhook.cel.library import FUNCTIONS, Function
 from webhook.cel.library.function import text_cost
-from webhook.cel.values import (
-    NONE,
-    Authorizer,
-    Decision,
-    GroupCheck,
-    Optional,
-    PathCheck,
-    ResourceCheck,
-    UInt,
-    equals,
-    find_key,
-    key_class,
-    type_name,
-)
+from webhook.cel.opaque import Authorizer, Decision, GroupCheck, PathCheck, ResourceCheck
+from webhook.cel.values import NONE, Optional, UInt, type_name
 from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 

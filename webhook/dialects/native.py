@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from webhook.cel import Expression, compile_expression
-from webhook.cel.values import Ask, Authorizer, ResourceCheck
+from webhook.cel.opaque import Ask, Authorizer, ResourceCheck
 from webhook.core.errors import CompileError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import Action, PolicyRef, Severity

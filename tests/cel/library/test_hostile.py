@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from webhook.cel.comparison import equals
 from webhook.cel.library import FUNCTIONS, MAX_LIST, MAX_STRING, METHODS
 from webhook.cel.library.regex import is_linear
-from webhook.cel.values import equals
 from webhook.core.errors import BudgetExceeded, EvaluationError
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from webhook.cel import compile_expression
 from webhook.cel.library.quantity import parse_quantity, plain_nano
-from webhook.cel.values import Quantity
+from webhook.cel.opaque import Quantity
 from webhook.core.activation import Activation
 from webhook.core.errors import EvaluationError
 

@@ -7,24 +7,10 @@ from typing import Any
 
 import pytest
 
+from webhook.cel.comparison import compare, equals, find_key, is_number, less, same
 from webhook.cel.library import FUNCTIONS
-from webhook.cel.values import (
-    IP,
-    NONE,
-    Duration,
-    NamedFormat,
-    Optional,
-    Timestamp,
-    Type,
-    UInt,
-    compare,
-    equals,
-    find_key,
-    is_number,
-    less,
-    same,
-    type_of,
-)
+from webhook.cel.opaque import IP, NamedFormat
+from webhook.cel.values import NONE, Duration, Optional, Timestamp, Type, UInt, type_of
 from webhook.core.errors import EvaluationError
 
 QUANTITY = FUNCTIONS["quantity"].implementation

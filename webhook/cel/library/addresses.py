@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from webhook.cel.library.function import Library, no_overload
-from webhook.cel.values import CIDR, IP
+from webhook.cel.opaque import CIDR, IP
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

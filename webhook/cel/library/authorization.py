@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.cel.library.formats import is_dns_label, is_dns_subdomain
 from webhook.cel.library.function import Library, no_overload
-from webhook.cel.values import Authorizer, Decision, GroupCheck, PathCheck, ResourceCheck
+from webhook.cel.opaque import Authorizer, Decision, GroupCheck, PathCheck, ResourceCheck
 from webhook.core.authorization import AuthorizerCheck
 from webhook.core.errors import EvaluationError
 

@@ -11,19 +11,8 @@ from webhook.cel.library.function import Library, no_overload, reading_cost, siz
 from webhook.cel.library.operators import bounded_int, bounded_uint
 from webhook.cel.library.texts import write_double, write_seconds
 from webhook.cel.library.times import parse_duration, parse_timestamp, write_timestamp
-from webhook.cel.values import (
-    CIDR,
-    IP,
-    MAX_INT,
-    MAX_UINT,
-    MIN_INT,
-    Duration,
-    Timestamp,
-    Type,
-    UInt,
-    type_name,
-    type_of,
-)
+from webhook.cel.opaque import CIDR, IP
+from webhook.cel.values import MAX_INT, MAX_UINT, MIN_INT, Duration, Timestamp, Type, UInt, type_name, type_of
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

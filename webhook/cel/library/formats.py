@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from webhook.cel.library.function import Library, no_overload, reading_cost
 from webhook.cel.library.urls import uri_error
-from webhook.cel.values import NONE, NamedFormat, Optional
+from webhook.cel.opaque import NamedFormat
+from webhook.cel.values import NONE, Optional
 
 LIBRARY = Library()
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"

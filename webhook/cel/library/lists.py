@@ -6,6 +6,7 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any, Final
 
+from webhook.cel.comparison import compare, same
 from webhook.cel.library.function import (
     MAX_LIST,
     Library,
@@ -16,15 +17,7 @@ from webhook.cel.library.function import (
     square_cost,
 )
 from webhook.cel.library.operators import add
-from webhook.cel.values import (
-    NONE,
-    Duration,
-    Optional,
-    Timestamp,
-    UInt,
-    compare,
-    same,
-)
+from webhook.cel.values import NONE, Duration, Optional, Timestamp, UInt
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

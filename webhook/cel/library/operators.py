@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from webhook.cel.comparison import equals, find_key, greater, greater_equal, less, less_equal, same
 from webhook.cel.library.function import (
     Library,
     check_list,
@@ -13,21 +14,7 @@ from webhook.cel.library.function import (
     no_overload,
     size_cost,
 )
-from webhook.cel.values import (
-    MAX_INT,
-    MAX_UINT,
-    MIN_INT,
-    Duration,
-    Timestamp,
-    UInt,
-    equals,
-    find_key,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    same,
-)
+from webhook.cel.values import MAX_INT, MAX_UINT, MIN_INT, Duration, Timestamp, UInt
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from webhook.cel.library.function import Library, no_overload
 from webhook.cel.library.semver import compare_versions
-from webhook.cel.values import MAX_INT, MIN_INT, Quantity, Semver
+from webhook.cel.opaque import Quantity, Semver
+from webhook.cel.values import MAX_INT, MIN_INT
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

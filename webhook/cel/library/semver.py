@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from webhook.cel.library.function import Library, no_overload, reading_cost
-from webhook.cel.values import MAX_UINT, Semver
+from webhook.cel.opaque import Semver
+from webhook.cel.values import MAX_UINT
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

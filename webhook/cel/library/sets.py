@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from webhook.cel.comparison import same
 from webhook.cel.library.function import Library, no_overload, product_cost
-from webhook.cel.values import same
 
 LIBRARY = Library()
 _HASHED: Final = frozenset((str, bool, type(None)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from webhook.cel.comparison import same
 from webhook.cel.library.function import (
     MAX_LIST,
     Library,
@@ -13,7 +14,6 @@ from webhook.cel.library.function import (
     no_overload,
     size_cost,
 )
-from webhook.cel.values import same
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from webhook.cel.library.addresses import ipv6_number
 from webhook.cel.library.function import Library, check_list, no_overload, reading_cost
 from webhook.cel.library.texts import quote
-from webhook.cel.values import URL
+from webhook.cel.opaque import URL
 from webhook.core.errors import EvaluationError
 
 LIBRARY = Library()
