@@ -7,10 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from webhook.cel.exact import exact_program
-from webhook.cel.fast import Unsupported, generate
+from webhook.cel.fast import generate
 from webhook.cel.parser import parse
 from webhook.cel.resolve import resolve
 from webhook.cel.schema import CONTAINER_ROOTS, ROOTS
+from webhook.cel.writer import Unsupported
 from webhook.core.activation import Program
 from webhook.core.errors import CompileError
 
