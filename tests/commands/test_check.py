@@ -279,6 +279,33 @@ def test_a_namespace_gives_its_labels_to_what_is_in_it(run: Any, where: str) -> 
     assert outcome.data["summary"]["objects"] == (2 if where == "m.yaml" else 1)
 
 
+@pytest.mark.parametrize("obj", [pod(), deployment()], ids=["a Pod", "a Deployment's template"])
+@pytest.mark.parametrize("where", ["selector", "override"])
+def test_a_namespace_that_is_not_given_is_noted_where_its_labels_are_asked_for(
+    run: Any, obj: dict[str, Any], where: str
+) -> None:
+    stage = {"matchLabels": {"stage": "prod"}}
+    match = {"matchConstraints": {"resourceRules": [PODS], "namespaceSelector": stage}}
+    override = {"validationActionOverrides": [{"namespaceSelector": stage, "validationActions": ["Warn"]}]}
+    write("p.yaml", policy(**(match if where == "selector" else override)))
+    write("m.yaml", obj)
+    note = "note: m.yaml:2: the Namespace shop is not here, so it counted as one without labels for non-root"
+    assert note in check(run, "m.yaml", "--policies", "p.yaml").err
+    write("m.yaml", obj, namespace())
+    assert "is not here" not in check(run, "m.yaml", "--policies", "p.yaml").err
+
+
+@pytest.mark.parametrize("match", [{}, {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}])
+def test_a_namespace_that_is_not_given_is_not_noted_where_nobody_asks(run: Any, match: Any) -> None:
+    rules = {"resourceRules": [PODS], "namespaceSelector": match}
+    write("p.yaml", policy(matchConstraints=rules))
+    write("m.yaml", pod())
+    assert "is not here" not in check(run, "m.yaml", "--policies", "p.yaml").err
+    stage = {"resourceRules": [DEPLOYMENTS], "namespaceSelector": {"matchLabels": {"stage": "prod"}}}
+    write("p.yaml", policy(matchConstraints=stage, podTemplates=False))
+    assert "is not here" not in check(run, "m.yaml", "--policies", "p.yaml").err
+
+
 def test_a_namespace_that_is_not_given_has_only_its_name_as_label(run: Any) -> None:
     write("m.yaml", pod(), pod("other", namespace="elsewhere"))
     named = {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}

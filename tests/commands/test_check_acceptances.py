@@ -164,10 +164,15 @@ def test_a_generated_name_matches_no_pattern(run: Any) -> None:
             [{**appetite(), "metadata": {"name": "spare"}}],
             "RiskAppetite spare holds nowhere: only the one named default does",
         ),
+        (
+            [{**LEGACY, "kind": "ClusterRiskAcceptance", "metadata": {"name": "legacy"}}],
+            "ClusterRiskAcceptance legacy covers no Pod: those are in namespaces",
+        ),
     ],
     ids=[
         *("a scope that covers nothing", "an unknown policy", "an unknown validation"),
         *("an approval of nothing", "an outdated approval", "an appetite of another name"),
+        "a cluster's acceptance without namespaces",
     ],
 )
 def test_what_was_meant_otherwise_is_noted_and_no_error(run: Any, risk: list[Any], note: str) -> None:

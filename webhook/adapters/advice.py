@@ -9,9 +9,13 @@ from webhook.adapters.offline import Judged
 from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import NAME
 from webhook.core.match import versions_named
-from webhook.core.model import PolicyRef
+from webhook.core.model import GroupKind, PolicyRef
 from webhook.core.policy import CompiledPolicy
+from webhook.core.workloads import TEMPLATE_PATHS
 from webhook.dialects import native
+
+_NAME_LABEL = "kubernetes.io/metadata.name"
+_NAMESPACE = ("", "Namespace")
 
 
 def notes(material: Material, judged: Sequence[Judged]) -> list[str]:
@@ -23,11 +27,13 @@ def notes(material: Material, judged: Sequence[Judged]) -> list[str]:
     """
     found = [
         *_on_acceptances(material),
+        *_on_cluster_acceptances(material),
         *_on_approvals(material),
         *_on_appetites(material),
         *_on_kinds(material, judged),
         *_on_versions(material, judged),
         *_on_exempt(material, judged),
+        *_on_namespaces(material, judged),
         *_on_unjudged(material),
     ]
     return list(dict.fromkeys(found))
@@ -49,6 +55,22 @@ def _on_acceptances(material: Material) -> Iterator[str]:
             for text in texts:
                 line = document.line_of(f"spec.policies[{position}]")
                 yield f"{document.file}:{line}: {document.key} {text}"
+
+
+def _on_cluster_acceptances(material: Material) -> Iterator[str]:
+    documents = {document.key[1:]: document for document in of_kinds(material.documents, ACCEPTANCES)}
+    for acceptance in material.snapshot.register.acceptances:
+        scope = acceptance.scope
+        if acceptance.ref.kind != "ClusterRiskAcceptance" or scope.namespaces:
+            continue
+        for group, kind in sorted(scope.kinds):
+            resource = material.kinds.resource({"apiVersion": f"{group}/", "kind": kind})
+            if resource.known and resource.namespaced:
+                document = documents[acceptance.ref]
+                yield (
+                    f"{document.file}:{document.line_of('spec.scope')}: {document.key} covers no {kind}: "
+                    "those are in namespaces, and its scope names none (scope.namespaces)"
+                )
 
 
 def _on_policy(acceptance: Acceptance, policy: CompiledPolicy, validations: Iterable[str]) -> Iterator[str]:
@@ -139,9 +161,48 @@ def _on_exempt(material: Material, judged: Sequence[Judged]) -> Iterator[str]:
         yield f"the namespace {name} is exempt: there, only policies that name it judge"
 
 
+def _on_namespaces(material: Material, judged: Sequence[Judged]) -> Iterator[str]:
+    """Say where a policy asked for the labels of a Namespace that isn't here."""
+    selecting = [policy for policy in material.snapshot.policies if _reads_namespace_labels(policy)]
+    if not selecting:
+        return
+    here = {key.name for key in (document.key for document in material.documents) if key[:2] == _NAMESPACE}
+    for one in judged:
+        group, _, kind = one.request.kind
+        namespace = one.request.target.namespace
+        if not namespace or namespace in here:
+            continue
+        served = {(group, one.request.resource[2])}
+        if GroupKind(group, kind) in TEMPLATE_PATHS:
+            served.add(("", "pods"))
+        names = [str(policy.ref) for policy in selecting if _names_one_of(policy, served)]
+        if names:
+            here.add(namespace)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            yield (
+                f"{one.document.file}:{one.document.line}: the Namespace {namespace} is not here, so it "
+                f"counted as one without labels for {', '.join(names[:3])}{more}: give its manifest as well"
+            )
+
+
+def _reads_namespace_labels(policy: CompiledPolicy) -> bool:
+    selectors = [policy.namespace_selector, *(override.selector for override in policy.overrides)]
+    return not policy.ref.namespace and any(
+        requirement.key != _NAME_LABEL for selector in selectors for requirement in selector.requirements
+    )
+
+
+def _names_one_of(policy: CompiledPolicy, served: Iterable[tuple[str, str]]) -> bool:
+    return any(
+        rule.groups & {group, "*"} and rule.resources & {resource, "*", "*/*"}
+        for rule in policy.rules
+        for group, resource in served
+    )
+
+
 def _on_unjudged(material: Material) -> Iterator[str]:
     """Say which objects among policies and acceptances are neither judged nor of use in judging."""
-    useful = {("", "Namespace"), ("apiextensions.k8s.io", "CustomResourceDefinition")}
+    useful = {_NAMESPACE, ("apiextensions.k8s.io", "CustomResourceDefinition")}
     for policy in material.snapshot.policies:
         if policy.param_source is not None:
             useful.add((policy.param_source.group, policy.param_source.kind))
