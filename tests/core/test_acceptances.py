@@ -60,8 +60,11 @@ def test_an_accepted_violation_passes_and_says_who_accepted_it_until_when() -> N
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"scope": {"kinds": [{"group": "", "kind": "Pod"}], "names": ["api"]}}, ""),
-        ({"scope": {"kinds": [{"group": "apps", "kind": "Deployment"}], "names": ["web"]}}, ""),
+        ({"scope": {"kinds": [{"group": "", "kind": "Pod"}], "names": ["api"]}}, "does not name web"),
+        (
+            {"scope": {"kinds": [{"group": "apps", "kind": "Deployment"}], "names": ["web"]}},
+            "has no kind Pod",
+        ),
         ({"policies": [{"kind": "ClusterPolicy", "name": "other"}]}, ""),
         ({"policies": [{"kind": "ClusterPolicy", "name": "policy", "validations": ["other"]}]}, ""),
         (
@@ -118,13 +121,24 @@ def test_an_acceptance_never_reaches_another_namespace() -> None:
     other = pod()
     other["metadata"]["namespace"] = "other"
     known = ({"metadata": {"name": "other"}},)
-    assert not verdict_of(RISK, req=request(other), namespaces=known).allowed
+    refused = verdict_of(RISK, req=request(other), namespaces=known)
+    assert not refused.allowed
+    assert "RiskAcceptance" not in refused.message  # nor is what it accepts told there
     wide = acceptance(
         kind="ClusterRiskAcceptance",
         scope={"kinds": [{"group": "", "kind": "Pod"}], "names": ["web"], "namespaces": ["shop"]},
     )
     assert verdict_of(wide).allowed
     assert not verdict_of(wide, req=request(other), namespaces=known).allowed
+
+
+def test_an_acceptance_of_another_object_is_named_only_where_none_comes_nearer() -> None:
+    other = acceptance("other", scope={"kinds": [{"group": "", "kind": "Pod"}], "names": ["api"]})
+    nearer = acceptance("nearer", validUntil="2026-11-23T00:00:00Z")
+    given = (approval(other), approval(nearer))
+    for risks, named in (((other,), "other"), ((other, nearer), "nearer")):
+        message = evaluate(request(pod()), snapshot(POLICY, risks=risks, approvals=given), NOW).message
+        assert [line.split()[1] for line in message.splitlines()[1:]] == [f"shop/{named}"]
 
 
 def test_a_scope_with_images_covers_nothing_of_a_validation_without_containers() -> None:

@@ -81,11 +81,13 @@ class Coverage:
         by: the acceptance in force that covers it, with its standing; None where there is none.
         ended: acceptances whose scope covers it and that were in force once.
         hints: what is missing from the acceptances that nearly cover it, for people.
+        others: the same of those for other objects of the namespace: named only where nothing comes nearer.
     """
 
     by: tuple[Acceptance, Standing] | None = None
     ended: tuple[tuple[Acceptance, Standing], ...] = ()
     hints: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 UNCOVERED = Coverage()
@@ -116,23 +118,41 @@ def cover(
     active: list[tuple[Acceptance, Standing]] = []
     ended: list[tuple[Acceptance, Standing]] = []
     hints: list[str] = []
+    others: list[str] = []
     for acceptance in register.naming(violation.policy, violation.validation, target.namespace):
+        if _is_elsewhere(acceptance, target):
+            continue  # and not named: who is denied here needn't know what other namespaces accept
         misses, near = mismatch(acceptance, violation, target, obj)
         if misses and not near:
+            others.append(_hint(acceptance, misses))
             continue
         now = register.standing(acceptance, policy, at) if not misses else None
         if now is not None and now.was_in_force and now.state is not State.ACTIVE:
             ended.append((acceptance, now))
         lacking = misses or (now.reason if now else "") or controls_hold(acceptance)
         if lacking:
-            hints.append(f"{acceptance.ref.kind} {acceptance.ref} does not cover this: {lacking}")
+            hints.append(_hint(acceptance, lacking))
         elif now is not None:
             active.append((acceptance, now))
     if active:
         return Coverage(by=min(active, key=_preference), ended=tuple(ended))
-    if not hints:
+    if not hints and not others:
         return UNCOVERED
-    return Coverage(ended=tuple(ended), hints=tuple(sorted(hints)[:_MOST_HINTS]))
+    return Coverage(
+        ended=tuple(ended),
+        hints=tuple(sorted(hints)[:_MOST_HINTS]),
+        others=tuple(sorted(others)[:_MOST_HINTS]),
+    )
+
+
+def _hint(acceptance: Acceptance, lacking: str) -> str:
+    return f"{acceptance.ref.kind} {acceptance.ref} does not cover this: {lacking}"
+
+
+def _is_elsewhere(acceptance: Acceptance, target: ObjectRef) -> bool:
+    if acceptance.ref.namespace:
+        return acceptance.ref.namespace != target.namespace
+    return bool(target.namespace) and not _any_matches(acceptance.scope.namespaces, target.namespace)
 
 
 def _preference(candidate: tuple[Acceptance, Standing]) -> tuple[float, bool, str]:
@@ -145,19 +165,13 @@ def mismatch(
 ) -> tuple[str, bool]:
     """Return what of a violation an acceptance's scope doesn't match, and whether it comes near.
 
-    It comes near where namespace and kind match and so does the name, where names are given: then the
-    denial tells what is missing.
+    It comes near where the kind matches and so does the name, where names are given.
     """
     scope = acceptance.scope
-    if acceptance.ref.namespace:
-        if acceptance.ref.namespace != target.namespace:
-            return "another namespace", False
-    elif target.namespace and not _any_matches(scope.namespaces, target.namespace):
-        return "another namespace", False
     if GroupKind(target.group, target.kind) not in scope.kinds:
         return f"its scope has no kind {target.kind}", False
     if scope.names and not _any_matches(scope.names, target.name):
-        return "another name", False
+        return f"its scope does not name {target.name or 'an object without a name yet'}", False
     if scope.selector and not scope.selector.matches(labels_of(obj)):
         return "its objectSelector does not match the object's labels", True
     if (scope.containers or scope.images) and not violation.container_kind:

@@ -99,7 +99,7 @@ class Excuses:
             found = self._by_owner(violation, policy)
             if found.accepted is not None:
                 return found
-        return Excuse(ended=bool(coverage.ended), hints=coverage.hints or found.hints)
+        return Excuse(ended=bool(coverage.ended), hints=coverage.hints or found.hints or coverage.others)
 
     def _by_owner(self, violation: Violation, policy: CompiledPolicy) -> Excuse:
         """Excuse what Kubernetes makes of a workload whose own template's same violation is accepted."""
