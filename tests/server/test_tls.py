@@ -64,6 +64,19 @@ def test_a_renewed_pair_is_shown_to_new_connections(tmp_path: Path, tls: TlsSett
     assert live.expires_at == after.not_valid_after_utc.timestamp()
 
 
+def test_a_client_that_trusts_old_and_new_is_served_by_either(tmp_path: Path) -> None:
+    pairs = []
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        pairs.append(write_pair(tmp_path / name))
+    for order in (pairs, pairs[::-1]):
+        both = tmp_path / "both.pem"
+        both.write_text("".join(Path(pair.certificate).read_text() for pair in order))
+        for pair in pairs:
+            shown = connect(LiveContext(pair), trusting(str(both)))
+            assert shown == x509.load_pem_x509_certificate(Path(pair.certificate).read_bytes())
+
+
 def test_a_pair_of_another_key_type_replaces_the_old(tmp_path: Path, tls: TlsSettings) -> None:
     live = LiveContext(tls)
     key = rsa.generate_private_key(65537, 2048)

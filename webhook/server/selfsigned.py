@@ -61,6 +61,9 @@ def write_pair(folder: Path, hosts: Sequence[str] = LOOPBACK, lifetime: timedelt
             critical=True,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        # With the old and the new trusted at once, their names are the same: this tells which is whose issuer
+        # (RFC 5280, 4.2.1.1). Without it OpenSSL takes the first of that name, and refuses the other.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
     )
     certificate = builder.sign(key, hashes.SHA256())
     certificate_file, key_file = folder / "tls.crt", folder / "tls.key"
