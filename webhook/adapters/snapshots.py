@@ -55,10 +55,12 @@ class PolicyCache:
     """Compiled policies by the digest of their source, so that only what changed is compiled."""
 
     compiled: dict[bytes, CompiledPolicy | CompileError] = field(default_factory=dict)
+    used: set[bytes] = field(default_factory=set)
 
     def get(self, obj: Mapping[str, Any]) -> CompiledPolicy:
         """Return `obj` compiled; raises CompileError as it did the first time."""
         key = _key(obj)
+        self.used.add(key)
         known = self.compiled.get(key)
         if known is None:
             try:
@@ -71,10 +73,10 @@ class PolicyCache:
         generation = generation_of(obj)
         return known if known.generation == generation else replace(known, generation=generation)
 
-    def keep_only(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Forget what none of `objects` was compiled to."""
-        keys = {_key(obj) for obj in objects}
-        self.compiled = {key: value for key, value in self.compiled.items() if key in keys}
+    def forget_unused(self) -> None:
+        """Forget what nobody has asked for since the last time."""
+        self.compiled = {key: value for key, value in self.compiled.items() if key in self.used}
+        self.used = set()
 
 
 def _key(obj: Mapping[str, Any]) -> bytes:
@@ -104,7 +106,7 @@ def build(
     known = tuple(objects)
     for obj in known:
         sorted_out.add(obj)
-    cache.keep_only(sorted_out.policy_objects)
+    cache.forget_unused()
     policies = tuple(sorted(sorted_out.policies, key=lambda policy: policy.ref))
     surroundings = acceptance.Surroundings(
         appetite=sorted_out.appetite,
@@ -143,7 +145,6 @@ class _Sorted:
 
     def __init__(self, cache: PolicyCache) -> None:
         self.cache = cache
-        self.policy_objects: list[Mapping[str, Any]] = []
         self.policies: list[CompiledPolicy] = []
         self.failures: list[PolicyFailure] = []
         self.problems: list[str] = []
@@ -176,10 +177,7 @@ class _Sorted:
                 if _UNREADABLE in obj:
                     raise ValueError(obj[_UNREADABLE])
                 self.policies.append(self.cache.get(obj))
-                self.policy_objects.append(obj)
             except Exception as error:  # as in `add`; here its status says so
-                if isinstance(error, CompileError):
-                    self.policy_objects.append(obj)
                 self.failures.append(PolicyFailure(native.policy_ref(obj), generation_of(obj), str(error)))
         elif _UNREADABLE in obj:
             raise ValueError(obj[_UNREADABLE])

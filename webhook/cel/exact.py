@@ -6,7 +6,7 @@ spent budget is never absorbed. The tier runs only where the generated one gave 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from webhook.cel import operations as op
@@ -128,26 +128,27 @@ def _index(node: Index) -> Closure:
 
 def _logic(parts: tuple[Node, ...], decides: bool) -> Closure:
     closures = [build(part) for part in parts]
+    return lambda activation, frame: _absorb(closures, decides, activation, frame)
 
-    def logic(activation: Activation, frame: list[Any]) -> bool:
-        error: EvaluationError | None = None
-        for part in closures:
-            try:
-                value: object = part(activation, frame)
-            except BudgetExceeded:
-                raise
-            except EvaluationError as failed:
-                error = _weightier(error, failed)
-                continue
-            if value is decides:
-                return decides
-            if value is not True and value is not False:
-                error = error or EvaluationError(_NOT_BOOL)
-        if error is not None:
-            raise error
-        return not decides
 
-    return logic
+def _absorb(steps: Iterable[Closure], decides: bool, activation: Activation, frame: list[Any]) -> bool:
+    """Run steps until one is `decides`; a step's error counts only where none of them is."""
+    error: EvaluationError | None = None
+    for step in steps:
+        try:
+            value: object = step(activation, frame)
+        except BudgetExceeded:
+            raise
+        except EvaluationError as failed:
+            error = _weightier(error, failed)
+            continue
+        if value is decides:
+            return decides
+        if value is not True and value is not False:
+            error = error or EvaluationError(_NOT_BOOL)
+    if error is not None:
+        raise error
+    return not decides
 
 
 def _weightier(error: EvaluationError | None, failed: EvaluationError) -> EvaluationError:
@@ -327,22 +328,8 @@ def _always(activation: Activation, frame: list[Any]) -> bool:
 
 def _quantifier(turns: Closure, body: Closure, decides: bool) -> Closure:
     def quantifier(activation: Activation, frame: list[Any]) -> bool:
-        error: EvaluationError | None = None
-        for _ in turns(activation, frame):
-            try:
-                value: object = body(activation, frame)
-            except BudgetExceeded:
-                raise
-            except EvaluationError as failed:
-                error = _weightier(error, failed)
-                continue
-            if value is decides:
-                return decides
-            if value is not True and value is not False:
-                error = error or EvaluationError(_NOT_BOOL)
-        if error is not None:
-            raise error
-        return not decides
+        steps = (body for _ in turns(activation, frame))  # each turn sets the loop's variables in the frame
+        return _absorb(steps, decides, activation, frame)
 
     return quantifier
 

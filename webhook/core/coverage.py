@@ -25,8 +25,7 @@ class Register:
     Args:
         acceptances: parsed.
         approvals: parsed.
-        appetite: the RiskAppetite named ``default``, or None.
-        surroundings: cluster, clocks, and whether approvals are trusted.
+        surroundings: the RiskAppetite, cluster, clocks, and whether approvals are trusted.
     """
 
     def __init__(
@@ -150,9 +149,10 @@ def _hint(acceptance: Acceptance, lacking: str) -> str:
 
 
 def _is_elsewhere(acceptance: Acceptance, target: ObjectRef) -> bool:
-    if acceptance.ref.namespace:
-        return acceptance.ref.namespace != target.namespace
-    return bool(target.namespace) and not _any_matches(acceptance.scope.namespaces, target.namespace)
+    """Tell whether a ClusterRiskAcceptance is for other namespaces; `naming` left out the rest."""
+    if acceptance.ref.namespace or not target.namespace:
+        return False
+    return not _any_matches(acceptance.scope.namespaces, target.namespace)
 
 
 def _preference(candidate: tuple[Acceptance, Standing]) -> tuple[float, bool, str]:

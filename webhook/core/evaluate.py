@@ -13,6 +13,7 @@ from webhook.core.activation import Activation, Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.excuses import Excuses
+from webhook.core.fields import metadata_of
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
 from webhook.core.match import EVERY_POLICY, Candidate, PolicyIndex, Selection
 from webhook.core.model import Action, Violation
@@ -298,8 +299,7 @@ class _Evaluation:
 
     def _is_leaving(self) -> bool:
         """Tell whether the object is being deleted: its finalizers must come off, whatever has expired."""
-        metadata = (self.request.old_object or {}).get("metadata")
-        return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
+        return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
     def _control_holds(self, policy: CompiledPolicy) -> bool:
         """Tell whether a compensating control passes for the request's object, accepted risks or not."""

@@ -15,9 +15,8 @@ from webhook.core.selectors import Labels, Selector
 from webhook.core.workloads import RESOURCES
 
 _PODS = ("", "v1", "pods")
-_Key = tuple[
-    Triple, Triple, str, str
-]  # the resource as sent and as asked for, its subresource, the operation
+# The resource as sent and as asked for, its subresource, the operation.
+_Key = tuple[Triple, Triple, str, str]
 _CACHED_KEYS = 4096  # distinct resources and operations of one cluster stay far below this
 
 

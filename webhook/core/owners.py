@@ -141,8 +141,7 @@ def chain_of(
         workload_controllers: users that the RiskAppetite lets make Pods from workloads.
     """
     obj = request.object
-    metadata = obj.get("metadata") if obj else None
-    reference = controller_reference(metadata) if isinstance(metadata, Mapping) else None
+    reference = controller_reference(metadata_of(obj))
     if reference is None or request.sub_resource:
         return NO_CHAIN
     made = GroupKind(request.kind[0], request.kind[2])

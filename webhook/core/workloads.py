@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook.core.canonical import canonical_json
+from webhook.core.fields import metadata_of
 from webhook.core.model import GroupKind
+from webhook.core.selectors import labels_of
 
 _TEMPLATE = ("spec", "template")
 
@@ -59,11 +61,10 @@ def template_of(workload: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[s
 
 def pod_of(template: Mapping[str, Any], namespace: str) -> dict[str, Any]:
     """Return the Pod that `template` makes in `namespace`, as expressions see it."""
-    metadata = template.get("metadata")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**(metadata if isinstance(metadata, Mapping) else {}), "namespace": namespace},
+        "metadata": {**metadata_of(template), "namespace": namespace},
         "spec": template.get("spec"),
     }
 
@@ -73,13 +74,10 @@ def template_digest(template: Mapping[str, Any]) -> str:
 
     The labels that Kubernetes' own controllers add and the empty creationTimestamp are left out.
     """
-    metadata = template.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    labels = metadata.get("labels")
-    labels = labels if isinstance(labels, Mapping) else {}
+    labels = labels_of(template)
     reduced = {
         "labels": {key: value for key, value in labels.items() if key not in _CONTROLLER_LABELS},
-        "annotations": metadata.get("annotations") or {},
+        "annotations": metadata_of(template).get("annotations") or {},
         "spec": template.get("spec"),
     }
     return hashlib.sha256(canonical_json(_without_floats(reduced))).hexdigest()
