@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ from webhook.operator.options import Options
 
 @pytest.fixture(autouse=True)
 def _no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "configure_logs", lambda level: None)
+    monkeypatch.setattr(process, "configure_logs", lambda level, style: None)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,22 @@ def test_the_certificate_is_for_where_the_api_server_asks(url: str, hosts: tuple
 def test_a_url_that_the_api_server_would_refuse_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="must be https"):
         _ = _options(url).hosts
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"exempt_namespaces": ("Monitoring",)}, "no name of a namespace"),
+        ({"exempt_namespaces": ("",)}, "no name of a namespace"),
+        ({"exempt_namespaces": ("a\n",)}, "no name of a namespace"),
+        ({"exempt_users": ("",)}, "--exempt-user ''"),
+        ({"exempt_users": ("jane\n",)}, "control characters"),
+        ({"risk_admin_groups": ("sec\x00",)}, "--risk-admin-group"),
+    ],
+)
+def test_names_that_can_be_none_are_refused(more: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        Options(Path("snapshot"), Path("certificates"), **more).check()
 
 
 @pytest.mark.parametrize("text", ["", "no: kubeconfig", "{", "[]", "a: &a [*a]"])

@@ -92,6 +92,7 @@ def command(
         namespace=namespace,
         webhook_url=webhook_url,
         service=service,
+@shared.log_format
         service_port=service_port,
         cluster=cluster,
         webhook_name=webhook_name,
@@ -99,5 +100,6 @@ def command(
         leader_elect=leader_elect,
         lease_name=lease_name,
     )
-    process.configure_logs(log_level)
+    process.configure_logs(log_level, log_format)
     return process.run(lambda stop: main.run(options, stop))
+    log_format: str,

@@ -43,6 +43,7 @@ def command(
     kubeconfig: str,
     listen: str,
     webhook_url: str,
+@shared.log_format
     namespace: str,
     cluster: str,
     webhook_name: str,
@@ -58,12 +59,13 @@ def command(
     same --webhook-name.
 
     Ctrl-C removes the webhook configuration, since a cluster whose webhook is gone refuses everything that
+    log_format: str,
     the policies judge. After --keep or a kill -9 remove it by hand:
     kubectl delete validatingwebhookconfiguration tidewaiter
     """
     from webhook.operator import process, together
 
-    process.configure_logs(log_level)
+    process.configure_logs(log_level, log_format)
     settings = together.Settings(
         kubeconfig=kubeconfig,
         listen=listen,
@@ -77,3 +79,4 @@ def command(
         log_level=log_level,
     )
     return process.run(lambda stop: together.run(settings, stop))
+        log_format=log_format,

@@ -80,13 +80,7 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     help="How long a worker still answers after SIGTERM, so that nobody is refused.",
 )
 @shared.log_level
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of a line.",
-)
+@shared.log_format
 def command(
     listen: str,
     policies: tuple[str, ...],
@@ -121,7 +115,7 @@ def command(
     if client_ca and not tls_cert:
         raise click.UsageError("--client-ca needs --tls-cert and --tls-key.")
 
-    from webhook.server import logs
+    from webhook.adapters import logs
     from webhook.server.settings import (
         Limits,
         Settings,

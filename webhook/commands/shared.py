@@ -21,6 +21,42 @@ failure_policy = click.option(
     show_default=True,
     help="What the API server does with a request when nobody answers: refuse it or let it through.",
 )
+max_action = click.option(
+    "--max-action",
+    type=click.Choice(["Deny", "Warn", "Audit"]),
+    default="Deny",
+    show_default=True,
+    help="The most that any policy does: a first rollout warns, or only audits.",
+)
+exempt_namespaces = click.option(
+    "--exempt-namespace",
+    "exempt_namespaces",
+    metavar="NAME",
+    multiple=True,
+    help="Namespace that is not judged unless a policy names it, beside kube-system, kube-node-lease and "
+    "our own; repeatable.",
+)
+exempt_users = click.option(
+    "--exempt-user",
+    "exempt_users",
+    metavar="NAME",
+    multiple=True,
+    help="User whose requests no policy judges; the guard of the risk kinds still does; repeatable.",
+)
+risk_admin_groups = click.option(
+    "--risk-admin-group",
+    "risk_admin_groups",
+    metavar="NAME",
+    multiple=True,
+    help="Group that may change the RiskAppetite; repeatable.",
+)
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of a line.",
+)
 log_level = click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
-import time
 from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from webhook.adapters import logs
 
-def configure_logs(level: str) -> None:
-    """Log to standard error, one line each, in UTC."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+def configure_logs(level: str, style: str) -> None:
+    """Log as the data plane does.
+
+    Args:
+        level: one of `logs.LEVELS`.
+        style: one of `logs.FORMATS`.
+    """
+    logs.configure(level, style)
     if level != "debug":
         # What Kopf tells of each step is for its own users, and of a lost connection the informers tell.
         logging.getLogger("kopf").setLevel(logging.ERROR)

@@ -42,6 +42,7 @@ class Settings:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run both planes until `stop` is set.
+    log_format: str
 
     Raises:
         InputError: an option or the kubeconfig can't be used, or the port is taken.
@@ -106,6 +107,7 @@ async def _data_plane(settings: Settings, listen: str, options: Options) -> None
             sys.executable,
             "-m",
             "webhook",
+    words += ["--log-format", settings.log_format]
             *words,
             start_new_session=True,  # Ctrl-C is for us, who stop it last
             preexec_fn=_end_with_parent,

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
+from webhook.adapters import logs
 from webhook.core.errors import ReviewError
 from webhook.core.match import EVERY_POLICY, Selection
 from webhook.core.review import AdmissionRequest, response
 from webhook.core.verdict import Verdict
-from webhook.server import logs
 from webhook.server.answers import failure
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline, allowance

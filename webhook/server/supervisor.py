@@ -21,9 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from webhook.adapters import logs
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
-from webhook.server import logs
 from webhook.server.metrics import Metrics, forget_worker
 from webhook.server.selfsigned import write_pair
 from webhook.server.settings import Address, Settings

@@ -17,9 +17,10 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from webhook.adapters import logs
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
-from webhook.server import authorizer, logs
+from webhook.server import authorizer
 from webhook.server.acknowledge import EVERY_SECONDS, Acknowledger
 from webhook.server.app import DataPlane
 from webhook.server.current import Current

@@ -15,6 +15,7 @@ import orjson
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN = re.compile(r"[\w./:@+%*\[\],-]+\Z", re.ASCII)
 
 
@@ -46,7 +47,7 @@ class _Text(logging.Formatter):
         fields = dict(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[1]:
             fields["exception"] = describe(record.exc_info[1])
-        words = [_time(record), f"{record.levelname.lower():7}", record.getMessage()]
+        words = [_time(record), f"{record.levelname.lower():7}", _CONTROL.sub(_escaped, record.getMessage())]
         words += [f"{name}={_quoted(value)}" for name, value in fields.items()]
         return " ".join(words)
 
@@ -54,6 +55,11 @@ class _Text(logging.Formatter):
 def _time(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _escaped(character: re.Match[str]) -> str:
+    # What an API server's message brings along must not look like a line of its own.
+    return f"\\u{ord(character[0]):04x}"
 
 
 def _quoted(value: Any) -> str:
