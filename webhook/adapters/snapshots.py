@@ -20,7 +20,7 @@ from webhook.core.coverage import Register
 from webhook.core.errors import CompileError, InputError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.match import PolicyIndex
-from webhook.core.model import GROUP, GroupKind
+from webhook.core.model import GROUP, Action, GroupKind
 from webhook.core.owners import parse_owner
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
@@ -42,12 +42,23 @@ class Context:
         exempt_namespaces: not judged unless a policy names them.
         trust_approvals: an approval without a signature counts, since an API server brought it.
         clock_skew: the API server's clock minus our own, in seconds.
+        max_action: no policy does more than this: ``Warn`` or ``Audit``; ``Deny`` or empty for no cap.
+        exempt_users: usernames whose requests no policy judges.
+        administrators: groups that may change the RiskAppetite.
     """
 
     cluster: str = ""
     exempt_namespaces: tuple[str, ...] = EXEMPT_NAMESPACES
     trust_approvals: bool = False
     clock_skew: float = 0.0
+    max_action: str = ""
+    exempt_users: tuple[str, ...] = ()
+    administrators: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a cap that is none: enforcing more, or less, than was meant would go unseen."""
+        if self.max_action not in ("", *(action.value for action in Action)):
+            raise ValueError(f"{self.max_action!r} is no action")
 
 
 @dataclass
@@ -126,6 +137,9 @@ def build(
         owners=sorted_out.owners,
         exempt_namespaces=frozenset(context.exempt_namespaces),
         cluster=context.cluster,
+        max_action=context.max_action,
+        exempt_users=frozenset(filter(None, context.exempt_users)),
+        administrators=frozenset(context.administrators),
     )
 
 
@@ -216,6 +230,14 @@ def _row(obj: Mapping[str, Any]) -> bytes:
         return orjson.dumps(stub, option=orjson.OPT_SORT_KEYS)
 
 
+def _context(known: Mapping[str, Any]) -> Context:
+    """Return the context in a file; what an older version didn't know has its default."""
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
+    }
+    return Context(**given)
+
+
 def digest(data: bytes) -> str:
     """Return the revision that names a snapshot's file: 32 hex digits."""
     return hashlib.sha256(data).hexdigest()[:32]
@@ -234,8 +256,7 @@ def load(data: bytes, cache: PolicyCache | None = None) -> Snapshot:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"the snapshot is not of format {FORMAT}, which this version reads")
     try:
-        known = content["context"]
-        context = Context(**{**known, "exempt_namespaces": tuple(known["exempt_namespaces"])})
+        context = _context(content["context"])
         return build(content["objects"], context, cache, digest(data))
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(f"the snapshot can't be read: {error!r}") from None

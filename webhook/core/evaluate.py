@@ -16,7 +16,8 @@ from webhook.core.excuses import Excuses
 from webhook.core.fields import metadata_of
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
 from webhook.core.match import EVERY_POLICY, Candidate, PolicyIndex, Selection
-from webhook.core.model import Action, Violation
+from webhook.core.meter import Meter
+from webhook.core.model import Action, Violation, capped
 from webhook.core.policy import CompiledPolicy
 from webhook.core.ratchet import is_existing
 from webhook.core.review import AdmissionRequest
@@ -33,6 +34,7 @@ def evaluate(
     budget: Budget | None = None,
     decisions: Mapping[AuthorizerCheck, AuthorizerDecision] | None = None,
     selection: Selection = EVERY_POLICY,
+    meter: Meter | None = None,
 ) -> Verdict:
     """Judge one request.
 
@@ -45,11 +47,15 @@ def evaluate(
         budget: steps for each policy, and the deadline; None for the usual steps and no deadline.
         decisions: the authorizer's answers so far; None where nobody can be asked, as offline.
         selection: which policies the webhook entry asks for.
+        meter: measures each policy; None for none.
 
     Returns:
         the verdict; its `lacking` says what else would have to be known.
     """
-    return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run()
+    username = request.user.username
+    if username in snapshot.exempt_users:
+        return Verdict(allowed=True, annotations={"exempt-user": username}, revision=snapshot.revision)
+    return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run(meter)
 
 
 class _Evaluation:
@@ -74,6 +80,7 @@ class _Evaluation:
         self.is_namespace = request.resource[::2] == ("", "namespaces")
         self.namespace = "" if self.is_namespace else request.namespace
         self.namespace_object = snapshot.namespaces.get(self.namespace) if self.namespace else None
+        self.most = Action(snapshot.max_action or Action.DENY)
         self.violations: list[Violation] = []
         self.accepted: list[AcceptedViolation] = []
         self.existing: list[Violation] = []
@@ -84,7 +91,7 @@ class _Evaluation:
         self._subjects: list[Subject | None] = [None, None]
         self.excuses = Excuses(request, snapshot, now, budget, self._params, self._control_holds)
 
-    def run(self) -> Verdict:
+    def run(self, meter: Meter | None = None) -> Verdict:
         request, snapshot = self.request, self.snapshot
         labels = (labels_of(request.object), labels_of(request.old_object))
         namespace_labels = self._namespace_labels()
@@ -102,7 +109,12 @@ class _Evaluation:
                 and (candidate.certain or candidate.takes(request))
                 and (not exempt or place in policy.named_namespaces)
             ):
+                if meter is None:
+                    self._judge(candidate, activation, namespace_labels, labels)
+                    continue
+                meter.start()
                 self._judge(candidate, activation, namespace_labels, labels)
+                meter.stop(policy.ref)
         denied = any(Action.DENY in violation.actions for violation in self.violations) or any(
             Action.DENY in error.actions for error in self.errors
         )
@@ -148,7 +160,7 @@ class _Evaluation:
         labels: Sequence[Labels],
     ) -> None:
         policy = candidate.policy
-        actions = policy.actions
+        actions = self._capped(policy.actions)
         try:
             if (
                 policy.namespace_selector
@@ -163,7 +175,7 @@ class _Evaluation:
                 self.lacking.append(NamespaceLack(self.namespace))
                 raise EvaluationError(f"the namespace {self.namespace} is not known yet")
             if policy.overrides:
-                actions = self._actions(policy)
+                actions = self._capped(self._actions(policy))
             activation.object, activation.oldObject = subject.object, subject.old_object
             if policy.make_authorizer is not None:
                 activation.authorizer = policy.make_authorizer(self._ask, self.request)
@@ -239,6 +251,9 @@ class _Evaluation:
             if all(override.selector.matches(labels) for labels in states):
                 return override.actions
         return policy.actions
+
+    def _capped(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        return actions if self.most is Action.DENY else capped(actions, self.most)
 
     def _params(self, policy: CompiledPolicy) -> Sequence[Mapping[str, Any] | None]:
         """Return what the policy is judged with, one after another; None is none at all."""

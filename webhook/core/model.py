@@ -56,6 +56,12 @@ def strongest(actions: tuple[Action, ...]) -> Action:
     return Action.AUDIT
 
 
+def capped(actions: tuple[Action, ...], most: Action) -> tuple[Action, ...]:
+    """Return `actions` with each that is stronger than `most` taken for `most`, for a first rollout."""
+    order = tuple(Action)  # the strongest first
+    return tuple(dict.fromkeys(max(action, most, key=order.index) for action in actions))
+
+
 class GroupKind(NamedTuple):
     """An API group and a kind in it; the core group is empty."""
 

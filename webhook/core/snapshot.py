@@ -82,6 +82,9 @@ class Snapshot:
         owners: workloads by uid.
         exempt_namespaces: not judged unless a policy names them.
         cluster: the cluster's name; empty when unknown.
+        max_action: no policy does more than this: ``Warn`` or ``Audit``; ``Deny`` or empty for no cap.
+        exempt_users: usernames whose requests no policy judges.
+        administrators: groups that may change the RiskAppetite.
     """
 
     revision: str = ""
@@ -95,6 +98,9 @@ class Snapshot:
     owners: Mapping[str, Owner] = field(default_factory=dict)
     exempt_namespaces: frozenset[str] = frozenset(EXEMPT_NAMESPACES)
     cluster: str = ""
+    max_action: str = ""
+    exempt_users: frozenset[str] = frozenset()
+    administrators: frozenset[str] = frozenset()
 
     def policy(self, ref: PolicyRef) -> CompiledPolicy | None:
         """Return the compiled policy that `ref` names, or None."""
