@@ -49,9 +49,27 @@ from webhook.commands import shared
 @click.option(
     "--service-port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Its port."
 )
+@click.option(
+    "--cert-source",
+    metavar="DIR",
+    default="",
+    help="Folder with tls.crt, tls.key and ca.crt that others keep, such as cert-manager's Secret, mounted.  "
+    "[default: an authority of our own, in a Secret]",
+)
+@click.option(
+    "--settle-seconds",
+    type=click.FloatRange(0, 3600),
+    default=60.0,
+    show_default=True,
+    help="How long a step of a certificate rotation waits for API servers that heard late of the one before.",
+)
 @shared.cluster
 @shared.webhook_name
 @shared.failure_policy
+@shared.max_action
+@shared.exempt_namespaces
+@shared.exempt_users
+@shared.risk_admin_groups
 @click.option(
     "--leader-elect/--no-leader-elect",
     default=True,
@@ -61,7 +79,20 @@ from webhook.commands import shared
 @click.option(
     "--lease-name", metavar="NAME", default="tidewaiter-leader", show_default=True, help="Name of the Lease."
 )
+@click.option(
+    "--owner-deployment",
+    metavar="NAME",
+    default="",
+    help="Deployment in our namespace that owns our Secret and Leases, so that they go with it.",
+)
+@click.option(
+    "--owner-cluster-role",
+    metavar="NAME",
+    default="",
+    help="ClusterRole that owns the webhook configuration, so that it goes with it.",
+)
 @shared.log_level
+@shared.log_format
 def command(
     kubeconfig: str,
     namespace: str,
@@ -70,12 +101,21 @@ def command(
     webhook_url: str,
     service: str,
     service_port: int,
+    cert_source: str,
+    settle_seconds: float,
     cluster: str,
     webhook_name: str,
     failure_policy: str,
+    max_action: str,
+    exempt_namespaces: tuple[str, ...],
+    exempt_users: tuple[str, ...],
+    risk_admin_groups: tuple[str, ...],
     leader_elect: bool,
     lease_name: str,
+    owner_deployment: str,
+    owner_cluster_role: str,
     log_level: str,
+    log_format: str,
 ) -> int:
     """Feed the data plane and reconcile the cluster.
 
@@ -92,14 +132,20 @@ def command(
         namespace=namespace,
         webhook_url=webhook_url,
         service=service,
-@shared.log_format
         service_port=service_port,
+        cert_source=Path(cert_source) if cert_source else None,
+        settle_seconds=settle_seconds,
         cluster=cluster,
         webhook_name=webhook_name,
         failure_policy=failure_policy,
+        max_action=max_action,
+        exempt_namespaces=exempt_namespaces,
+        exempt_users=exempt_users,
+        risk_admin_groups=risk_admin_groups,
         leader_elect=leader_elect,
         lease_name=lease_name,
+        owner_deployment=owner_deployment,
+        owner_cluster_role=owner_cluster_role,
     )
     process.configure_logs(log_level, log_format)
     return process.run(lambda stop: main.run(options, stop))
-    log_format: str,

@@ -32,6 +32,10 @@ from webhook.commands import shared
 @shared.cluster
 @shared.webhook_name
 @shared.failure_policy
+@shared.max_action
+@shared.exempt_namespaces
+@shared.exempt_users
+@shared.risk_admin_groups
 @click.option(
     "--keep", is_flag=True, help="Leave the webhook configuration when stopping; see the warning above."
 )
@@ -39,18 +43,23 @@ from webhook.commands import shared
     "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
 )
 @shared.log_level
+@shared.log_format
 def command(
     kubeconfig: str,
     listen: str,
     webhook_url: str,
-@shared.log_format
     namespace: str,
     cluster: str,
     webhook_name: str,
     failure_policy: str,
+    max_action: str,
+    exempt_namespaces: tuple[str, ...],
+    exempt_users: tuple[str, ...],
+    risk_admin_groups: tuple[str, ...],
     keep: bool,
     workers: int | None,
     log_level: str,
+    log_format: str,
 ) -> int:
     """Enforce the policies of any cluster from this machine: for development, tests and a first try.
 
@@ -59,7 +68,6 @@ def command(
     same --webhook-name.
 
     Ctrl-C removes the webhook configuration, since a cluster whose webhook is gone refuses everything that
-    log_format: str,
     the policies judge. After --keep or a kill -9 remove it by hand:
     kubectl delete validatingwebhookconfiguration tidewaiter
     """
@@ -74,9 +82,13 @@ def command(
         cluster=cluster,
         webhook_name=webhook_name,
         failure_policy=failure_policy,
+        max_action=max_action,
+        exempt_namespaces=exempt_namespaces,
+        exempt_users=exempt_users,
+        risk_admin_groups=risk_admin_groups,
         keep=keep,
         workers=workers,
         log_level=log_level,
+        log_format=log_format,
     )
     return process.run(lambda stop: together.run(settings, stop))
-        log_format=log_format,

@@ -60,7 +60,7 @@ async def run(options: Options, stop: asyncio.Event) -> None:
     Raises:
         InputError: an option or the kubeconfig can't be used.
     """
-    _ = options.hosts
+    options.check()
     client = await connect(options.kubeconfig)
     try:
         await Operator(options, client).run(stop)
@@ -159,12 +159,18 @@ class Operator:
             logger.info("certificate written to %s", self.options.cert_dir)
         self._trigger.set()
 
+    def _exempt_namespaces(self) -> frozenset[str]:
+        return frozenset({*EXEMPT_NAMESPACES, self.options.namespace, *self.options.exempt_namespaces})
+
     def _context(self) -> snapshots.Context:
         return snapshots.Context(
             cluster=self.options.cluster,
-            exempt_namespaces=tuple(sorted({*EXEMPT_NAMESPACES, self.options.namespace})),
+            exempt_namespaces=tuple(sorted(self._exempt_namespaces())),
             trust_approvals=True,  # the API server brought them
             clock_skew=self._clock.skew,
+            max_action=self.options.max_action,
+            exempt_users=self.options.exempt_users,
+            administrators=self.options.risk_admin_groups,
         )
 
     def _render(self) -> Content | None:
@@ -238,7 +244,7 @@ class Operator:
             options.webhook_name,
             endpoint,
             options.failure_policy,
-            frozenset({*EXEMPT_NAMESPACES, options.namespace}),
+            self._exempt_namespaces(),
             own_users,
         )
         return WebhookReconciler(self.client, registration, self.acknowledgements)

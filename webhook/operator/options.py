@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from webhook.core.errors import InputError
 from webhook.operator.leader import Timing
+
+SETTLE_SECONDS = 60.0
+_NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,20 @@ class Options:
         cluster: the cluster's name, for acceptances with ``clusters``.
         webhook_name: of the webhook configuration.
         failure_policy: ``Fail`` or ``Ignore``.
+        max_action: ``Deny``, or ``Warn`` or ``Audit``: the most that any policy does.
+        exempt_namespaces: not judged unless a policy names them, beside the built-in ones and our own.
+        exempt_users: users whose requests policies don't judge.
+        risk_admin_groups: groups that may change the RiskAppetite.
+        cert_source: a folder with ``tls.crt``, ``tls.key`` and ``ca.crt`` that others keep, as cert-manager
+            does; None for an authority of our own.
+        settle_seconds: how long after a step of a rotation the next one waits, for API servers that have not
+            heard of the webhook configuration yet.
         leader_elect: share the work with other replicas by a Lease.
         lease_name: its name.
         create_namespace: make our own namespace where it is missing.
         remove_on_exit: remove the webhook configuration at the end.
+        owner_deployment: Deployment in our namespace that owns the Secret and the Leases; empty for none.
+        owner_cluster_role: ClusterRole that owns the webhook configuration; empty for none.
         timing: of the election.
     """
 
@@ -42,11 +56,37 @@ class Options:
     cluster: str = ""
     webhook_name: str = "tidewaiter"
     failure_policy: str = "Fail"
+    max_action: str = "Deny"
+    exempt_namespaces: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    risk_admin_groups: tuple[str, ...] = ()
+    cert_source: Path | None = None
+    settle_seconds: float = SETTLE_SECONDS
     leader_elect: bool = True
     lease_name: str = "tidewaiter-leader"
     create_namespace: bool = False
     remove_on_exit: bool = False
+    owner_deployment: str = ""
+    owner_cluster_role: str = ""
     timing: Timing = field(default_factory=Timing)
+
+    def check(self) -> None:
+        """Make sure that what was given can be used.
+
+        Raises:
+            InputError: something can't be.
+        """
+        _ = self.hosts
+        for name in self.exempt_namespaces:
+            if not _NAMESPACE.fullmatch(name):
+                raise InputError(f"--exempt-namespace {name!r}: is no name of a namespace")
+        for option, names in (
+            ("--exempt-user", self.exempt_users),
+            ("--risk-admin-group", self.risk_admin_groups),
+        ):
+            for name in names:
+                if not name or not name.isprintable():
+                    raise InputError(f"{option} {name!r}: must be a name without control characters")
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -35,14 +35,18 @@ class Settings:
     cluster: str
     webhook_name: str
     failure_policy: str
+    max_action: str
+    exempt_namespaces: tuple[str, ...]
+    exempt_users: tuple[str, ...]
+    risk_admin_groups: tuple[str, ...]
     keep: bool
     workers: int | None
     log_level: str
+    log_format: str
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run both planes until `stop` is set.
-    log_format: str
 
     Raises:
         InputError: an option or the kubeconfig can't be used, or the port is taken.
@@ -59,6 +63,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         cluster=settings.cluster,
         webhook_name=settings.webhook_name,
         failure_policy=settings.failure_policy,
+        max_action=settings.max_action,
+        exempt_namespaces=settings.exempt_namespaces,
+        exempt_users=settings.exempt_users,
+        risk_admin_groups=settings.risk_admin_groups,
         leader_elect=False,  # there is only one, and a Lease would delay the next start
         create_namespace=True,
         remove_on_exit=not settings.keep,
@@ -99,6 +107,7 @@ async def _data_plane(settings: Settings, listen: str, options: Options) -> None
         await asyncio.sleep(0.05)
     words = ["serve", "--snapshot", str(options.snapshot), "--listen", listen]
     words += ["--tls-cert", str(certificate), "--tls-key", str(key), "--log-level", settings.log_level]
+    words += ["--log-format", settings.log_format]
     words += ["--drain-seconds", "0.5"]
     if settings.workers:
         words += ["--workers", str(settings.workers)]
@@ -107,7 +116,6 @@ async def _data_plane(settings: Settings, listen: str, options: Options) -> None
             sys.executable,
             "-m",
             "webhook",
-    words += ["--log-format", settings.log_format]
             *words,
             start_new_session=True,  # Ctrl-C is for us, who stop it last
             preexec_fn=_end_with_parent,
