@@ -32,6 +32,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "operator": Subcommand("webhook.commands.operator", "command", "Feed and reconcile: the control plane."),
     "run": Subcommand("webhook.commands.run", "command", "Run both planes against any cluster."),
     "demo": Subcommand("webhook.commands.demo", "command", "Show every kind of verdict, without a cluster."),
+    "crds": Subcommand("webhook.commands.crds", "command", "Keep our kinds in a cluster up to date."),
     "generate": Subcommand("webhook.commands.generate", "command", "Write CRDs and reference documentation."),
     "version": Subcommand("webhook.commands.version", "command", "Print the version."),
 }
