@@ -153,6 +153,27 @@ def test_the_key_is_the_owners_alone(tls: TlsSettings) -> None:
     assert Path(tls.key).stat().st_mode & 0o777 == 0o600
 
 
+def test_files_that_come_later_are_waited_for(tmp_path: Path) -> None:
+    pair = TlsSettings(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
+    live = LiveContext(pair, wait=True)
+    assert "No such file" in live.error
+    assert (live.fingerprint, live.expires_at, live.refresh()) == ("", 0.0, False)
+    (tmp_path / "other").mkdir()
+    write_pair(tmp_path / "other")
+    with pytest.raises(ssl.SSLError):
+        connect(live, trusting(str(tmp_path / "other/tls.crt")))
+    write_pair(tmp_path)
+    assert live.refresh() is True
+    shown = connect(live, trusting(pair.certificate))
+    assert (live.error, live.fingerprint) == ("", shown.fingerprint(hashes.SHA256()).hex())
+
+
+def test_files_that_are_there_and_no_certificate_are_not_waited_for(tmp_path: Path, tls: TlsSettings) -> None:
+    Path(tls.certificate).write_text("none")
+    with pytest.raises(InputError, match="certificate can't be used"):
+        LiveContext(tls, wait=True)
+
+
 @pytest.mark.parametrize("part", ["certificate", "key", "client_ca"])
 def test_a_missing_file_is_named(tmp_path: Path, tls: TlsSettings, part: str) -> None:
     names = {"certificate": tls.certificate, "key": tls.key, part: str(tmp_path / "missing.pem")}

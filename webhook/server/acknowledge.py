@@ -1,4 +1,7 @@
-"""Tells the operator which snapshot this worker judges by: a small file, renewed while the worker lives."""
+"""Tells the operator which snapshot this worker judges by, and which certificate it shows.
+
+A small file says so; it is renewed while the worker lives.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,23 @@ class Acknowledger:
         self._file = folder / FOLDER / f"{os.getpid()}-{int(started * 1000)}.json"
         self.written_at = float("-inf")
 
-    def write(self, current: Current) -> None:
-        """Say what `current` holds; whoever reads sees the old file or the new one, nothing between.
+    def write(self, current: Current, certificate: str) -> None:
+        """Say what serves; whoever reads sees the old file or the new one, nothing between.
+
+        Args:
+            current: the snapshot, or why there is no newer one.
+            certificate: the fingerprint of the one that new handshakes get; empty for none.
 
         Raises:
             OSError: the folder can't be written.
         """
         self._file.parent.mkdir(exist_ok=True)
         aside = self._file.with_name(f".{self._file.name}")
-        aside.write_bytes(orjson.dumps(self.content(current)))
+        aside.write_bytes(orjson.dumps(self.content(current, certificate)))
         aside.rename(self._file)
         self.written_at = time.monotonic()
 
-    def content(self, current: Current) -> dict[str, Any]:
+    def content(self, current: Current, certificate: str) -> dict[str, Any]:
         """Return what the file says."""
         failures = current.snapshot.failures if current.snapshot is not None else ()
         return {
@@ -61,6 +68,7 @@ class Acknowledger:
                 for failure in failures
             ],
             "error": current.error,
+            "certificate": certificate,
             "time": time.time(),
         }
 

@@ -39,7 +39,8 @@ class DataPlane:
         metrics: where to count.
         limits: on requests.
         judge: from a request to its verdict; None judges with the engine and without an authorizer.
-        certificate: shown in the metrics.
+        certificate: what the listener shows; None where there is no TLS.
+        reporter: told of denials; None: nobody is.
 
     Attributes:
         draining: the worker stops: it says that it isn't ready, and asks clients to connect anew.
@@ -172,12 +173,14 @@ class DataPlane:
         return selection
 
     async def ready(self, _http: web.Request) -> web.Response:
-        """Say whether this worker can judge: it has a snapshot and isn't stopping."""
+        """Say whether this worker can judge: it has a snapshot and a certificate, and isn't stopping."""
         current = self.current
-        ready = current.snapshot is not None and not self.draining
+        has_certificate = self.certificate is None or bool(self.certificate.fingerprint)
+        ready = current.snapshot is not None and has_certificate and not self.draining
         detail = {
             "ready": ready,
             "draining": self.draining,
+            "certificate": has_certificate,
             "revision": current.revision,
             "pid": os.getpid(),
             "policies": len(current.snapshot.policies) if current.snapshot else 0,

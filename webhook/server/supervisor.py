@@ -81,7 +81,9 @@ class Supervisor:
                 "self_signed_certificate",
                 extra=logs.fields(certificate=tls.certificate, holds_for="localhost,127.0.0.1,::1"),
             )
-        self.certificate = LiveContext(tls)
+        self.certificate = LiveContext(tls, wait=bool(settings.snapshot))
+        if self.certificate.error:
+            logger.warning("waiting_for_certificate", extra=logs.fields(error=self.certificate.error))
         self.metrics = Metrics(self.counters)
         self._load_first()
         with _Signals() as signals:
@@ -104,7 +106,8 @@ class Supervisor:
         log_snapshot(logger, self.snapshot, time.perf_counter() - started)
 
     def _refresh(self) -> None:
-        """Hold the newest snapshot, so that a worker that is replaced starts with it."""
+        """Hold the newest snapshot and certificate, so that a worker that is replaced starts with them."""
+        self.certificate.refresh()
         now = time.monotonic()
         if now < self.retry_at:
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from webhook.core.errors import InputError
 from webhook.server.settings import TlsSettings
@@ -24,27 +25,43 @@ class LiveContext:
 
     Args:
         settings: which files, and what clients must bring.
+        wait: files that aren't there yet are no error: until they are, no handshake succeeds.
 
     Attributes:
         listener: the context to listen with.
-        expires_at: when the certificate that is served ends, in seconds since the epoch.
         error: why the files can't be used as they are now; empty when they can.
 
     Raises:
         InputError: the files can't be used.
     """
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, *, wait: bool = False) -> None:
         self._settings = settings
         self._seen = self._look()
-        self._newest, self.expires_at = _load(settings)
+        self._newest: _Loaded | None = None
         self.error = ""
-        self.listener = self._newest
+        self.listener = _context(settings)
         self.listener.sni_callback = self._hand_over
+        try:
+            self._newest = _load(settings)
+        except InputError as error:
+            if not (wait and self._is_missing()):
+                raise
+            self.error = str(error)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate (DER) that new handshakes get, in hex; empty while there is none."""
+        return self._newest.fingerprint if self._newest is not None else ""
+
+    @property
+    def expires_at(self) -> float:
+        """When that certificate ends, in seconds since the epoch; 0 while there is none."""
+        return self._newest.expires_at if self._newest is not None else 0.0
 
     def _hand_over(self, connection: ssl.SSLObject, _name: Any, _context: ssl.SSLContext) -> None:
-        if self._newest is not self.listener:
-            connection.context = self._newest
+        if self._newest is not None:
+            connection.context = self._newest.context
 
     def refresh(self) -> bool:
         """Load the files again if they have changed; tell whether a new certificate serves.
@@ -56,17 +73,22 @@ class LiveContext:
             return False
         self._seen = seen
         try:
-            self._newest, self.expires_at = _load(self._settings)
+            self._newest = _load(self._settings)
         except InputError as error:
             self.error = str(error)
             return False
         self.error = ""
         return True
 
+    def _is_missing(self) -> bool:
+        return any(name and not Path(name).exists() for name in self._files())
+
+    def _files(self) -> tuple[str, str, str]:
+        return self._settings.certificate, self._settings.key, self._settings.client_ca
+
     def _look(self) -> _Signature:
-        settings = self._settings
         found = []
-        for name in (settings.certificate, settings.key, settings.client_ca):
+        for name in self._files():
             try:
                 stat = Path(name).stat() if name else None
             except OSError:
@@ -75,11 +97,27 @@ class LiveContext:
         return tuple(found)
 
 
-def _load(settings: TlsSettings) -> tuple[ssl.SSLContext, float]:
-    """Return a context of the files as they are, and when their certificate ends."""
+class _Loaded(NamedTuple):
+    """A context with its certificate, and what is told about that."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+    expires_at: float
+
+
+def _context(settings: TlsSettings) -> ssl.SSLContext:
+    """Return a context that has no certificate yet, and asks clients for theirs as told."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _MINIMUM[settings.minimum]
     context.set_alpn_protocols(["http/1.1"])
+    if settings.client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load(settings: TlsSettings) -> _Loaded:
+    """Return a context of the files as they are."""
+    context = _context(settings)
     try:
         # An encrypted key would make OpenSSL ask on the terminal; an empty password makes it fail instead.
         context.load_cert_chain(settings.certificate, settings.key, password="")
@@ -88,13 +126,13 @@ def _load(settings: TlsSettings) -> tuple[ssl.SSLContext, float]:
         pair = f"{settings.certificate} and {settings.key}"
         raise InputError(f"the certificate can't be used: {_reason(error)}", pair) from None
     if settings.client_ca:
-        context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(settings.client_ca)
         except (ssl.SSLError, OSError) as error:
             text = f"the client authorities can't be used: {_reason(error)}"
             raise InputError(text, settings.client_ca) from None
-    return context, certificate.not_valid_after_utc.timestamp()
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    return _Loaded(context, fingerprint, certificate.not_valid_after_utc.timestamp())
 
 
 def _reason(error: Exception) -> str:

@@ -226,6 +226,7 @@ class _Worker:
         certificate = self.inherited.certificate
         problem = certificate.error
         if certificate.refresh():
+            self._acknowledge()
             logger.info("certificate_loaded", extra=logs.fields(expires=int(certificate.expires_at)))
         elif certificate.error and certificate.error != problem:
             logger.error("certificate_failed", extra=logs.fields(error=certificate.error))
@@ -234,7 +235,7 @@ class _Worker:
         if self.acknowledger is None or self.current.snapshot is None:
             return  # whoever has no snapshot must not look like a worker that can judge
         try:
-            self.acknowledger.write(self.current)
+            self.acknowledger.write(self.current, self.inherited.certificate.fingerprint)
         except OSError as error:
             logger.error("acknowledgement_failed", extra=logs.fields(error=str(error)))
 
