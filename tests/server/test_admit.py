@@ -329,8 +329,9 @@ async def test_metrics_count_what_happened(start: Start) -> None:
         'tidewaiter_requests_total{code="400",operation="none",outcome="refused"} 1.0',
         'tidewaiter_violations_total{action="deny",policy="no-bad-names",validation="name"} 1.0',
         "tidewaiter_request_duration_seconds_count 3.0",
-        "tidewaiter_snapshot_load_ok 1.0",
-        'tidewaiter_snapshot_info{revision="one"} 1.0',
-        "tidewaiter_policies 1.0",
+        'tidewaiter_denials_total{policy="no-bad-names"} 1.0',
+        'tidewaiter_snapshot_load_ok{worker="0"} 1.0',
+        'tidewaiter_snapshot_info{revision="one",worker="0"} 1.0',
+        'tidewaiter_policies{worker="0"} 1.0',
     ):
         assert line in lines

@@ -65,10 +65,12 @@ def test_it_judges_by_files_and_reloads_them(server: Server, policies: Path) -> 
 def test_a_broken_file_keeps_the_last_good_policies_and_says_so(server: Server, policies: Path) -> None:
     good = policies.read_text()
     policies.write_text(good[:100])
-    until(lambda: server.ready()["error"], "it notices")
+    until(lambda: all(server.ready()["error"] for _ in range(8)), "both notice")
     assert f"{policies}:" in server.ready()["error"]
     assert server.get("/readyz")[0] == 200
-    assert "tidewaiter_snapshot_load_ok 0.0" in server.get("/metrics")[1]
+    for worker in (0, 1):
+        line = f'tidewaiter_snapshot_load_ok{{worker="{worker}"}} 0.0'
+        until(lambda line=line: line in server.get("/metrics")[1], "one scrape says so of both")
     assert server.verdict("bad")["allowed"] is False
     policies.write_text(good)
     until(lambda: all(not server.ready()["error"] for _ in range(8)), "it recovers")

@@ -21,6 +21,7 @@ from webhook.server.answers import failure
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline, allowance
 from webhook.server.decoding import decode
+from webhook.server.denials import Reporter
 from webhook.server.judging import Judge
 from webhook.server.metrics import CONTENT_TYPE, Metrics
 from webhook.server.settings import Limits
@@ -54,12 +55,15 @@ class DataPlane:
         limits: Limits,
         judge: Judge | None = None,
         certificate: LiveContext | None = None,
+        reporter: Reporter | None = None,
     ) -> None:
         self.current = current
         self.metrics = metrics
         self.limits = limits
-        self.judge = judge or Judge(current, namespace_wait=limits.namespace_wait)
+        self.judge = judge or Judge(current, namespace_wait=limits.namespace_wait, meter=metrics.meter)
         self.certificate = certificate
+        self.reporter = reporter
+        metrics.follow(current, certificate)
         self.draining = False
         self.in_flight = 0
         self._random: Callable[[], float] = random.random
@@ -98,6 +102,8 @@ class DataPlane:
                 self.metrics.verdict(verdict)
                 if not verdict.allowed:
                     _log_denial(request, verdict)
+                    if self.reporter is not None:
+                        self.reporter(request, verdict)
             except _RefusedError as refused:
                 answer = failure(refused.code, str(refused))
                 if refused.unread:
@@ -201,7 +207,8 @@ class DataPlane:
     async def show_metrics(self, _http: web.Request) -> web.Response:
         """Return the metrics of all workers."""
         self.metrics.flush(self.in_flight)
-        body = self.metrics.render(self.current, self.certificate)
+        # Off the loop: with many policies the text takes longer than many a request.
+        body = await asyncio.to_thread(self.metrics.render)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 

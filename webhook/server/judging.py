@@ -11,6 +11,7 @@ from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.evaluate import evaluate
 from webhook.core.match import Selection
+from webhook.core.meter import Meter
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
 from webhook.core.verdict import DecisionLack, Lack, NamespaceLack, OwnerLack, Verdict
@@ -34,8 +35,13 @@ class Evaluate(Protocol):
         budget: Budget | None = None,
         decisions: Mapping[AuthorizerCheck, AuthorizerDecision] | None = None,
         selection: Selection = ...,
+        meter: Meter | None = None,
     ) -> Verdict:
         """Judge one request."""
+
+
+def _unmetered() -> Meter | None:
+    return None
 
 
 def _utc_now() -> datetime:
@@ -51,6 +57,7 @@ class Judge:
         namespace_wait: seconds that a request waits at most for a snapshot with its namespace.
         evaluate: the engine.
         clock: gives the time to judge at.
+        meter: gives what measures the policies of the next request; None for most.
     """
 
     def __init__(
@@ -60,12 +67,14 @@ class Judge:
         namespace_wait: float = 1.0,
         evaluate: Evaluate = evaluate,
         clock: Callable[[], datetime] = _utc_now,
+        meter: Callable[[], Meter | None] = _unmetered,
     ) -> None:
         self._current = current
         self._authorizer = authorizer
         self._namespace_wait = namespace_wait
         self._evaluate = evaluate
         self._clock = clock
+        self._meter = meter
 
     async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
         """Return the verdict: the last one when what it lacks doesn't come in time.
@@ -78,6 +87,7 @@ class Judge:
         decisions: dict[AuthorizerCheck, AuthorizerDecision] = {}
         namespace_deadline = Deadline(min(self._namespace_wait, deadline.left))
         rounds = 0
+        meter = self._meter()
         while True:
             snapshot = self._current.snapshot
             assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
@@ -88,6 +98,7 @@ class Judge:
                 budget=Budget(expired=deadline.passed),
                 decisions=decisions if self._authorizer is not None else None,
                 selection=selection,
+                meter=meter,
             )
             if not verdict.lacking:
                 return verdict

@@ -1,142 +1,154 @@
-"""Prometheus metrics, summed over the workers; cheap where a request passes.
+"""Prometheus metrics of all workers, whichever is asked; cheap where a request passes.
 
-Counters lie in files that every worker maps into its memory (prometheus_client's multiprocess mode), so that
-whichever worker is asked answers for all. Each request only adds to plain numbers, which are written there
-twice a second: a worker that is killed loses no more than that. What is a state and not a count
-comes from the worker that is asked: all hold the same snapshot and certificate within a second.
+Counters lie in files that every worker maps into its memory (prometheus_client's multiprocess mode). Each
+request only adds to plain numbers, which are written there twice a second: a worker that is killed loses no
+more than that, and the one that replaces it goes on with its files, so that these stay few.
+What is a state and not a count each worker says in a file of its own: see `states`.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import prometheus_client.values
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from webhook.core.meter import Meter
+from webhook.core.model import Action
 from webhook.core.verdict import Verdict
+from webhook.server import states
 from webhook.server.current import Current
+from webhook.server.series import Durations, Family, Stopwatch
+from webhook.server.states import Place, State
 
 if TYPE_CHECKING:
     from webhook.server.tls import LiveContext
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+METERED = 16
+"""One request in so many measures each policy."""
+
 _BUCKETS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_MOST_SERIES = 5000
-_OTHER = ("other", "other", "other")
-
-_Labels = tuple[str, ...]
-
-
-class _Family:
-    """The children of one counter by their labels; bounded, since policies come and go for months."""
-
-    def __init__(self, counter: Counter, names: int) -> None:
-        self._counter = counter
-        self._rest = _OTHER[:names]
-        self._children: dict[_Labels, Counter] = {}
-        self._pending: dict[_Labels, int] = {}
-
-    def inc(self, labels: _Labels) -> None:
-        pending = self._pending
-        pending[labels] = pending.get(labels, 0) + 1
-
-    def flush(self) -> None:
-        pending, self._pending = self._pending, {}
-        for labels, count in pending.items():
-            child = self._children.get(labels)
-            if child is None:
-                named = labels if len(self._children) < _MOST_SERIES else self._rest
-                child = self._children[named] = self._counter.labels(*named)
-            child.inc(count)
+_MOST_FAILURES = 500
 
 
 class Metrics:
-    """The metrics of one worker.
+    """The metrics of one worker; made before the fork, so that the workers' differ only in what they count.
 
     Args:
-        folder: where the workers' counters lie; None counts in this process alone.
+        folder: where the workers' files lie; None counts in this process alone.
     """
 
     def __init__(self, folder: str | None = None) -> None:
-        self._folder = folder
+        self._folder = Path(folder) if folder else None
+        self._place: Place | None = None
+        self._made_by = os.getpid()
+        self._current = Current()
+        self._certificate: LiveContext | None = None
+        self._in_flight = 0
+        self._turn = 0
+        if folder:
+            # By the worker's number instead of its pid: what a dead worker counted, its successor counts on.
+            prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(self._owner)  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        self._requests = _Family(
-            Counter(
-                "tidewaiter_requests",
-                "Admission requests by operation, outcome and HTTP status.",
-                ("operation", "outcome", "code"),
-                registry=registry,
-            ),
-            3,
+        self._requests = Family(
+            "tidewaiter_requests",
+            "Admission requests by operation, outcome and HTTP status.",
+            ("operation", "outcome", "code"),
+            registry,
         )
-        self._violations = _Family(
-            Counter(
-                "tidewaiter_violations",
-                "Violations that no acceptance covers and the old object didn't have.",
-                ("policy", "validation", "action"),
-                registry=registry,
-            ),
-            3,
+        self._denials = Family(
+            "tidewaiter_denials", "Requests that a policy denied; each policy counts.", ("policy",), registry
         )
-        self._accepted = _Family(
-            Counter(
-                "tidewaiter_accepted_violations",
-                "Violations that a risk acceptance covers.",
-                ("policy", "validation"),
-                registry=registry,
-            ),
-            2,
+        self._violations = Family(
+            "tidewaiter_violations",
+            "Violations that no acceptance covers and the old object didn't have.",
+            ("policy", "validation", "action"),
+            registry,
         )
-        self._errors = _Family(
-            Counter(
-                "tidewaiter_policy_errors",
-                "Requests for which a policy could not be evaluated.",
-                ("policy",),
-                registry=registry,
-            ),
-            1,
+        self._accepted = Family(
+            "tidewaiter_accepted_violations",
+            "Violations that a risk acceptance covers.",
+            ("policy", "validation"),
+            registry,
         )
-        self._seconds = Histogram(
+        self._errors = Family(
+            "tidewaiter_policy_errors",
+            "Requests for which a policy could not be evaluated.",
+            ("policy",),
+            registry,
+        )
+        self._loads = Family(
+            "tidewaiter_snapshot_loads",
+            "Snapshots that were loaded, by result; each worker loads each.",
+            ("result",),
+            registry,
+        )
+        self._reports = Family(
+            "tidewaiter_denial_reports",
+            "Denials of controllers that were sent to the operator for an Event, or dropped.",
+            ("result",),
+            registry,
+        )
+        self._evaluations = Stopwatch(
+            "tidewaiter_policy_evaluation_seconds",
+            f"Time to evaluate a policy, measured in one request of {METERED}.",
+            registry,
+        )
+        self._seconds = Durations(
             "tidewaiter_request_duration_seconds",
             "Time from a request's head to its answer.",
             buckets=_BUCKETS,
             registry=registry,
         )
         self._durations: list[float] = []
-        self._in_flight = Gauge(
-            "tidewaiter_requests_in_flight",
-            "Requests that are being worked on.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._loads = _Family(
-            Counter(
-                "tidewaiter_snapshot_loads",
-                "Snapshots that were loaded, by result; each worker loads each.",
-                ("result",),
-                registry=registry,
-            ),
-            1,
-        )
+
+    def _owner(self) -> str:
+        return str(self._place.number) if self._place is not None else "supervisor"
+
+    def follow(self, current: Current, certificate: LiveContext | None) -> None:
+        """Show the state of this worker: its snapshot and its certificate."""
+        self._current, self._certificate = current, certificate
+
+    def meter(self) -> Meter | None:
+        """Return what measures the policies of the next request: nothing, for most."""
+        self._turn = (self._turn + 1) % METERED
+        return None if self._turn else self._evaluations
 
     def request(self, operation: str, outcome: str, code: str, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.inc((operation, outcome, code))
+        self._requests.inc(operation, outcome, code)
         self._durations.append(seconds)
 
     def verdict(self, verdict: Verdict) -> None:
         """Count what a verdict holds."""
         for violation in verdict.violations:
-            self._violations.inc((str(violation.policy), violation.validation, str(violation.action)))
+            self._violations.inc(str(violation.policy), violation.validation, str(violation.action))
         for accepted in verdict.accepted:
-            self._accepted.inc((str(accepted.violation.policy), accepted.violation.validation))
+            self._accepted.inc(str(accepted.violation.policy), accepted.violation.validation)
         for error in verdict.errors:
-            self._errors.inc((str(error.policy),))
+            self._errors.inc(str(error.policy))
+        if not verdict.allowed:
+            denying = {violation.policy for violation in verdict.denying}
+            denying.update(error.policy for error in verdict.errors if Action.DENY in error.actions)
+            for policy in denying:
+                self._denials.inc(str(policy))
+
+    def loaded(self, *, ok: bool) -> None:
+        """Count a snapshot that was loaded, or could not be."""
+        self._loads.inc("ok" if ok else "failed")
+
+    def reported(self, *, sent: bool) -> None:
+        """Count a denial that the operator was told of, or could not be."""
+        self._reports.inc("sent" if sent else "dropped")
 
     def flush(self, in_flight: int = 0) -> None:
         """Write what was counted to where all workers' counters lie; called now and then.
@@ -144,25 +156,50 @@ class Metrics:
         Args:
             in_flight: how many requests are being worked on.
         """
-        for family in (self._requests, self._violations, self._accepted, self._errors, self._loads):
+        self._in_flight = in_flight
+        if self._folder is not None and self._place is None and os.getpid() != self._made_by:
+            self._place = Place(self._folder)
+        for family in (
+            self._requests,
+            self._denials,
+            self._violations,
+            self._accepted,
+            self._errors,
+            self._loads,
+            self._reports,
+            self._evaluations,
+        ):
             family.flush()
         durations, self._durations = self._durations, []
-        for seconds in durations:
-            self._seconds.observe(seconds)
-        self._in_flight.set(in_flight)
+        if durations:
+            self._seconds.observe_all(durations)
+        if self._place is not None:
+            self._place.write(self._state())
 
-    def loaded(self, *, ok: bool) -> None:
-        """Count a snapshot that was loaded, or could not be."""
-        self._loads.inc(("ok" if ok else "failed",))
+    def _state(self) -> State:
+        current, snapshot, certificate = self._current, self._current.snapshot, self._certificate
+        return State(
+            pid=os.getpid(),
+            revision=current.revision,
+            loaded_at=current.loaded_at,
+            load_ok=snapshot is not None and not current.error,
+            policies=len(snapshot.policies) if snapshot is not None else 0,
+            failures=len(snapshot.failures) if snapshot is not None else 0,
+            certificate_expires=certificate.expires_at if certificate is not None else 0.0,
+            certificate_ok=certificate is not None and not certificate.error,
+            in_flight=self._in_flight,
+        )
 
-    def render(self, current: Current, certificate: LiveContext | None = None) -> bytes:
+    def render(self) -> bytes:
         """Return the metrics of all workers in Prometheus' text format."""
         registry = CollectorRegistry()
-        if self._folder:
-            MultiProcessCollector(registry, self._folder)  # type: ignore[no-untyped-call]
+        if self._folder is not None:
+            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+            workers = states.states(self._folder)
         else:
             registry.register(_Copy(self._registry))
-        registry.register(_States(current, certificate))
+            workers = {0: self._state()}
+        registry.register(_Workers(workers, self._current))
         return generate_latest(registry)
 
 
@@ -177,59 +214,86 @@ class _Copy(Collector):
         return iter(self._registry.collect())
 
 
-class _States(Collector):
-    """What is true now: the snapshot, what of it didn't compile, the certificate."""
+class _Workers(Collector):
+    """What is true now of each worker, and which policies don't compile."""
 
-    def __init__(self, current: Current, certificate: LiveContext | None) -> None:
+    def __init__(self, workers: dict[int, State], current: Current) -> None:
+        self._workers = workers
         self._current = current
-        self._certificate = certificate
 
     def collect(self) -> Iterator[Metric]:
         """Yield one metric after the other."""
-        current, snapshot = self._current, self._current.snapshot
-        yield GaugeMetricFamily(
+        workers, now = self._workers, time.time()
+        loaded = {number: state for number, state in workers.items() if state.loaded_at}
+        served = {number: state for number, state in workers.items() if state.certificate_expires}
+        yield GaugeMetricFamily("tidewaiter_workers", "Workers that live.", value=len(workers))
+        yield _gauge(
+            "tidewaiter_requests_in_flight",
+            "Requests that a worker works on.",
+            {number: state.in_flight for number, state in workers.items()},
+        )
+        yield _gauge(
             "tidewaiter_snapshot_load_ok",
             "1 when the latest snapshot could be loaded; 0 when an older one still serves.",
-            value=0 if current.error or snapshot is None else 1,
+            {number: state.load_ok for number, state in workers.items()},
         )
-        if snapshot is not None:
-            info = GaugeMetricFamily(
-                "tidewaiter_snapshot_info", "The snapshot that judges.", labels=["revision"]
-            )
-            info.add_metric([snapshot.revision], 1)
-            yield info
-            yield GaugeMetricFamily(
-                "tidewaiter_snapshot_loaded_timestamp_seconds", "When it was loaded.", value=current.loaded_at
-            )
-            yield GaugeMetricFamily(
-                "tidewaiter_snapshot_age_seconds",
-                "How long it has judged.",
-                value=max(0.0, time.time() - current.loaded_at),
-            )
-            yield GaugeMetricFamily(
-                "tidewaiter_policies", "Policies that are enforced.", value=len(snapshot.policies)
-            )
-            failing = GaugeMetricFamily(
-                "tidewaiter_policy_compile_error",
-                "1 for each policy that doesn't compile, and so alone is not enforced.",
-                labels=["kind", "namespace", "name"],
-            )
-            for failure in snapshot.failures:
-                failing.add_metric(list(failure.ref), 1)
-            yield failing
-        if self._certificate is not None:
-            yield GaugeMetricFamily(
-                "tidewaiter_certificate_expiry_timestamp_seconds",
-                "When the certificate that is served ends.",
-                value=self._certificate.expires_at,
-            )
-            yield GaugeMetricFamily(
-                "tidewaiter_certificate_load_ok",
-                "1 when the certificate files could be loaded as they are now.",
-                value=0 if self._certificate.error else 1,
-            )
+        info = GaugeMetricFamily(
+            "tidewaiter_snapshot_info", "The snapshot that a worker judges by.", labels=["worker", "revision"]
+        )
+        for number, state in loaded.items():
+            info.add_metric([str(number), state.revision], 1)
+        yield info
+        yield _gauge(
+            "tidewaiter_snapshot_loaded_timestamp_seconds",
+            "When a worker loaded its snapshot.",
+            {number: state.loaded_at for number, state in loaded.items()},
+        )
+        yield _gauge(
+            "tidewaiter_snapshot_age_seconds",
+            "How long a worker has judged by its snapshot.",
+            {number: max(0.0, now - state.loaded_at) for number, state in loaded.items()},
+        )
+        yield _gauge(
+            "tidewaiter_policies",
+            "Policies that a worker enforces.",
+            {number: state.policies for number, state in loaded.items()},
+        )
+        yield _gauge(
+            "tidewaiter_policy_compile_errors",
+            "Policies that don't compile, and so alone are not enforced.",
+            {number: state.failures for number, state in loaded.items()},
+        )
+        yield self._failures()
+        yield _gauge(
+            "tidewaiter_certificate_expiry_timestamp_seconds",
+            "When the certificate that a worker serves ends.",
+            {number: state.certificate_expires for number, state in served.items()},
+        )
+        yield _gauge(
+            "tidewaiter_certificate_load_ok",
+            "1 when the certificate files could be loaded as they are now.",
+            {number: state.certificate_ok for number, state in served.items()},
+        )
+
+    def _failures(self) -> Metric:
+        found = GaugeMetricFamily(
+            "tidewaiter_policy_compile_error",
+            f"1 for each policy that doesn't compile; the first {_MOST_FAILURES}.",
+            labels=["kind", "namespace", "name"],
+        )
+        snapshot = self._current.snapshot
+        for failure in snapshot.failures[:_MOST_FAILURES] if snapshot is not None else ():
+            found.add_metric(list(failure.ref), 1)
+        return found
+
+
+def _gauge(name: str, text: str, values: dict[int, float] | dict[int, int] | dict[int, bool]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["worker"])
+    for number, value in values.items():
+        family.add_metric([str(number)], value)
+    return family
 
 
 def forget_worker(pid: int, folder: str) -> None:
     """Drop the states, not the counts, of a worker that has ended."""
-    mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+    states.forget(Path(folder), pid)

@@ -24,6 +24,7 @@ from webhook.server import authorizer
 from webhook.server.acknowledge import EVERY_SECONDS, Acknowledger
 from webhook.server.app import DataPlane
 from webhook.server.current import Current
+from webhook.server.denials import Reporter
 from webhook.server.judging import Judge
 from webhook.server.metrics import Metrics
 from webhook.server.settings import KEEP_ALIVE_SECONDS, Settings
@@ -95,8 +96,14 @@ class _Worker:
             self.current,
             inherited.metrics,
             settings.limits,
-            Judge(self.current, self.authorizer, settings.limits.namespace_wait),
+            Judge(
+                self.current,
+                self.authorizer,
+                settings.limits.namespace_wait,
+                meter=inherited.metrics.meter,
+            ),
             inherited.certificate,
+            Reporter(Path(settings.snapshot), inherited.metrics) if settings.snapshot else None,
         )
         self.stopping = asyncio.Event()
         self.at_once = asyncio.Event()
