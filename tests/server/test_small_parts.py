@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from webhook.adapters import logs
+from webhook.adapters.addresses import Address, parse_address
 from webhook.core.errors import InputError, ReviewError
 from webhook.core.model import PolicyRef
 from webhook.core.policy import PolicyFailure
 from webhook.core.snapshot import Snapshot
 from webhook.server.deadline import allowance, parse_duration
-from webhook.server.settings import Address, parse_address, parse_size
+from webhook.server.settings import parse_size
 from webhook.server.worker import log_snapshot
 
 

@@ -116,12 +116,12 @@ def command(
         raise click.UsageError("--client-ca needs --tls-cert and --tls-key.")
 
     from webhook.adapters import logs
+    from webhook.adapters.addresses import parse_address
     from webhook.server.settings import (
         Limits,
         Settings,
         TlsSettings,
         default_workers,
-        parse_address,
         parse_size,
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 
 MAX_BODY = 8 * 1024 * 1024
@@ -22,16 +22,6 @@ _UNITS = {"": 1, "B": 1, "K": 1000, "KB": 1000, "M": 1000**2, "MB": 1000**2, "G"
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +92,6 @@ class Settings:
 def default_workers() -> int:
     """Return two, or one where only one CPU may be used."""
     return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def parse_address(text: str) -> Address:
-    """Return the address in `text`, ``HOST:PORT`` or ``[IPv6]:PORT``.
-
-    Raises:
-        InputError: it is none.
-    """
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        colon = ""
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InputError(f"{text!r} is no address: write HOST:PORT, such as 0.0.0.0:8443 or [::]:8443")
-    return Address(host or "0.0.0.0", int(port))  # noqa: S104 - as an address without a host says
 
 
 def parse_size(text: str) -> int:

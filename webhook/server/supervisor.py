@@ -22,11 +22,12 @@ from types import FrameType
 from typing import Self
 
 from webhook.adapters import logs
+from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
 from webhook.server.metrics import Metrics, forget_worker
 from webhook.server.selfsigned import write_pair
-from webhook.server.settings import Address, Settings
+from webhook.server.settings import Settings
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
 from webhook.server.worker import BACKLOG, Inherited, log_snapshot, run
