@@ -1,4 +1,4 @@
-"""`tidewaiter generate`: writes the CRDs and the reference documentation from their sources."""
+"""`tidewaiter generate`: writes the CRDs, the reference documentation and parts of the chart."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ CLI = Path("docs/reference/cli.md")
     help="The root of the repository.",
 )
 def command(check: bool, root: Path) -> int:
-    """Write the CRDs and the reference documentation.
+    """Write the CRDs, the reference documentation, and the chart's packs and table of values.
 
     The files are charts/tidewaiter/crds/*.yaml, docs/reference/api.md and docs/reference/cli.md, for those
-    who change Tidewaiter's API or command line.
+    who change Tidewaiter's API or command line; and charts/tidewaiter/packs and README.md, for those who
+    change policies or the chart's values.
     """
-    files = render(click.get_current_context().find_root().command)
-    known = {path for path in files if path.parent == CRDS}
-    stale = sorted(
-        path.relative_to(root) for path in (root / CRDS).glob("*.yaml") if path.relative_to(root) not in known
-    )
+    from webhook.commands import chart_files
+
+    files = render(click.get_current_context().find_root().command) | chart_files.render(root)
+    present = [*(root / CRDS).glob("*.yaml"), *(root / chart_files.PACKS).glob("*/*.yaml")]
+    stale = sorted({path.relative_to(root) for path in present} - set(files))
     changed = sorted(path for path, text in files.items() if _read(root / path) != text)
     if check:
         for path in [*changed, *stale]:

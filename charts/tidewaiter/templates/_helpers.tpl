@@ -1,0 +1,137 @@
+{{/* Names, labels and what several manifests share. */}}
+
+{{- define "tidewaiter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Short enough for what is added to it: Lease, Jobs, Services. */}}
+{{- define "tidewaiter.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "tidewaiter.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tidewaiter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tidewaiter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "tidewaiter.labels" -}}
+{{ include "tidewaiter.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "tidewaiter.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "tidewaiter.fullname" .) -}}
+{{- end -}}
+
+{{- define "tidewaiter.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where certificates that others make are found; empty when we make them. */}}
+{{- define "tidewaiter.certificateSecret" -}}
+{{- if eq .Values.tls.mode "certManager" -}}
+{{- printf "%s-tls" (include "tidewaiter.fullname" .) -}}
+{{- else if eq .Values.tls.mode "existingSecret" -}}
+{{- required "tls.mode is existingSecret: name it in tls.existingSecret" .Values.tls.existingSecret -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the restricted Pod Security Standard asks of a Pod. */}}
+{{- define "tidewaiter.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "tidewaiter.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* A Job that a hook runs: a dict with root, name, events, arguments, and weight. */}}
+{{- define "tidewaiter.hookJob" -}}
+{{- $ := .root -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .name }}
+  namespace: {{ $.Release.Namespace }}
+  labels:
+    {{- include "tidewaiter.labels" $ | nindent 4 }}
+  annotations:
+    {{- include "tidewaiter.hook" . | nindent 4 }}
+spec:
+  backoffLimit: 3
+  activeDeadlineSeconds: 240
+  ttlSecondsAfterFinished: 3600
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: {{ .name }}
+        app.kubernetes.io/instance: {{ $.Release.Name }}
+    spec:
+      restartPolicy: Never
+      serviceAccountName: {{ .name }}
+      automountServiceAccountToken: true
+      {{- with $.Values.imagePullSecrets }}
+      imagePullSecrets:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $.Values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $.Values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- include "tidewaiter.podSecurityContext" $ | nindent 8 }}
+      containers:
+      - name: {{ .container }}
+        image: {{ include "tidewaiter.image" $ | quote }}
+        imagePullPolicy: {{ $.Values.image.pullPolicy }}
+        args:
+          {{- toYaml .arguments | nindent 8 }}
+        env:
+        - name: POD_NAMESPACE
+          valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+        securityContext:
+          {{- include "tidewaiter.securityContext" $ | nindent 10 }}
+        resources:
+          requests: {cpu: 50m, memory: 128Mi}
+          limits: {memory: 256Mi}
+{{- end -}}
+
+{{/* Annotations of what belongs to a hook; rights come before the Job, and all goes when it has succeeded. */}}
+{{- define "tidewaiter.hook" -}}
+helm.sh/hook: {{ .events }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
