@@ -38,7 +38,9 @@ def policy(*rules: Rule, namespace: str = "", name: str = "one", **more: Any) ->
 
 
 def entries(*policies: CompiledPolicy) -> dict[str, Any]:
-    return {entry["name"]: entry for entry in desired(policies, REGISTRATION)["webhooks"]}
+    """Return the entries of the policies by name: those without the guard."""
+    found = desired(policies, REGISTRATION)["webhooks"]
+    return {entry["name"]: entry for entry in found if entry["name"] not in GUARDS}
 
 
 def sent(entry: dict[str, Any]) -> set[tuple[str, str, str, str, str]]:
@@ -53,8 +55,42 @@ def sent(entry: dict[str, Any]) -> set[tuple[str, str, str, str, str]]:
     }
 
 
-def test_without_policies_there_is_a_configuration_without_entries() -> None:
-    assert desired([], REGISTRATION)["webhooks"] == []
+GUARDS = ["guard.tidewaiter.dev", "deleted.guard.tidewaiter.dev"]
+
+
+def test_without_policies_only_the_guard_of_the_risk_kinds_is_registered() -> None:
+    assert [entry["name"] for entry in desired([], REGISTRATION)["webhooks"]] == GUARDS
+
+
+@pytest.mark.parametrize("failure_policy", ["Fail", "Ignore"])
+def test_the_guard_fails_closed_for_everybody_whatever_the_policies_do(failure_policy: str) -> None:
+    registration = Registration(
+        "tidewaiter",
+        ENDPOINT,
+        failure_policy,
+        exempt_namespaces=EXEMPT,
+        own_users=("system:serviceaccount:tidewaiter-system:operator",),
+        exempt_users=("admin",),
+    )
+    guard, deleted = desired([policy(rule(["pods"]))], registration)["webhooks"][-2:]
+    assert [guard["failurePolicy"], deleted["failurePolicy"]] == ["Fail", "Ignore"]
+    for entry in (guard, deleted):
+        assert entry["namespaceSelector"] == entry["objectSelector"] == {}
+        assert "userInfo" not in str(entry["matchConditions"])
+    both = {"CREATE", "UPDATE"}
+    assert {(resource, operation) for _, _, resource, operation, _ in sent(guard)} == {
+        *(("riskacceptances", operation) for operation in both),
+        *(("riskapprovals", operation) for operation in both),
+        *(("clusterriskacceptances", operation) for operation in both | {"DELETE"}),
+        *(("clusterriskapprovals", operation) for operation in both | {"DELETE"}),
+        *(("riskappetites", operation) for operation in both | {"DELETE"}),
+    }
+    assert sent(deleted) == {
+        ("tidewaiter.dev", "v1alpha1", resource, "DELETE", "Namespaced")
+        for resource in ("riskacceptances", "riskapprovals")
+    }
+    assert guard["clientConfig"]["url"] == "https://127.0.0.1:8443/guard"
+    assert deleted["clientConfig"]["url"] == "https://127.0.0.1:8443/guard/deleted"
 
 
 def test_only_what_is_judged_is_sent() -> None:
@@ -189,7 +225,7 @@ def test_what_the_api_server_never_sends_is_not_asked_for() -> None:
     assert unsent(both) == (["validatingwebhookconfigurations.admissionregistration.k8s.io"], False)
     assert unsent(policy(rule(["pods"]))) == ([], False)
     assert unsent(policy(rule(["clusterpolicies"], "tidewaiter.dev")))[1]
-    assert desired([never], REGISTRATION)["webhooks"] == []
+    assert not entries(never)
 
 
 def test_our_own_account_is_left_out_only_where_there_is_one() -> None:
@@ -202,8 +238,19 @@ def test_our_own_account_is_left_out_only_where_there_is_one() -> None:
     )
     conditions = desired([policy(rule(["pods"]))], own)["webhooks"][0]["matchConditions"]
     assert conditions[-1]["expression"] == (
-        "!(request.userInfo.username in ['system:serviceaccount:tidewaiter-system:operator'])"
+        '!(request.userInfo.username in ["system:serviceaccount:tidewaiter-system:operator"])'
     )
+
+
+def test_exempt_users_are_left_out_and_their_names_stay_names() -> None:
+    hostile = 'x"]) || true || (request.userInfo.username in ["\\'
+    registration = Registration("tidewaiter", ENDPOINT, exempt_users=(hostile, "alice"))
+    condition = desired([policy(rule(["pods"]))], registration)["webhooks"][0]["matchConditions"][-1]
+    assert condition == {
+        "name": "not-exempt-users",
+        "expression": '!(request.userInfo.username in ["alice", '
+        r'"x\"]) || true || (request.userInfo.username in [\"\\"])',
+    }
 
 
 @pytest.mark.parametrize(
@@ -262,12 +309,31 @@ def test_an_edited_field_is_put_back_and_foreign_ones_stay(field: str, value: An
     assert change["webhooks"] == [*wanted["webhooks"], foreign]
 
 
+@pytest.mark.parametrize("position", [-1, -2])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("failurePolicy", "Exact"),
+        ("rules", []),
+        ("matchConditions", [{"name": "never", "expression": "false"}]),
+        ("objectSelector", {"matchLabels": {"judged": "yes"}}),
+        ("clientConfig", {"url": "https://elsewhere.example.com"}),
+    ],
+)
+def test_an_edited_guard_is_put_back(position: int, field: str, value: Any) -> None:
+    wanted, live = _live([])
+    live["webhooks"][position][field] = value
+    change = merged(wanted, live)
+    assert change is not None
+    assert change["webhooks"] == wanted["webhooks"]
+
+
 def test_an_entry_that_is_no_longer_wanted_goes() -> None:
     wanted, _ = _live([policy(rule(["pods"]))])
     _, live = _live([policy(rule(["pods"])), policy(rule(["pods"]), namespace="shop")])
     change = merged(wanted, live)
     assert change is not None
-    assert [entry["name"] for entry in change["webhooks"]] == ["cluster.tidewaiter.dev"]
+    assert [entry["name"] for entry in change["webhooks"]] == ["cluster.tidewaiter.dev", *GUARDS]
 
 
 @pytest.mark.e2e
@@ -288,7 +354,9 @@ def test_the_api_server_takes_every_kind_of_rule(plane: ControlPlane, service: b
         policy(rule(["*"], "*", ["*"], ["*"]), namespace="shop", pod_templates=True),
     ]
     own = ("system:serviceaccount:tidewaiter-system:operator",)
-    registration = Registration("taken", endpoint, exempt_namespaces=EXEMPT, own_users=own)
+    registration = Registration(
+        "taken", endpoint, exempt_namespaces=EXEMPT, own_users=own, exempt_users=("it's \"\\\n\t\x01 ü 😀",)
+    )
     wanted = desired(policies, registration)
     for each in wanted["webhooks"]:
         each["failurePolicy"] = "Ignore"  # nobody answers here

@@ -75,6 +75,7 @@ class Acceptance:
         controls: policies that must pass for the same object.
         break_glass: an emergency: the appetite's own short rule holds.
         revoked: it was taken back.
+        applied_by: the service account that brought it, so that its requester is a claim; else empty.
     """
 
     ref: PolicyRef
@@ -91,6 +92,7 @@ class Acceptance:
     controls: tuple[PolicyRef, ...]
     break_glass: bool
     revoked: bool
+    applied_by: str = ""
 
     def names_policy(self, policy: PolicyRef, validation: str) -> bool:
         """Tell whether it accepts that validation of that policy."""
@@ -155,6 +157,7 @@ def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
         controls=_controls(spec, namespace),
         break_glass=spec.get("breakGlass") is True,
         revoked=spec.get("revoked") is not None,
+        applied_by=str(spec.get("appliedBy") or ""),
     )
 
 
@@ -344,6 +347,7 @@ def standing(
         appetite=appetite,
         trusted=surroundings.trust_approvals,
         at=earliest,
+        claimed=bool(acceptance.applied_by),
     )
     approved_until = _approved_until(counted, required, longest)
     if approved_until is not None:

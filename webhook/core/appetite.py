@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +56,8 @@ class Appetite:
         keep_running: after expiry a Pod of an unchanged workload may be made again.
         keep_running_for: for how long.
         break_glass: the rule for emergencies; None where there are none.
+        appliers: by the user name of a service account that may bring what others wrote, the namespaces.
+        administrators: groups that alone may change it; empty where it narrows nothing.
     """
 
     rules: tuple[AppetiteRule, ...]
@@ -65,6 +67,8 @@ class Appetite:
     keep_running: bool
     keep_running_for: timedelta
     break_glass: AppetiteRule | None
+    appliers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    administrators: frozenset[str] = frozenset()
 
     def rule_for(self, severity: Severity, *, break_glass: bool = False) -> AppetiteRule | None:
         """Return the rule for a policy's severity; None when such a risk can't be accepted."""
@@ -76,6 +80,10 @@ class Appetite:
     def person(self, user: str) -> str:
         """Return who a user name is, so that one person's several names count once."""
         return self.people.get(user, user)
+
+    def trusts(self, user: str, namespace: str) -> bool:
+        """Tell whether a service account may bring to a namespace what others wrote."""
+        return bool(namespace) and namespace in self.appliers.get(user, ())
 
 
 def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
@@ -99,22 +107,29 @@ def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
         keep_running=spec.get("afterExpiry", "KeepRunning") == "KeepRunning",
         keep_running_for=parse_duration(keep_for) if keep_for else _KEEP_RUNNING_FOR,
         break_glass=_break_glass(emergency) if emergency else None,
+        appliers={
+            str(applier.get("user")): frozenset(texts(applier, "namespaces", "spec.trustedAppliers"))
+            for applier in maps(spec, "trustedAppliers", "spec")
+        },
+        administrators=frozenset(
+            texts(map_in(spec, "administrators", "spec"), "groups", "spec.administrators")
+        ),
     )
 
 
 def _rule(rule: Mapping[str, Any]) -> AppetiteRule:
-    field = "spec.rules"
-    approvers = map_in(rule, "approvers", field)
+    where = "spec.rules"
+    approvers = map_in(rule, "approvers", where)
     longest = rule.get("maxDuration")
     return AppetiteRule(
-        severities=frozenset(map(Severity.parse, texts(rule, "severities", field))),
+        severities=frozenset(map(Severity.parse, texts(rule, "severities", where))),
         acceptable=rule.get("acceptable") is not False,
         max_duration=parse_duration(longest) if longest else None,
         approvals=int(rule.get("approvals", 1)),
-        groups=frozenset(texts(approvers, "groups", f"{field}.approvers")),
-        users=frozenset(texts(approvers, "users", f"{field}.approvers")),
-        routes=frozenset(texts(rule, "routes", field)) or DEFAULT_ROUTES,
-        required=texts(rule, "required", field),
+        groups=frozenset(texts(approvers, "groups", f"{where}.approvers")),
+        users=frozenset(texts(approvers, "users", f"{where}.approvers")),
+        routes=frozenset(texts(rule, "routes", where)) or DEFAULT_ROUTES,
+        required=texts(rule, "required", where),
     )
 
 

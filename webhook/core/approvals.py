@@ -32,6 +32,7 @@ class Approval:
         groups: those of the approver's groups that count.
         approved_at: when.
         signed: it carries a signature.
+        applied_by: the service account that brought it; empty where the approver wrote it.
     """
 
     ref: PolicyRef
@@ -41,6 +42,7 @@ class Approval:
     groups: frozenset[str]
     approved_at: datetime
     signed: bool
+    applied_by: str = ""
 
 
 def parse_approval(obj: Mapping[str, Any]) -> Approval:
@@ -70,6 +72,7 @@ def parse_approval(obj: Mapping[str, Any]) -> Approval:
         groups=frozenset(texts(spec, "groups", "spec")),
         approved_at=approved_at,
         signed=spec.get("signature") is not None,
+        applied_by=str(spec.get("appliedBy") or ""),
     )
 
 
@@ -91,6 +94,7 @@ def count(
     appetite: Appetite,
     trusted: bool,
     at: datetime,
+    claimed: bool = False,
 ) -> Count:
     """Return the approvals that count.
 
@@ -102,6 +106,7 @@ def count(
         appetite: joins one person's several names.
         trusted: the API server brought the approvals; else an unsigned one doesn't count.
         at: the moment.
+        claimed: a service account brought the acceptance, so that its requester is a claim.
     """
     counting: dict[str, Approval] = {}
     refused = []
@@ -109,7 +114,7 @@ def count(
     for approval in sorted(approvals, key=lambda approval: (approval.approved_at, approval.ref)):
         person = appetite.person(approval.approver)
         why = (
-            _evidence(approval, rule, trusted)
+            _evidence(approval, rule, trusted, claimed)
             or _standing_of_approver(approval, person, asking, rule)
             or ("it was given for another version of the acceptance" if approval.digest != digest else "")
             or (f"it counts from {format_time(approval.approved_at)}" if approval.approved_at > at else "")
@@ -126,13 +131,20 @@ def is_person(user: str) -> bool:
     return not user.startswith("system:")
 
 
-def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool) -> str:
+def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool, claimed: bool) -> str:
     """Say what is missing from the evidence that the approver gave it; empty when it is enough.
 
-    Identities and signatures will be judged here.
+    The guard compared approver, groups and `applied_by` with the authenticated user. Signatures, and what a
+    trusted applier brings, will be judged here.
     """
     if approval.signed:
         return "signatures are not verified yet"
+    if approval.applied_by:
+        return f"{approval.applied_by} brought it, and approvals by trusted appliers are not judged yet"
+    if claimed:
+        return (
+            "a service account brought the acceptance, so that nobody knows who asked: it needs a signature"
+        )
     if "ClusterUser" not in rule.routes:
         return f"this severity needs an approval by {' or '.join(sorted(rule.routes))}"
     if not trusted:

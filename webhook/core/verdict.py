@@ -62,13 +62,21 @@ class OwnerLack:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptanceLack:
+    """The snapshot doesn't hold the acceptance that an approval is for, or not in the version it is for."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionLack:
     """An authorizer check that nobody has answered yet; `check` is what the authorizer is asked."""
 
     check: Any
 
 
-Lack = NamespaceLack | OwnerLack | DecisionLack
+Lack = NamespaceLack | OwnerLack | AcceptanceLack | DecisionLack
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from webhook.core.match import versions_named
 from webhook.core.model import GROUP
 from webhook.core.policy import CompiledPolicy, Rule
 from webhook.core.workloads import RESOURCES as WORKLOADS
+from webhook.operator import guarding
 from webhook.operator.client import Resource
 
 CONFIGURATIONS = Resource(
@@ -50,7 +52,8 @@ _KEPT_OUT = {
     "authorization.k8s.io": frozenset({_ANY}),
     GROUP: frozenset({_ANY}),
 }
-"""What our conditions keep out: heartbeats, access reviews, and our own kinds, which must stay mendable."""
+"""What our conditions keep out of the policies' entries: heartbeats, access reviews, and our own kinds, which
+must stay mendable; the risk kinds have entries of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,11 @@ class Registration:
     Attributes:
         name: of the configuration.
         endpoint: where the data plane is.
-        failure_policy: ``Fail`` or ``Ignore``: what the API server does when nobody answers.
-        exempt_namespaces: not sent, unless a policy names them.
-        own_users: users whose requests are not sent: our own service accounts.
+        failure_policy: ``Fail`` or ``Ignore``: what the API server does when nobody answers. The guard of
+            the risk kinds always fails closed.
+        exempt_namespaces: not sent to policies, unless a policy names them.
+        own_users: users whose requests are not sent to policies: our own service accounts.
+        exempt_users: others of that sort, as the administrator named them.
     """
 
     name: str
@@ -97,6 +102,7 @@ class Registration:
     failure_policy: str = "Fail"
     exempt_namespaces: frozenset[str] = frozenset()
     own_users: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,8 @@ def desired(policies: Iterable[CompiledPolicy], registration: Registration) -> d
 
     ClusterPolicies share one entry; Policies have their own, limited to their namespaces. Where policies name
     different versions of one resource there is an entry for each list of versions, since the API server
-    converts an object to a version that the entry's rule names. Without any policy there is a configuration
-    without entries: it costs no request, and a configuration that is gone is one that somebody deleted.
+    converts an object to a version that the entry's rule names. The guard of the risk kinds has its entries
+    whatever the policies are, so a configuration that is gone is one that somebody deleted.
 
     Args:
         policies: those that compiled.
@@ -137,6 +143,7 @@ def desired(policies: Iterable[CompiledPolicy], registration: Registration) -> d
     inside = {"matchExpressions": [_expression("In", sorted({p.ref.namespace for p in namespaced}))]}
     entries = _entries("cluster", of_cluster, outside, registration)
     entries += _entries("namespaced", namespaced, inside, registration)
+    entries += guarding.entries(registration.endpoint.client_config, TIMEOUT_SECONDS)
     return {
         "apiVersion": CONFIGURATIONS.api_version,
         "kind": CONFIGURATIONS.kind,
@@ -204,7 +211,7 @@ def _entries(
                 "matchPolicy": "Equivalent",
                 "timeoutSeconds": TIMEOUT_SECONDS,
                 "clientConfig": registration.endpoint.client_config(path_of(scope, versions)),
-                "matchConditions": _conditions(registration.own_users),
+                "matchConditions": _conditions(registration),
                 "namespaceSelector": dict(namespace_selector),
                 "objectSelector": {},  # labels are the workload author's to write: no way round us
                 "rules": _rules(chosen),
@@ -299,7 +306,7 @@ def _apart(resources: Sequence[str]) -> list[list[str]]:
     return [[resource] for resource in wild] + ([plain] if plain else [])
 
 
-def _conditions(own_users: Sequence[str]) -> list[dict[str, str]]:
+def _conditions(registration: Registration) -> list[dict[str, str]]:
     reviews = "['authentication.k8s.io', 'authorization.k8s.io', '" + GROUP + "']"
     conditions = [
         {
@@ -314,7 +321,19 @@ def _conditions(own_users: Sequence[str]) -> list[dict[str, str]]:
             "expression": "!(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)",
         },
     ]
-    if own_users:
-        users = ", ".join(f"'{user}'" for user in own_users)
-        conditions.append({"name": "not-self", "expression": f"!(request.userInfo.username in [{users}])"})
+    for name, users in (
+        ("not-self", registration.own_users),
+        ("not-exempt-users", tuple(sorted(registration.exempt_users))),
+    ):
+        if users:
+            texts = ", ".join(map(_cel_text, users))
+            conditions.append({"name": name, "expression": f"!(request.userInfo.username in [{texts}])"})
     return conditions
+
+
+def _cel_text(text: str) -> str:
+    """Return a CEL literal for any text; JSON's escapes are among CEL's.
+
+    https://github.com/google/cel-spec/blob/master/doc/langdef.md#string-and-bytes-values
+    """
+    return json.dumps(text, ensure_ascii=False)

@@ -7,7 +7,8 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -22,12 +23,16 @@ from webhook.server.current import Current
 from webhook.server.deadline import Deadline, allowance
 from webhook.server.decoding import decode
 from webhook.server.denials import Reporter
+from webhook.server.guarding import Guard, record
 from webhook.server.judging import Judge
 from webhook.server.metrics import CONTENT_TYPE, Metrics
 from webhook.server.settings import Limits
 from webhook.server.tls import LiveContext
 
 logger = logging.getLogger(__name__)
+
+Judging = Callable[[AdmissionRequest, Selection, Deadline], Awaitable[Verdict]]
+"""What gives the verdict: `Judge`, or the guard of the risk kinds."""
 
 SCOPES = ("all", "cluster", "namespaced")
 
@@ -62,6 +67,7 @@ class DataPlane:
         self.limits = limits
         self.judge = judge or Judge(current, namespace_wait=limits.namespace_wait, meter=metrics.meter)
         self.certificate = certificate
+        self.guard = Guard(current)
         self.reporter = reporter
         metrics.follow(current, certificate)
         self.draining = False
@@ -74,6 +80,8 @@ class DataPlane:
         app = self.probes()
         app.router.add_post("/admit", self.admit)
         app.router.add_post("/admit/{scope}/{versions}", self.admit)
+        app.router.add_post("/guard", partial(self.admit, judge=self.guard))
+        app.router.add_post("/guard/deleted", partial(self.admit, judge=record))
         return app
 
     def probes(self) -> web.Application:
@@ -84,8 +92,8 @@ class DataPlane:
         app.router.add_get("/metrics", self.show_metrics)
         return app
 
-    async def admit(self, http: web.Request) -> web.Response:
-        """Answer one AdmissionReview."""
+    async def admit(self, http: web.Request, judge: Judging | None = None) -> web.Response:
+        """Answer one AdmissionReview, by the policies unless there is another judge."""
         started = time.perf_counter()
         operation, outcome = "none", "refused"
         if self.in_flight >= self.limits.max_in_flight:
@@ -93,7 +101,7 @@ class DataPlane:
         else:
             self.in_flight += 1
             try:
-                request, verdict = await self._answer(http)
+                request, verdict = await self._answer(http, judge or self.judge)
                 operation = request.operation
                 outcome = "allowed" if verdict.allowed else "denied"
                 answer = web.Response(
@@ -119,7 +127,7 @@ class DataPlane:
         self.metrics.request(operation, outcome, str(answer.status), time.perf_counter() - started)
         return answer
 
-    async def _answer(self, http: web.Request) -> tuple[AdmissionRequest, Verdict]:
+    async def _answer(self, http: web.Request, judge: Judging) -> tuple[AdmissionRequest, Verdict]:
         try:
             deadline = Deadline(allowance(http.query.get("timeout"), self.limits.default_timeout))
         except ReviewError as error:
@@ -137,7 +145,7 @@ class DataPlane:
         if self.current.snapshot is None:
             raise _RefusedError(503, "no policies are loaded yet")
         try:
-            return request, await self.judge(request, selection, deadline)
+            return request, await judge(request, selection, deadline)
         except Exception as error:
             logger.error("request_failed", extra=logs.fields(uid=request.uid, exception=logs.describe(error)))
             raise _RefusedError(

@@ -12,6 +12,7 @@ from webhook.adapters.schema.common import (
     KIND_NAME,
     NOT_YET,
     SEVERITIES,
+    applier,
     date,
     label_selector,
     person,
@@ -173,9 +174,10 @@ def _spec(own: bool) -> Schema:
             "justification": prose("Why the risk is worth it, for an auditor to read."),
             "riskOwner": prose("Who answers for the risk.", 253),
             "requester": person(
-                "Who asks: the user who writes this object. It never changes, and this person's approval "
-                "doesn't count. Until writers are authenticated, by a later release, it is a claim."
+                "Who asks: the user who writes this object, as the cluster authenticates them. It never "
+                "changes, and this person's approval doesn't count."
             ),
+            "appliedBy": applier("acceptance"),
             "residualRisk": text("How bad the risk remains.", choices=SEVERITIES),
             "compensatingControls": listing(control, "What lowers the risk meanwhile.", longest=32),
             "remediation": record(

@@ -161,8 +161,9 @@ _SPEC = record(
         "signers": listing(_SIGNER, "Whose SSH keys count for the route Signature." + _LATER, longest=256),
         "trustedAppliers": listing(
             _APPLIER,
-            "Service accounts for the route TrustedApplier, once for each acceptance, never for high or "
-            "critical risks." + _LATER,
+            "Service accounts that may bring acceptances and approvals that others wrote. Their approvals "
+            "without a signature are of the route TrustedApplier, once for each acceptance, never for high "
+            "or critical risks, which is judged by a later release: until then they do not count.",
             longest=64,
             kind="map",
             keys=("user",),
@@ -217,8 +218,7 @@ _SPEC = record(
             ),
         ),
         "administrators": record(
-            "Who may change the appetite; this can only narrow what RBAC and the chart's values allow. It is "
-            "judged by a later release: until then RBAC alone says who may.",
+            "Who may change or delete the appetite; it can only narrow whom RBAC and the installation allow.",
             {"groups": groups("Their groups.")},
         ),
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webhook.adapters.schema.common import digest, groups, person, prose, status, time
+from webhook.adapters.schema.common import applier, digest, groups, person, prose, status, time
 from webhook.adapters.schema.types import Column, Kind, Rule, record, text
 
 _SPEC = record(
@@ -19,9 +19,9 @@ _SPEC = record(
             "Who approves: a user name that the RiskAppetite's rule lists, or of a group it lists."
         ),
         "groups": groups(
-            "Those of the approver's groups that the RiskAppetite's rule lists. Until creators are "
-            "authenticated, by a later release, it is a claim: RBAC must say who may create approvals."
+            "Those of the approver's groups that the RiskAppetite's rule lists; the approver must be in each."
         ),
+        "appliedBy": applier("approval"),
         "approvedAt": time(
             "When. An approval counts from then on, and for at most the longest duration allowed."
         ),

@@ -77,6 +77,16 @@ def person(description: str) -> Schema:
     return text(description, pattern=_NOT_BLANK, rules=(NO_SYSTEM_NAME,))
 
 
+def applier(what: str) -> Schema:
+    """Return the schema of the service account that brings an object which somebody else wrote."""
+    return text(
+        f"The service account that brings the {what}, as system:serviceaccount:risk:applier, where not the "
+        "person themselves writes it to the cluster. The RiskAppetite must list it under trustedAppliers.",
+        pattern=SERVICE_ACCOUNT,
+        longest=400,
+    )
+
+
 def groups(description: str) -> Schema:
     """Return the schema of a list of people's groups."""
     group = text("A group, as the cluster authenticates it.", rules=(NO_SYSTEM_NAME,))
