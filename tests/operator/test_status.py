@@ -84,7 +84,7 @@ def of_policy(obj: dict[str, Any], enforcement: Enforcement, observed: dict[str,
 def of_acceptance(obj: dict[str, Any], *others: dict[str, Any]) -> Any:
     built = snapshot(obj, *others)
     policies = {each.ref: each for each in built.policies}
-    return acceptance_status(obj, policies, built.register, {}, NOW)
+    return acceptance_status(obj, policies, built.register, {}, NOW).fields
 
 
 def conditions(status: Any) -> dict[str, tuple[str, str]]:

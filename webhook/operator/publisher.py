@@ -47,6 +47,7 @@ class Publisher:
 
     Attributes:
         revision: the digest of the last one; empty before the first.
+        published_at: when that was, in seconds since the epoch; 0.0 before the first.
         failing: why the last attempt failed; empty when it didn't.
     """
 
@@ -55,6 +56,7 @@ class Publisher:
     ) -> None:
         self.folder = folder
         self.revision = ""
+        self.published_at = 0.0
         self.failing = ""
         self._render = render
         self._on_publish = on_publish
@@ -127,4 +129,5 @@ class Publisher:
                 old.unlink(missing_ok=True)
         logger.info("published %s, %d bytes", content.digest, len(content.data))
         self.revision = content.digest
+        self.published_at = time.time()
         self._on_publish()

@@ -89,14 +89,27 @@ def _enforced(policy: CompiledPolicy, enforcement: Enforcement) -> Condition:
     return _condition("Enforced", True, "Enforced", f"the workers judge by this generation{also}")
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptanceStatus:
+    """What holds of an acceptance at a time.
+
+    Attributes:
+        fields: those of its status that are ours.
+        until: when it ends, if it is in force; else None.
+    """
+
+    fields: Status
+    until: datetime | None = None
+
+
 def acceptance_status(
     obj: Mapping[str, Any],
     policies: Mapping[PolicyRef, CompiledPolicy],
     register: Register,
     observed: Mapping[str, Any],
     now: datetime,
-) -> Status:
-    """Return the fields of an acceptance's status that are ours at a time.
+) -> AcceptanceStatus:
+    """Return what holds of an acceptance at a time.
 
     Args:
         obj: the acceptance.
@@ -113,21 +126,24 @@ def acceptance_status(
             _condition("Approved", False, "Invalid", str(error)),
             _condition("Active", False, "Invalid", str(error)),
         ]
-        return {
-            "observedGeneration": generation,
-            "phase": "Invalid",
-            "conditions": _dated(wanted, observed, generation, now),
-        }
+        return AcceptanceStatus(
+            {
+                "observedGeneration": generation,
+                "phase": "Invalid",
+                "conditions": _dated(wanted, observed, generation, now),
+            }
+        )
     standings, unknown = _standings(acceptance, policies, register, now)
     phase, conditions = _judged(standings, unknown, now)
     best = _best(standings)
-    return {
+    fields = {
         "observedGeneration": generation,
         "phase": phase,
         "digest": acceptance.digest,
         "approvals": len(best.approvers) if best else 0,
         "conditions": _dated(conditions, observed, generation, now),
     }
+    return AcceptanceStatus(fields, best.until if best and best.state is State.ACTIVE else None)
 
 
 def _standings(
@@ -203,6 +219,14 @@ def _judged(
     for end in (State.EXPIRED, State.REVOKED):
         conditions.append(_condition(_PHASES[end], state is end, phase, why if state is end else ""))
     return phase, conditions
+
+
+def condition(fields: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return the condition of a kind in a status; empty where there is none."""
+    for each in fields.get("conditions") or ():
+        if isinstance(each, Mapping) and each.get("type") == kind:
+            return each
+    return {}
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str) -> Condition:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,15 +14,14 @@ from webhook.core.coverage import Register
 from webhook.core.model import API_VERSION, PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import Snapshot
-from webhook.core.times import format_time
-from webhook.operator import status
+from webhook.operator import events, status
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.client import ApiError, Client, Resource, get_or_none, merge
+from webhook.operator.events import Regarded
 from webhook.operator.informer import Key
 from webhook.operator.inventory import Inventory
 from webhook.operator.publisher import Publisher
 
-EVENTS = Resource("", "v1", "events", "Event", namespaced=True)
 _AT_ONCE = 8  # writes in flight
 KINDS_WITH_STATUS = frozenset(
     {"ClusterPolicy", "Policy", "RiskAcceptance", "ClusterRiskAcceptance", "RiskAppetite"}
@@ -49,6 +47,19 @@ class _Judged:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an object stands.
+
+    Attributes:
+        state: of an acceptance its phase; of a policy ``Enforced``, or why it isn't.
+        until: when an acceptance in force ends; else None.
+    """
+
+    state: str
+    until: datetime | None = None
+
+
 class StatusReconciler:
     """Writes the statuses of policies and acceptances where they differ from what is there.
 
@@ -57,6 +68,9 @@ class StatusReconciler:
         inventory: the objects.
         publisher: which revision holds which generation.
         acknowledgements: which revisions the workers judge by.
+
+    Attributes:
+        states: where each policy and acceptance stands, as it was judged last.
     """
 
     def __init__(
@@ -66,6 +80,7 @@ class StatusReconciler:
         publisher: Publisher,
         acknowledgements: Acknowledgements,
     ) -> None:
+        self.states: dict[tuple[str, Key], Standing] = {}
         self._client = client
         self._inventory = inventory
         self._publisher = publisher
@@ -82,6 +97,7 @@ class StatusReconciler:
         uid = str(metadata.get("uid", ""))
         if kind == "DELETED":
             self._observed.pop(place, None)
+            self.states.pop(place, None)
             self._written.pop(place, None)
             self._heard.discard(uid)
             return False
@@ -145,13 +161,18 @@ class StatusReconciler:
         if kind == "RiskAppetite":
             return status.appetite_status(obj, observed, judged.at)
         if kind in ("RiskAcceptance", "ClusterRiskAcceptance"):
-            return status.acceptance_status(obj, judged.policies, judged.register, observed, judged.at)
+            found = status.acceptance_status(obj, judged.policies, judged.register, observed, judged.at)
+            self.states[kind, key] = Standing(found.fields["phase"], found.until)
+            return found.fields
         ref = PolicyRef(kind, *key)
         policy, failure = judged.policies.get(ref), judged.failures.get(ref)
         if _generation(obj) != getattr(policy or failure, "generation", -1):
             return None
         enforcement = self._enforcement(ref, registered=judged.registered)
-        return status.policy_status(obj, policy, failure, enforcement, observed, judged.at)
+        wanted = status.policy_status(obj, policy, failure, enforcement, observed, judged.at)
+        enforced = status.condition(wanted, "Enforced")
+        self.states[kind, key] = Standing(str(enforced.get("reason", "")))
+        return wanted
 
     async def _look_and_write(
         self, gate: asyncio.Semaphore, resource: Resource, obj: Mapping[str, Any], judged: _Judged
@@ -215,44 +236,24 @@ class StatusReconciler:
         observed: Mapping[str, Any],
     ) -> None:
         """Write an Event on a policy that does not compile, once for each error."""
-        ready = _ready(wanted)
-        if ready.get("reason") != "CompileError" or _ready(observed).get("message") == ready["message"]:
+        ready, before = status.condition(wanted, "Ready"), status.condition(observed, "Ready")
+        if ready.get("reason") != "CompileError" or before.get("message") == ready["message"]:
             return
-        metadata = obj["metadata"]
-        namespace = metadata.get("namespace") or "default"
-        now = format_time(datetime.now(UTC))
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{metadata['name'][:200]}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": resource.kind,
-                "name": metadata["name"],
-                "namespace": metadata.get("namespace", ""),
-                "uid": metadata.get("uid", ""),
-            },
-            "type": "Warning",
-            "reason": "CompileError",
-            "message": ready["message"],
-            "source": {"component": "tidewaiter"},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        path = EVENTS.path_of(namespace, "").rstrip("/")
+        metadata, now = obj["metadata"], datetime.now(UTC)
+        regarded = Regarded(
+            API_VERSION,
+            resource.kind,
+            metadata.get("namespace", ""),
+            metadata["name"],
+            metadata.get("uid", ""),
+        )
+        event = events.warning(regarded, "CompileError", ready["message"], ready["message"], now, now)
         try:
-            await self._client.request("POST", path, body=event)
+            await events.send(self._client, event)
         except ApiError as error:
-            logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
+            if error.status != 409:  # it was told of not long ago
+                logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
 
 
 def _generation(obj: Mapping[str, Any]) -> int:
     return int(obj["metadata"].get("generation") or 0)
-
-
-def _ready(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    for condition in found.get("conditions") or ():
-        if isinstance(condition, Mapping) and condition.get("type") == "Ready":
-            return condition
-    return {}
