@@ -94,6 +94,21 @@ class ControlPlane:
                 process.wait()
         self._processes.clear()
 
+    def restart(self, name: str, number: int = signal.SIGTERM) -> None:
+        """Stop one of the programs by a signal, start it again as it was, and wait until the API answers.
+
+        Args:
+            name: such as ``kube-apiserver`` or ``etcd``.
+            number: the signal.
+        """
+        process = self._processes[name]
+        words = process.args
+        process.send_signal(number)
+        process.wait(START_TIMEOUT)
+        assert isinstance(words, list)
+        self._spawn(name, *(str(word) for word in words[1:]))
+        self._wait_for("/readyz")
+
     def kubectl(
         self,
         *args: str,
@@ -268,7 +283,7 @@ class ControlPlane:
         )
 
     def _spawn(self, name: str, *args: str) -> None:
-        with (self.workdir / f"{name}.log").open("wb") as log:
+        with (self.workdir / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [self.assets / name, *args],
                 stdin=subprocess.DEVNULL,
