@@ -29,6 +29,7 @@ from tests.core.builders import (
     workload,
 )
 from webhook.adapters import snapshots
+from webhook.adapters.reading import Cache
 from webhook.core.errors import ReviewError
 from webhook.core.evaluate import evaluate
 from webhook.core.review import AdmissionRequest, response
@@ -134,7 +135,7 @@ REQUESTS = (
 
 def test_a_broken_object_in_a_snapshot_hurts_no_other() -> None:
     random_ = random.Random(7)
-    cache = snapshots.PolicyCache()
+    cache = Cache()
     context = snapshots.Context(trust_approvals=True, cluster="here")
     guard = {**CLUSTER_POLICY, "metadata": {"name": "guard"}}
     for _ in range(300):

@@ -9,7 +9,8 @@ from typing import Any
 from webhook.adapters import strict
 from webhook.adapters.kinds import Kinds, Resource
 from webhook.adapters.manifests import Document, unique
-from webhook.adapters.snapshots import Context, PolicyCache, build
+from webhook.adapters.reading import Cache
+from webhook.adapters.snapshots import Context, build
 from webhook.core import acceptance, appetite, approvals
 from webhook.core.errors import CompileError, InputError
 from webhook.core.model import GROUP
@@ -75,7 +76,7 @@ def gather(
     judged: Sequence[Document],
     others: Sequence[Document],
     settings: Settings,
-    cache: PolicyCache | None = None,
+    cache: Cache | None = None,
 ) -> Material:
     """Return the snapshot of all objects, and what in them can't be used.
 
@@ -85,13 +86,13 @@ def gather(
         judged: any kinds, in any order; those of our own group judge instead of being judged.
         others: any kinds; they only serve to judge.
         settings: namespace, cluster and trust.
-        cache: policies compiled before.
+        cache: what was read before.
     """
     kinds = Kinds(document.object for document in (*judged, *others))
     first = [_placed(document, kinds, settings.namespace) for document in judged]
     to_judge = {id(document) for document in first if not is_own(document)}
     once = unique([*first, *(_placed(document, kinds, settings.namespace) for document in others)])
-    cache = cache or PolicyCache()
+    cache = cache or Cache()
     errors = list(once.errors)
     usable: list[Mapping[str, Any]] = []
     namespaces: dict[str, Mapping[str, Any]] = {}
@@ -151,7 +152,7 @@ def bare_namespace(name: str) -> dict[str, Any]:
     }
 
 
-def _problems(document: Document, cache: PolicyCache) -> list[InputError]:
+def _problems(document: Document, cache: Cache) -> list[InputError]:
     """Return why an object of our own group can't be used, with the places."""
     if document.key.kind == SUITE:
         return []
@@ -161,7 +162,7 @@ def _problems(document: Document, cache: PolicyCache) -> list[InputError]:
     kind = document.key.kind
     try:
         if kind in native.KINDS:
-            cache.get(document.object)
+            cache.compile(document.object)
         elif kind in ACCEPTANCES:
             acceptance.parse_acceptance(document.object)
         elif kind in APPROVALS:

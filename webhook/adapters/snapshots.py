@@ -8,28 +8,32 @@ offline.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from webhook.core import acceptance, appetite, approvals
+from webhook.adapters.reading import NAMESPACE, UNREADABLE, Cache, Problem, Read, name_of
+from webhook.core.acceptance import Acceptance, Surroundings
+from webhook.core.appetite import Appetite
+from webhook.core.approvals import Approval
 from webhook.core.coverage import Register
-from webhook.core.errors import CompileError, InputError
-from webhook.core.fields import generation_of, metadata_of
+from webhook.core.errors import InputError
+from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
-from webhook.core.model import GROUP, Action, GroupKind
-from webhook.core.owners import parse_owner
+from webhook.core.model import Action
+from webhook.core.owners import Owner
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
-from webhook.core.workloads import TEMPLATE_PATHS
-from webhook.dialects import native
 
 FORMAT = 1
+PolicyCache = Cache
 
-_UNREADABLE = "unreadable"
+_HEAD = b'{"format":%d,"context":%b,'
+_FIRST, _LAST = b'"objects":[\n', b"\n]}\n"
 _KEPT = ("name", "namespace", "uid", "generation")
 
 
@@ -61,44 +65,10 @@ class Context:
             raise ValueError(f"{self.max_action!r} is no action")
 
 
-@dataclass
-class PolicyCache:
-    """Compiled policies by the digest of their source, so that only what changed is compiled."""
-
-    compiled: dict[bytes, CompiledPolicy | CompileError] = field(default_factory=dict)
-    used: set[bytes] = field(default_factory=set)
-
-    def get(self, obj: Mapping[str, Any]) -> CompiledPolicy:
-        """Return `obj` compiled; raises CompileError as it did the first time."""
-        key = _key(obj)
-        self.used.add(key)
-        known = self.compiled.get(key)
-        if known is None:
-            try:
-                known = native.compile_policy(obj)
-            except CompileError as error:
-                known = error
-            self.compiled[key] = known
-        if isinstance(known, CompileError):
-            raise known
-        generation = generation_of(obj)
-        return known if known.generation == generation else replace(known, generation=generation)
-
-    def forget_unused(self) -> None:
-        """Forget what nobody has asked for since the last time."""
-        self.compiled = {key: value for key, value in self.compiled.items() if key in self.used}
-        self.used = set()
-
-
-def _key(obj: Mapping[str, Any]) -> bytes:
-    content = [*native.policy_ref(obj), obj.get("spec")]
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
-
-
 def build(
     objects: Iterable[Mapping[str, Any]],
     context: Context = Context(),
-    cache: PolicyCache | None = None,
+    cache: Cache | None = None,
     revision: str = "",
 ) -> Snapshot:
     """Return the snapshot of `objects`; they are told apart by their kind.
@@ -107,34 +77,41 @@ def build(
     approval or appetite that can't be read is among its problems and doesn't hold.
 
     Args:
-        objects: policies, acceptances, approvals, the RiskAppetite, Namespaces, workloads and parameters.
+        objects: policies, acceptances, approvals, the RiskAppetite, Namespaces, workloads and parameters;
+            they must not be changed afterwards.
         context: the cluster and what is trusted.
-        cache: policies compiled before; only what changed is compiled.
+        cache: what was read and made before; only what changed is read and made anew.
         revision: names the content.
     """
-    cache = cache or PolicyCache()
-    sorted_out = _Sorted(cache)
-    known = tuple(objects)
-    for obj in known:
-        sorted_out.add(obj)
-    cache.forget_unused()
-    policies = tuple(sorted(sorted_out.policies, key=lambda policy: policy.ref))
-    surroundings = acceptance.Surroundings(
-        appetite=sorted_out.appetite,
+    cache = cache or Cache()
+    return _assemble(cache.objects(objects), context, cache, revision)
+
+
+def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: str) -> Snapshot:
+    sorted_out: dict[type, list[Any]] = {}
+    for each in known:
+        sorted_out.setdefault(each.meaning.__class__, []).append(each.meaning)
+    policies = tuple(sorted(sorted_out.get(CompiledPolicy, ()), key=lambda policy: policy.ref))
+    cache.index = PolicyIndex(policies, cache.index)
+    surroundings = Surroundings(
+        appetite=next(iter(sorted_out.get(Appetite, ())), None),
         trust_approvals=context.trust_approvals,
         cluster=context.cluster,
         clock_skew=timedelta(seconds=context.clock_skew),
     )
+    cache.register = Register(
+        sorted_out.get(Acceptance, ()), sorted_out.get(Approval, ()), surroundings, cache.register
+    )
     return Snapshot(
         revision=revision,
         policies=policies,
-        failures=tuple(sorted_out.failures),
-        problems=tuple(sorted_out.problems),
-        index=PolicyIndex(policies),
-        namespaces=sorted_out.namespaces,
+        failures=tuple(sorted_out.get(PolicyFailure, ())),
+        problems=tuple(problem.text for problem in sorted_out.get(Problem, ())),
+        index=cache.index,
+        namespaces={name_of(each.object): each.object for each in known if each.kind == NAMESPACE},
         params=_params(known, policies),
-        register=Register(sorted_out.acceptances, sorted_out.approvals, surroundings),
-        owners=sorted_out.owners,
+        register=cache.register,
+        owners={owner.uid: owner for owner in sorted_out.get(Owner, ())},
         exempt_namespaces=frozenset(context.exempt_namespaces),
         cluster=context.cluster,
         max_action=context.max_action,
@@ -143,75 +120,38 @@ def build(
     )
 
 
-def _params(objects: Iterable[Mapping[str, Any]], policies: Iterable[CompiledPolicy]) -> Params:
+def _params(known: Iterable[Read], policies: Iterable[CompiledPolicy]) -> Params:
     """Return the objects of every kind that some policy names as its parameters, whatever else they are."""
     sources = [policy.param_source for policy in policies if policy.param_source is not None]
     kinds = {(source.group, source.kind) for source in sources}
-    return Params([obj for obj in objects if _kind(obj) in kinds]) if kinds else Params()
+    return Params([each.object for each in known if each.kind in kinds]) if kinds else Params()
 
 
-def _kind(obj: Mapping[str, Any]) -> GroupKind:
-    return GroupKind(str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", "")))
+class Writer:
+    """Writes files of snapshots: an object that is the same as in the file before is not encoded again."""
 
+    def __init__(self) -> None:
+        self._rows: dict[int, tuple[Mapping[str, Any], bytes]] = {}
 
-class _Sorted:
-    """Objects told apart by their kind, and read."""
+    def dump(self, objects: Iterable[Mapping[str, Any]], context: Context) -> bytes:
+        """Return the file of a snapshot: the same bytes for the same content, in whatever order it comes.
 
-    def __init__(self, cache: PolicyCache) -> None:
-        self.cache = cache
-        self.policies: list[CompiledPolicy] = []
-        self.failures: list[PolicyFailure] = []
-        self.problems: list[str] = []
-        self.namespaces: dict[str, Mapping[str, Any]] = {}
-        self.acceptances: list[acceptance.Acceptance] = []
-        self.approvals: list[approvals.Approval] = []
-        self.appetite: appetite.Appetite | None = None
-        self.owners: dict[str, Any] = {}
-
-    def add(self, obj: Mapping[str, Any]) -> None:
-        try:
-            self._add(obj)
-        except Exception as error:  # whatever is wrong with one object must never take the others with it
-            self.problems.append(f"{obj.get('kind')} {_name(obj)}: {error}")
-
-    def _add(self, obj: Mapping[str, Any]) -> None:
-        kind = _kind(obj)
-        if kind.group == GROUP:
-            self._add_own(kind.kind, obj)
-        elif kind == GroupKind("", "Namespace"):
-            self.namespaces[_name(obj)] = obj
-        elif kind in TEMPLATE_PATHS or kind == GroupKind("apps", "ControllerRevision"):
-            owner = parse_owner(obj)
-            if owner is not None:
-                self.owners[owner.uid] = owner
-
-    def _add_own(self, kind: str, obj: Mapping[str, Any]) -> None:
-        if kind in native.KINDS:
-            try:
-                if _UNREADABLE in obj:
-                    raise ValueError(obj[_UNREADABLE])
-                self.policies.append(self.cache.get(obj))
-            except Exception as error:  # as in `add`; here its status says so
-                self.failures.append(PolicyFailure(native.policy_ref(obj), generation_of(obj), str(error)))
-        elif _UNREADABLE in obj:
-            raise ValueError(obj[_UNREADABLE])
-        elif kind in (acceptance.NAMESPACED, acceptance.CLUSTER):
-            self.acceptances.append(acceptance.parse_acceptance(obj))
-        elif kind in (approvals.NAMESPACED, approvals.CLUSTER):
-            self.approvals.append(approvals.parse_approval(obj))
-        elif kind == "RiskAppetite" and _name(obj) == appetite.NAME:
-            self.appetite = appetite.parse_appetite(obj)
-
-
-def _name(obj: Mapping[str, Any]) -> str:
-    return str(metadata_of(obj).get("name", ""))
+        Args:
+            objects: what is in it; they must not be changed afterwards.
+            context: what it is judged in.
+        """
+        before, self._rows = self._rows, {}
+        for obj in objects:
+            # The object is kept beside its row, so that no other one can get its identity.
+            self._rows[id(obj)] = before.get(id(obj)) or (obj, _row(obj))
+        rows = sorted(row for _, row in self._rows.values())
+        head = orjson.dumps(asdict(context), option=orjson.OPT_SORT_KEYS)
+        return b"%b%b%b%b" % (_HEAD % (FORMAT, head), _FIRST, b",\n".join(rows), _LAST)
 
 
 def dump(objects: Iterable[Mapping[str, Any]], context: Context) -> bytes:
-    """Return the file of a snapshot: the same bytes for the same content, in whatever order it comes."""
-    rows = sorted(map(_row, objects))
-    head = orjson.dumps(asdict(context), option=orjson.OPT_SORT_KEYS)
-    return b'{"format":%d,"context":%s,"objects":[%s]}' % (FORMAT, head, b",".join(rows))
+    """Return the file of a snapshot; see `Writer.dump`."""
+    return Writer().dump(objects, context)
 
 
 def _row(obj: Mapping[str, Any]) -> bytes:
@@ -225,9 +165,48 @@ def _row(obj: Mapping[str, Any]) -> bytes:
             "apiVersion": obj.get("apiVersion"),
             "kind": obj.get("kind"),
             "metadata": {name: metadata[name] for name in _KEPT if name in metadata},
-            _UNREADABLE: f"can't be kept in a snapshot: {error}",
+            UNREADABLE: f"can't be kept in a snapshot: {error}",
         }
         return orjson.dumps(stub, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(data: bytes) -> str:
+    """Return the revision that names a snapshot's file: 32 hex digits."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def load(data: bytes, cache: Cache | None = None) -> Snapshot:
+    """Return the snapshot in a file that `dump` made.
+
+    Each object is a line of its own, and a line that was in the last file is not read again. A file that was
+    laid out otherwise, as by an older version or by hand, is read as a whole.
+
+    Raises:
+        InputError: it is cut short, or of a format that this version doesn't know.
+    """
+    cache = cache or Cache()
+    try:
+        head, rows = _lines(data)
+        content = orjson.loads(head if rows is None else head + b"]}")
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f"the snapshot is not of format {FORMAT}, which this version reads")
+        known = cache.objects(content["objects"]) if rows is None else cache.rows(rows)
+        return _assemble(known, _context(content["context"]), cache, digest(data))
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"the snapshot is no JSON, perhaps cut short: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise InputError(f"the snapshot can't be read: {error!r}") from None
+
+
+def _lines(data: bytes) -> tuple[bytes, Iterator[bytes] | None]:
+    """Return what comes before the objects and each object; all and None where they aren't lines."""
+    if not data.endswith(_LAST):
+        return data, None
+    file = io.BytesIO(data[: -len(_LAST)])  # gives line after line; a split would hold up other threads
+    head = file.readline()
+    if not head.endswith(_FIRST):
+        return data, None
+    return head, (line.rstrip(b",\n") for line in file)
 
 
 def _context(known: Mapping[str, Any]) -> Context:
@@ -236,27 +215,3 @@ def _context(known: Mapping[str, Any]) -> Context:
         name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
     }
     return Context(**given)
-
-
-def digest(data: bytes) -> str:
-    """Return the revision that names a snapshot's file: 32 hex digits."""
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def load(data: bytes, cache: PolicyCache | None = None) -> Snapshot:
-    """Return the snapshot in a file that `dump` made.
-
-    Raises:
-        InputError: it is cut short, or of a format that this version doesn't know.
-    """
-    try:
-        content = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"the snapshot is no JSON, perhaps cut short: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"the snapshot is not of format {FORMAT}, which this version reads")
-    try:
-        context = _context(content["context"])
-        return build(content["objects"], context, cache, digest(data))
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise InputError(f"the snapshot can't be read: {error!r}") from None

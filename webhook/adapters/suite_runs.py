@@ -9,8 +9,9 @@ from typing import Any
 
 from webhook.adapters.kinds import CONNECTED, Kinds
 from webhook.adapters.material import Settings, bare_namespace, gather, namespace_of, placed
+from webhook.adapters.reading import Cache
 from webhook.adapters.reports import accepted_data, violation_data
-from webhook.adapters.snapshots import PolicyCache, build
+from webhook.adapters.snapshots import build
 from webhook.adapters.suites import Case, Suite
 from webhook.core.errors import InputError, ReviewError
 from webhook.core.evaluate import evaluate
@@ -48,7 +49,7 @@ def run(suite: Suite, now: datetime) -> tuple[SuiteResult | None, list[InputErro
         its result; or None and what makes it unusable, such as a policy that doesn't compile.
     """
     settings = Settings(cluster=suite.cluster, trust_approvals=suite.trust_approvals)
-    cache = PolicyCache()
+    cache = Cache()
     material = gather((), suite.material, settings, cache)
     if material.errors:
         return None, list(material.errors)

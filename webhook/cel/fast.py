@@ -82,7 +82,8 @@ class _Generator(LoopCode, OptionalCode):
             exec(compile(source, "<cel>", "exec"), parameters)  # noqa: S102 - only what this module wrote
         except (SyntaxError, RecursionError, MemoryError, OverflowError):  # CPython's own limits on nesting
             raise Unsupported from None
-        function: Program = parameters["f"]
+        # Taken out, so that the function and its globals are no cycle: a policy that goes is gone at once.
+        function: Program = parameters.pop("f")
         return function, source
 
     def value(self, node: Node) -> str:

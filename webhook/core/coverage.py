@@ -26,6 +26,7 @@ class Register:
         acceptances: parsed.
         approvals: parsed.
         surroundings: the RiskAppetite, cluster, clocks, and whether approvals are trusted.
+        before: the last snapshot's; where acceptances and approvals are the same, so is what finds them.
     """
 
     def __init__(
@@ -33,19 +34,17 @@ class Register:
         acceptances: Iterable[Acceptance] = (),
         approvals: Iterable[Approval] = (),
         surroundings: Surroundings = Surroundings(),  # noqa: B008 - frozen
+        before: Register | None = None,
     ) -> None:
         self.surroundings = surroundings
         self.acceptances = tuple(acceptances)
-        self._approvals: dict[tuple[str, str, str], list[Approval]] = {}
-        for approval in approvals:
-            kind = approval.ref.kind.replace("Approval", "Acceptance")
-            self._approvals.setdefault((kind, approval.ref.namespace, approval.acceptance), []).append(
-                approval
-            )
-        self._by_policy: dict[tuple[str, str, str], list[Acceptance]] = {}
-        for acceptance in self.acceptances:
-            for kind, name in dict.fromkeys((policy.kind, policy.name) for policy in acceptance.policies):
-                self._by_policy.setdefault((kind, name, acceptance.ref.namespace), []).append(acceptance)
+        self.approvals = tuple(approvals)
+        same = before is not None and before.holds(self.acceptances, self.approvals)
+        self.names: _Names = before.names if before and same else _Names(self.acceptances, self.approvals)
+
+    def holds(self, acceptances: Sequence[Acceptance], approvals: Sequence[Approval]) -> bool:
+        """Tell whether these are its acceptances and approvals."""
+        return (self.acceptances, self.approvals) == (acceptances, approvals)
 
     @property
     def appetite(self) -> Appetite | None:
@@ -54,7 +53,7 @@ class Register:
 
     def approvals_of(self, acceptance: Acceptance) -> Sequence[Approval]:
         """Return every approval that names `acceptance`, whether or not it counts."""
-        return self._approvals.get(acceptance.ref, ())
+        return self.names.approvals.get(acceptance.ref, ())
 
     def naming(self, policy: PolicyRef, validation: str, namespace: str) -> list[Acceptance]:
         """Return the acceptances that name a validation of a policy and may be for objects in a namespace.
@@ -63,13 +62,28 @@ class Register:
         """
         found: list[Acceptance] = []
         for place in dict.fromkeys((namespace, "")):
-            found += self._by_policy.get((policy.kind, policy.name, place), ())
+            found += self.names.acceptances.get((policy.kind, policy.name, place), ())
         return [acceptance for acceptance in found if acceptance.names_policy(policy, validation)]
 
     def standing(self, acceptance: Acceptance, policy: CompiledPolicy, at: datetime) -> Standing:
         """Say whether `acceptance` of that policy's violations is in force at a time."""
         approvals = self.approvals_of(acceptance)
         return standing(acceptance, approvals, policy.limits, policy.severity, self.surroundings, at)
+
+
+class _Names:
+    """Acceptances by the policies that they name, approvals by the acceptance."""
+
+    def __init__(self, acceptances: Iterable[Acceptance], approvals: Iterable[Approval]) -> None:
+        self.approvals: dict[tuple[str, str, str], list[Approval]] = {}
+        for approval in approvals:
+            kind = approval.ref.kind.replace("Approval", "Acceptance")
+            key = (kind, approval.ref.namespace, approval.acceptance)
+            self.approvals.setdefault(key, []).append(approval)
+        self.acceptances: dict[tuple[str, str, str], list[Acceptance]] = {}
+        for acceptance in acceptances:
+            for kind, name in dict.fromkeys((policy.kind, policy.name) for policy in acceptance.policies):
+                self.acceptances.setdefault((kind, name, acceptance.ref.namespace), []).append(acceptance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _PODS = ("", "v1", "pods")
 # The resource as sent and as asked for, its subresource, the operation.
 _Key = tuple[Triple, Triple, str, str]
 _CACHED_KEYS = 4096  # distinct resources and operations of one cluster stay far below this
+_CARRIED_KEYS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class _Bucket:
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.every = list(candidates)
+        self.policies = frozenset(id(candidate.policy) for candidate in candidates)
         self.always: list[tuple[int, Candidate]] = []
         self.by_namespace: dict[str, list[tuple[int, Candidate]]] = {}
         self.by_namespace_label: dict[tuple[str, str], list[tuple[int, Candidate]]] = {}
@@ -176,11 +178,28 @@ class PolicyIndex:
 
     Args:
         policies: compiled, in the order in which they are to be judged.
+        before: the last snapshot's. What it has found for requests is taken over as far as the policies are
+            the very same ones, so that the first requests after a change don't pay for finding all anew.
     """
 
-    def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
+    def __init__(self, policies: Sequence[CompiledPolicy], before: PolicyIndex | None = None) -> None:
         self._policies = policies
         self._buckets: dict[_Key, _Bucket] = {}
+        if before is not None:
+            self._take_over(before)
+
+    def _take_over(self, before: PolicyIndex) -> None:
+        known, now = set(map(id, before._policies)), set(map(id, self._policies))
+        gone = known - now
+        new = [policy for policy in self._policies if id(policy) not in known]
+        # Those asked for last come last; a copy, as requests add others meanwhile.
+        for key, bucket in list(before._buckets.items())[-_CARRIED_KEYS:]:
+            fresh = [made for policy in new if (made := _candidate(policy, key)) is not None]
+            if not fresh and gone.isdisjoint(bucket.policies):
+                self._buckets[key] = bucket
+                continue
+            found = {id(each.policy): each for each in (*bucket.every, *fresh)}
+            self._buckets[key] = _Bucket([found[id(each)] for each in self._policies if id(each) in found])
 
     def candidates(
         self,

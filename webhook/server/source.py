@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from webhook.adapters import manifests, snapshots
+from webhook.adapters.reading import Cache
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
 from webhook.dialects.native import policy_ref
@@ -52,7 +53,7 @@ class FolderSource:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._cache = snapshots.PolicyCache()
+        self._cache = Cache()
 
     def look(self) -> Hashable:
         """Return which file the link names."""
@@ -81,7 +82,7 @@ class FilesSource:
     def __init__(self, paths: Sequence[str], context: snapshots.Context) -> None:
         self._paths = tuple(paths)
         self._context = context
-        self._cache = snapshots.PolicyCache()
+        self._cache = Cache()
         self._read: frozenset[str] = frozenset()
 
     def look(self) -> Hashable:
