@@ -200,7 +200,7 @@ def load(data: bytes, cache: Cache | None = None) -> Snapshot:
 
 def _lines(data: bytes) -> tuple[bytes, Iterator[bytes] | None]:
     """Return what comes before the objects and each object; all and None where they aren't lines."""
-    if not data.endswith(_LAST):
+    if not data.endswith(_LAST) or data.endswith(b",\n" + _LAST):
         return data, None
     file = io.BytesIO(data[: -len(_LAST)])  # gives line after line; a split would hold up other threads
     head = file.readline()
