@@ -28,11 +28,9 @@ def judge_approval(findings: Findings, snapshot: Snapshot, now: datetime) -> Non
     given = parse_approval(findings.object)
     if not is_person(given.approver):
         findings.deny("approver", "spec.approver", f"{given.approver} is no person: name who approves")
-    elif given.signed:
-        pass  # whoever brings it: it is the signature that says who approves
     elif given.applied_by:
         judge_applier(findings, given.applied_by, given.ref.namespace, snapshot.register.appetite)
-    else:
+    elif not given.signed:  # a signature says who approves, whoever brings it
         _judge_approver(findings, given, snapshot, now)
     asked = _acceptance_for(given, snapshot)
     if asked is None:
