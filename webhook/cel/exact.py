@@ -216,6 +216,7 @@ def _map_of(node: MapOf) -> Closure:
             key, value = key_of(activation, frame), value_of(activation, frame)
             if optional:
                 if not _optional(value).present:
+                    op.check_key(key)
                     found.pop(key, None)  # as Kubernetes does: none takes an earlier entry away
                     continue
                 value = value.value

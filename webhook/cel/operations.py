@@ -339,6 +339,16 @@ def map_of(*entries: Any) -> dict[Any, Any]:
     return found
 
 
+def check_key(key: Any) -> None:
+    """Make sure that `key` can be one: Python can't hash lists and maps, nor Kubernetes' CEL bytes.
+
+    Raises:
+        EvaluationError: it can't.
+    """
+    if key.__class__ in (list, dict, bytes):
+        raise EvaluationError(f"unsupported key type: {type_name(key)}")
+
+
 def put(target: dict[Any, Any], key: Any, value: Any) -> None:
     """Set ``target[key]`` in a map that is being made.
 
@@ -346,8 +356,7 @@ def put(target: dict[Any, Any], key: Any, value: Any) -> None:
         EvaluationError: as `map_of`.
     """
     if key.__class__ is not str:
-        if key.__class__ is list or key.__class__ is dict:
-            raise EvaluationError(f"unsupported key type: {type_name(key)}")
+        check_key(key)
         if key != key:
             raise EvaluationError("a map can't have NaN as a key here")
         if key_class(target, key) not in (key.__class__, None):
