@@ -31,6 +31,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "serve": Subcommand("webhook.commands.serve", "command", "Answer admission requests: the data plane."),
     "operator": Subcommand("webhook.commands.operator", "command", "Feed and reconcile: the control plane."),
     "run": Subcommand("webhook.commands.run", "command", "Run both planes against any cluster."),
+    "uninstall": Subcommand(
+        "webhook.commands.uninstall", "command", "Remove the webhook configuration for good."
+    ),
     "demo": Subcommand("webhook.commands.demo", "command", "Show every kind of verdict, without a cluster."),
     "crds": Subcommand("webhook.commands.crds", "command", "Keep our kinds in a cluster up to date."),
     "generate": Subcommand("webhook.commands.generate", "command", "Write CRDs and reference documentation."),

@@ -44,7 +44,13 @@ class Replica:
         while True:
             revision = self.operator.publisher.revision
             if self.works and revision:
-                said = {"pid": 1, "revision": revision, "time": time.time(), "failures": []}
+                said = {
+                    "pid": 1,
+                    "revision": revision,
+                    "time": time.time(),
+                    "failures": [],
+                    "certificate": self.operator.serving.fingerprint,
+                }
                 file.write_text(json.dumps(said))
             await asyncio.sleep(0.05)
 
@@ -137,8 +143,8 @@ async def test_it_registers_with_the_first_worker_and_hands_over_to_the_other_re
         )
         assert await registered()
 
-        leading, standing_by = (first, second) if first.operator.webhooks.in_place else (second, first)  # type: ignore[union-attr]
-        assert not standing_by.operator.webhooks.in_place  # type: ignore[union-attr]
+        leading, standing_by = (first, second) if first.operator.elector.leading else (second, first)
+        assert not standing_by.operator.elector.leading
         await leading.end()
         assert await registered(), "who stops takes nothing down"
         await _call(plane, "POST", POLICIES, policy("after", "1 +"))

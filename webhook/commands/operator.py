@@ -10,21 +10,8 @@ from webhook.commands import shared
 
 
 @click.command(name="operator")
-@click.option(
-    "--kubeconfig",
-    metavar="FILE",
-    default="",
-    help="The cluster.  [default: the one that this Pod runs in, else $KUBECONFIG]",
-)
-@click.option(
-    "--namespace",
-    metavar="NAME",
-    envvar="POD_NAMESPACE",
-    default="tidewaiter-system",
-    show_default=True,
-    show_envvar=True,
-    help="Our own namespace, with the Secret and the Lease; it must exist.",
-)
+@shared.kubeconfig
+@shared.namespace
 @click.option(
     "--snapshot",
     metavar="DIR",
@@ -71,14 +58,20 @@ from webhook.commands import shared
 @shared.exempt_users
 @shared.risk_admin_groups
 @click.option(
+    "--replica",
+    metavar="NAME",
+    envvar="POD_NAME",
+    default="",
+    show_envvar=True,
+    help="Our name among the replicas.  [default: the host's, and a random part]",
+)
+@click.option(
     "--leader-elect/--no-leader-elect",
     default=True,
     show_default=True,
     help="Share the work with other replicas; without it there may be only one.",
 )
-@click.option(
-    "--lease-name", metavar="NAME", default="tidewaiter-leader", show_default=True, help="Name of the Lease."
-)
+@shared.lease_name
 @click.option(
     "--owner-deployment",
     metavar="NAME",
@@ -110,6 +103,7 @@ def command(
     exempt_namespaces: tuple[str, ...],
     exempt_users: tuple[str, ...],
     risk_admin_groups: tuple[str, ...],
+    replica: str,
     leader_elect: bool,
     lease_name: str,
     owner_deployment: str,
@@ -142,6 +136,7 @@ def command(
         exempt_namespaces=exempt_namespaces,
         exempt_users=exempt_users,
         risk_admin_groups=risk_admin_groups,
+        replica=replica,
         leader_elect=leader_elect,
         lease_name=lease_name,
         owner_deployment=owner_deployment,

@@ -4,6 +4,28 @@ from __future__ import annotations
 
 import click
 
+kubeconfig = click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    default="",
+    help="The cluster.  [default: the one that this Pod runs in, else $KUBECONFIG]",
+)
+namespace = click.option(
+    "--namespace",
+    metavar="NAME",
+    envvar="POD_NAMESPACE",
+    default="tidewaiter-system",
+    show_default=True,
+    show_envvar=True,
+    help="Our own namespace, with the Secret and the Leases; it must exist.",
+)
+lease_name = click.option(
+    "--lease-name",
+    metavar="NAME",
+    default="tidewaiter-leader",
+    show_default=True,
+    help="Name of the leader's Lease.",
+)
 cluster = click.option(
     "--cluster", metavar="NAME", default="", help="The cluster's name, for acceptances with clusters."
 )

@@ -26,11 +26,15 @@ class Acknowledgement:
         pid: the worker's process, in its own container.
         revision: the snapshot that it judges by.
         time: when it last said so, in seconds since the epoch.
+        certificate: the SHA-256 of the certificate that it shows, in hex; empty for none.
+        error: why it can't load the newest snapshot; empty when it can.
     """
 
     pid: int
     revision: str
     time: float
+    certificate: str = ""
+    error: str = ""
 
 
 class Acknowledgements:
@@ -38,7 +42,7 @@ class Acknowledgements:
 
     Args:
         folder: the snapshot's folder.
-        on_change: called when the revisions in use change.
+        on_change: called when what the workers use changes.
 
     Attributes:
         live: the workers that spoke lately.
@@ -65,7 +69,7 @@ class Acknowledgements:
     def look(self) -> None:
         """Look once."""
         now = time.time()
-        before = self.revisions
+        before = self._used
         found = []
         for path in sorted(self._folder.glob("*.json")):
             acknowledgement = read(path)
@@ -78,8 +82,12 @@ class Acknowledgements:
                 path.unlink(missing_ok=True)
         self.live = tuple(found)
         self.ever = self.ever or bool(found)
-        if self.revisions != before:
+        if self._used != before:
             self._on_change()
+
+    @property
+    def _used(self) -> list[tuple[str, str]]:
+        return [(each.revision, each.certificate) for each in self.live]
 
 
 def read(path: Path) -> Acknowledgement | None:
@@ -89,6 +97,9 @@ def read(path: Path) -> Acknowledgement | None:
             said = orjson.loads(file.read(_LARGEST))
         moment = max(float(said["time"]), path.stat().st_mtime)
         revision = said["revision"]
-        return Acknowledgement(int(said["pid"]), revision, moment) if isinstance(revision, str) else None
+        certificate, error = str(said.get("certificate") or ""), str(said.get("error") or "")
+        if not isinstance(revision, str):
+            return None
+        return Acknowledgement(int(said["pid"]), revision, moment, certificate, error)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,7 +1,8 @@
 """Leader election by a Lease: one replica works, and stops by itself when it can't renew.
 
-Times are counted from this process's own monotonic clock, never compared between machines, as in client-go's
-election. The leader's work ends at the renew deadline at the latest, before another may take the Lease.
+Times are counted from this process's own clock, never compared between machines, as in client-go's election.
+The leader's work ends at the renew deadline at the latest, before another may take the Lease; and whatever it
+still does then writes nothing, since its client refuses.
 """
 
 from __future__ import annotations
@@ -9,32 +10,88 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from webhook.operator.client import ApiError, Client, Resource
+from webhook.operator.client import Answer, ApiError, Client, Resource
+from webhook.operator.owners import Reference, owned
 
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+
+_LONGEST_FACTOR = 4  # of what others may claim for themselves
+_PATIENCE = 10.0
+_EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
+# Where there is such a clock it also runs while the machine is suspended, as others' do.
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 logger = logging.getLogger(__name__)
 
 
+def _seconds() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The three durations of an election, in seconds.
+    """The durations of an election, in seconds.
 
     Attributes:
         lease: after so long without a renewal another replica may take the Lease.
         renew: after so long without one the leader stops working; less than `lease`.
-        retry: between two attempts.
+        retry: between two renewals.
+        watch: between two looks of who does not lead, so that a Lease that was handed over is taken at once.
     """
 
     lease: float = 15.0
     renew: float = 10.0
     retry: float = 2.0
+    watch: float = 0.5
+
+
+class LeaderClient:
+    """A client for the leader's work: it reads, but writes nothing once we may no longer lead.
+
+    A process that was stopped for a while, or work that ignores that it was cancelled, would else write
+    beside the next leader.
+
+    Args:
+        client: where to.
+        left: returns for how many seconds we surely lead yet.
+    """
+
+    def __init__(self, client: Client, left: Callable[[], float]) -> None:
+        self._client = client
+        self._left = left
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        timeout: float = 30.0,  # noqa: ASYNC109
+    ) -> Answer:
+        """See `Client.request`."""
+        if method != "GET":
+            left = self._left()
+            if left <= 0:
+                raise ApiError(0, "", "no longer the leader: nothing is written")
+            timeout = min(timeout, left)
+        return await self._client.request(
+            method, path, params=params, body=body, content_type=content_type, timeout=timeout
+        )
+
+    def watch(
+        self, path: str, *, params: Mapping[str, str], idle: float
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
+        """See `Client.watch`."""
+        return self._client.watch(path, params=params, idle=idle)
 
 
 class Elector:
@@ -48,6 +105,8 @@ class Elector:
         work: runs while we lead; it is cancelled when we no longer do, and started again when it ends by
             itself.
         timing: the durations.
+        owners: returns the ownerReferences of the Lease.
+        abandon: called when the work does not end although another may lead soon; ends the process.
     """
 
     def __init__(
@@ -58,6 +117,8 @@ class Elector:
         identity: str,
         work: Callable[[], Awaitable[None]],
         timing: Timing = Timing(),
+        owners: Callable[[], Sequence[Reference]] = tuple,
+        abandon: Callable[[], None] = lambda: os._exit(_EXIT_STUCK),
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -65,8 +126,11 @@ class Elector:
         self._identity = identity
         self._work = work
         self._timing = timing
+        self._owners = owners
+        self._abandon = abandon
         self._seen: tuple[Any, Any] | None = None
         self._seen_at = 0.0
+        self._seen_for = 0.0
         self._renewed = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -74,6 +138,10 @@ class Elector:
     def leading(self) -> bool:
         """Whether the work runs here."""
         return self._task is not None
+
+    def left(self) -> float:
+        """Return for how many seconds we surely lead yet; 0.0 when we don't."""
+        return max(0.0, self._renewed + self._timing.renew - _seconds()) if self.leading else 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take part until `stop` is set, then end the work and hand the Lease over."""
@@ -89,13 +157,13 @@ class Elector:
 
     def _pause(self) -> float:
         if self._task is None:
-            return self._timing.retry
+            return self._timing.watch
         # Wake up in time for the deadline even when it falls between two attempts.
-        left = self._renewed + self._timing.renew - time.monotonic()
+        left = self._renewed + self._timing.renew - _seconds()
         return max(0.01, min(self._timing.retry, left))
 
     async def _round(self) -> None:
-        started = time.monotonic()
+        started = _seconds()
         limit = self._timing.renew / 2
         if self._task is not None:
             limit = max(0.05, min(limit, self._renewed + self._timing.renew - started))
@@ -110,7 +178,7 @@ class Elector:
                 logger.info("leading")
                 self._task = asyncio.create_task(self._supervised())
         elif self._task is not None:
-            expired = time.monotonic() - self._renewed >= self._timing.renew
+            expired = _seconds() - self._renewed >= self._timing.renew
             if held is False or expired:
                 logger.warning("no longer leading")
                 await self._end_work()
@@ -123,6 +191,8 @@ class Elector:
         except ApiError as error:
             if error.status != 404:
                 raise
+            if self._task is None and self._held_by_another():
+                return False  # somebody deleted it: its holder makes it anew, or stops
             return await self._write(
                 "POST", LEASES.path_of(self._namespace, "").rstrip("/"), {}, transitions=0
             )
@@ -130,13 +200,21 @@ class Elector:
         holder = spec.get("holderIdentity")
         state = (holder, spec.get("renewTime"))
         if state != self._seen:
-            self._seen, self._seen_at = state, time.monotonic()
+            self._seen, self._seen_at = state, _seconds()
+            # Who claims to need far longer than we do may not keep all others out for ever.
+            claimed = spec.get("leaseDurationSeconds") or self._timing.lease
+            self._seen_for = min(claimed, _LONGEST_FACTOR * self._timing.lease)
         if holder == self._identity:
             return await self._write("PUT", path, lease, transitions=None)
-        duration = spec.get("leaseDurationSeconds") or self._timing.lease
-        if holder and time.monotonic() - self._seen_at <= duration:
+        if self._held_by_another():
             return False
         return await self._write("PUT", path, lease, transitions=int(spec.get("leaseTransitions") or 0) + 1)
+
+    def _held_by_another(self) -> bool:
+        holder = self._seen[0] if self._seen else None
+        if not holder or holder == self._identity:
+            return False
+        return _seconds() - self._seen_at <= self._seen_for
 
     async def _write(self, method: str, path: str, lease: dict[str, Any], transitions: int | None) -> bool:
         now = _now()
@@ -148,7 +226,10 @@ class Elector:
         }
         if transitions is not None:
             spec |= {"acquireTime": now, "leaseTransitions": transitions}
-        metadata = lease.get("metadata") or {"name": self._name, "namespace": self._namespace}
+        metadata = dict(lease.get("metadata") or {"name": self._name, "namespace": self._namespace})
+        owners = list(self._owners())
+        if owners:
+            metadata["ownerReferences"] = owned(metadata, owners)
         body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
         try:
             # The resourceVersion that was read makes the API server refuse the slower of two.
@@ -176,7 +257,10 @@ class Elector:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            await asyncio.wait({task})
+            _, stuck = await asyncio.wait({task}, timeout=_PATIENCE)
+            if stuck:
+                logger.critical("the leader's work does not end: ending the process")
+                self._abandon()
 
     async def _release(self) -> None:
         path = LEASES.path_of(self._namespace, self._name)

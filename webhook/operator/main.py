@@ -1,57 +1,65 @@
 """The control plane, wired: what every replica does, and what only the leader does.
 
-Every replica watches, publishes snapshots for the workers beside it, answers their authorizer checks and
-writes the server certificate where they find it. The leader also keeps certificates, webhook configuration
-and statuses.
+Every replica watches, publishes snapshots for the workers beside it, answers their authorizer checks, gives
+them the server certificate once the API server trusts it, and says in a Lease of its own how it is. The
+leader also keeps certificates, webhook configuration and statuses.
 
 The rights it needs, and no more (API group: resources: verbs):
 
 * ``tidewaiter.dev``: all seven kinds: get, list, watch; their ``/status``: patch. Kopf also lists and watches
   ``apiextensions.k8s.io`` customresourcedefinitions, to notice kinds that come and go.
 * core: namespaces: list, watch; events: create (cluster-wide: they lie where the object is).
-* core, in the own namespace, only the one named Secret: get, list, watch, create, patch.
-* ``coordination.k8s.io``, in the own namespace, only the one named Lease: get, create, update.
+* core, in the own namespace, only the one named Secret: get, list, watch, create, patch. None of it with
+  ``--cert-source``.
+* ``coordination.k8s.io`` leases, in the own namespace: get, list, create, update, patch, delete: the leader's
+  Lease, and one for each replica.
 * ``admissionregistration.k8s.io`` validatingwebhookconfigurations, only the one named: get, list, watch,
   create, patch. Server-side apply honours the name for create. `tidewaiter run` also deletes it.
+* With ``--owner-deployment``: ``apps`` deployments, in the own namespace, only that one: get. With
+  ``--owner-cluster-role``: ``rbac.authorization.k8s.io`` clusterroles, only that one: get.
 * ``authorization.k8s.io`` subjectaccessreviews: create, for policies that ask ``authorizer``.
+* ``authentication.k8s.io`` selfsubjectreviews: create, and the path ``/version``: get; every account
+  has both.
 * Kinds that policies name as ``paramKind``: list, watch. Never Secrets.
 * ``apps`` replicasets, deployments, statefulsets, daemonsets, controllerrevisions; ``batch`` jobs, cronjobs;
   core replicationcontrollers: list, watch; used only while a risk acceptance exists.
+
+`tidewaiter uninstall` needs: ``coordination.k8s.io`` leases, in the own namespace, only the leader's: create,
+patch; validatingwebhookconfigurations, only the one named: get, delete.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from webhook.adapters import snapshots
 from webhook.core.snapshot import EXEMPT_NAMESPACES
-from webhook.operator import certificates, handlers, webhooks
+from webhook.operator import startup, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.authorizer import Authorizer
-from webhook.operator.client import ApiError, KubernetesClient, Resource, connect
+from webhook.operator.client import Client, KubernetesClient, Resource, connect
 from webhook.operator.clock import Clock
 from webhook.operator.informer import Informer
-from webhook.operator.inventory import OWN_RESOURCES, Inventory
-from webhook.operator.leader import Elector
+from webhook.operator.inventory import Inventory
+from webhook.operator.issuing import SECRETS, CertificateReconciler
+from webhook.operator.leader import Elector, LeaderClient
+from webhook.operator.leading import Compiled, Leading, Parts, supervised
 from webhook.operator.options import Options
+from webhook.operator.owners import Owners
+from webhook.operator.pair_files import Given
 from webhook.operator.publisher import Content, PolicyKey, Publisher
-from webhook.operator.reconcile import SECRETS, CertificateReconciler, WebhookReconciler
-from webhook.operator.status_writer import KINDS_WITH_STATUS, StatusReconciler
+from webhook.operator.reconcile import WebhookReconciler
+from webhook.operator.replicas import ReplicaLease, Replicas
+from webhook.operator.reporting import Reporter
+from webhook.operator.serving import FolderSource, SecretSource, Serving, Source
+from webhook.operator.status_writer import StatusReconciler
+from webhook.operator.uninstalling import uninstalling
 from webhook.operator.webhooks import Endpoint, Registration
 
-SECRET_NAME = "tidewaiter-certificates"  # noqa: S105 - a name
-CRDS_ADVICE = "kubectl apply -k charts/tidewaiter/crds"
-RESYNC = 10.0
-_DEBOUNCE = 0.05
-_AGAIN = 1.0
-
-logger = logging.getLogger(__name__)
+SECRET_NAME = "{}-certificates"  # noqa: S105 - a name
 
 
 async def run(options: Options, stop: asyncio.Event) -> None:
@@ -79,20 +87,19 @@ class Operator:
     def __init__(self, options: Options, client: KubernetesClient) -> None:
         self.options = options
         self.client = client
-        self._loop = asyncio.get_running_loop()
         self._trigger = asyncio.Event()
-        self._cache = snapshots.PolicyCache()
         self._clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
         self.publisher = Publisher(options.snapshot, self._render, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
+        name = SECRET_NAME.format(options.webhook_name)
         self.secret = Informer(
             client,
-            Resource("", "v1", SECRETS.plural, SECRETS.kind, True, options.namespace, SECRET_NAME),
-            self._secret_changed,
+            Resource("", "v1", SECRETS.plural, SECRETS.kind, True, options.namespace, name),
+            lambda _: self._trigger.set(),
         )
         configurations = webhooks.CONFIGURATIONS
-        self._configuration = Informer(
+        self.configuration = Informer(
             client,
             Resource(
                 configurations.group,
@@ -103,60 +110,82 @@ class Operator:
             ),
             lambda _: self._trigger.set(),
         )
-        self.certificates = CertificateReconciler(client, self.secret, options.hosts)
-        self.statuses = StatusReconciler(client, self.inventory, self.publisher, self.acknowledgements)
+        folder = options.cert_source
+        self._source: Source = FolderSource(folder, options.hosts[0]) if folder else SecretSource(self.secret)
+        self.serving = Serving(
+            self._source, self.configuration, options.cert_dir, options.settle_seconds, self._trigger.set
+        )
+        self.owners = Owners(client, options.namespace, options.owner_deployment, options.owner_cluster_role)
+        replica = options.replica or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        self.reporter = Reporter(
+            options, replica, self.inventory, self.publisher, self.acknowledgements, self.serving, self._clock
+        )
+        self.lease = ReplicaLease(
+            client,
+            options.namespace,
+            replica,
+            options.webhook_name,
+            self.reporter.report,
+            lambda: self.owners.namespaced,
+        )
+        self.elector = Elector(
+            client,
+            options.namespace,
+            options.lease_name,
+            f"{replica}_{uuid.uuid4().hex[:8]}",
+            self._lead,
+            options.timing,
+            lambda: self.owners.namespaced,
+        )
         self.webhooks: WebhookReconciler | None = None
+        self._own_users: tuple[str, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then stop in order: the leader's work, what is registered, the rest."""
-        own_users = await self._until_answered(self._who_we_are, stop)
+        options = self.options
+        own_users = await startup.until_answered(
+            lambda: startup.own_users(self.client, options.namespace), stop
+        )
         if own_users is None:
             return
-        if self.options.create_namespace:
-            await self._until_answered(self._make_namespace, stop)
-        self.webhooks = self._webhook_reconciler(own_users)
-        parts: dict[str, Callable[[], Awaitable[None]]] = {
-            "inventory": self.inventory.run,
-            "publisher": self.publisher.run,
-            "acknowledgements": self.acknowledgements.run,
-            "secret": self.secret.run,
-            "authorizer": lambda: Authorizer(self.client).serve(self.options.snapshot),
-            "clock": self._clock.run,
-            "kinds": self._advise_on_missing_kinds,
-        }
-        tasks = [asyncio.create_task(_supervised(name, part)) for name, part in parts.items()]
+        self._own_users = own_users
+        if options.create_namespace:
+            await startup.until_answered(lambda: startup.make_namespace(self.client, options.namespace), stop)
+        tasks = [asyncio.create_task(supervised(name, part)) for name, part in self._parts().items()]
         try:
-            if self.options.leader_elect:
-                identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
-                options = self.options
-                elector = Elector(
-                    self.client,
-                    options.namespace,
-                    options.lease_name,
-                    identity,
-                    self._lead,
-                    options.timing,
-                )
-                await elector.run(stop)
+            if options.leader_elect:
+                await self.elector.run(stop)
             else:
                 await self._lead_until(stop)
-            if self.options.remove_on_exit:
+            if options.remove_on_exit and self.webhooks is not None:
                 await self.webhooks.remove()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.lease.remove()
 
     # What every replica does.
 
+    def _parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "inventory": self.inventory.run,
+            "publisher": self.publisher.run,
+            "acknowledgements": self.acknowledgements.run,
+            "webhook configuration": self.configuration.run,
+            "serving": self.serving.run,
+            "authorizer": lambda: Authorizer(self.client).serve(self.options.snapshot),
+            "clock": self._clock.run,
+            "kinds": lambda: startup.advise_on_missing_kinds(self.inventory),
+            "owners": self.owners.run,
+            "lease": self.lease.run,
+        }
+        if self.options.cert_source is None:
+            parts["secret"] = self.secret.run
+        return parts
+
     def _changed(self, at_once: bool) -> None:
         self.publisher.change(at_once=at_once)
-        self._trigger.set()
-
-    def _secret_changed(self, _: Informer) -> None:
-        bundle = self.certificates.bundle
-        if bundle is not None and certificates.store(bundle, self.options.cert_dir):
-            logger.info("certificate written to %s", self.options.cert_dir)
         self._trigger.set()
 
     def _exempt_namespaces(self) -> frozenset[str]:
@@ -185,57 +214,9 @@ class Operator:
         }
         return Content(data, snapshots.digest(data), generations)
 
-    async def _advise_on_missing_kinds(self) -> None:
-        told: list[str] = []
-        while True:
-            await asyncio.sleep(1)
-            missing = self.inventory.missing_kinds
-            if missing and missing != told:
-                logger.warning(
-                    "the cluster has no %s: apply our kinds with `%s`; waiting for them",
-                    ", ".join(missing),
-                    CRDS_ADVICE,
-                )
-            elif told and not missing:
-                logger.info("our kinds are there")
-            told = missing
-
-    async def _who_we_are(self) -> tuple[str, ...]:
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-        answer = await self.client.request("POST", path, body=review)
-        user = ((answer.body.get("status") or {}).get("userInfo") or {}).get("username", "")
-        # A person who runs us keeps being judged; only an account of our own namespace is left out.
-        own = f"system:serviceaccount:{self.options.namespace}:"
-        return (user,) if user.startswith(own) and "'" not in user else ()
-
-    async def _make_namespace(self) -> None:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.options.namespace}}
-        try:
-            await self.client.request("POST", "/api/v1/namespaces", body=body)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-
-    async def _until_answered(
-        self, ask: Callable[[], Awaitable[Any]], stop: asyncio.Event, every: float = _AGAIN
-    ) -> Any:
-        """Return what `ask` gives, tried until the API server answers; None when stopped before."""
-        told = ""
-        while not stop.is_set():
-            try:
-                return await ask()
-            except ApiError as error:
-                if str(error) != told:
-                    logger.warning("the API server: %s; trying again", error)
-                told = str(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), every)
-        return None
-
     # What only the leader does.
 
-    def _webhook_reconciler(self, own_users: tuple[str, ...]) -> WebhookReconciler:
+    def _webhook_reconciler(self, client: Client) -> WebhookReconciler:
         options = self.options
         endpoint = Endpoint(
             b"", options.webhook_url, options.service, options.namespace, options.service_port
@@ -245,81 +226,44 @@ class Operator:
             endpoint,
             options.failure_policy,
             self._exempt_namespaces(),
-            own_users,
+            self._own_users,
+            options.exempt_users,
         )
-        return WebhookReconciler(self.client, registration, self.acknowledgements)
+        return WebhookReconciler(
+            client,
+            registration,
+            self.acknowledgements,
+            lambda: self.owners.cluster,
+            lambda: uninstalling(
+                self.client, options.namespace, options.lease_name, self.owners.installed_at
+            ),
+        )
 
     async def _lead_until(self, stop: asyncio.Event) -> None:
-        task = asyncio.create_task(_supervised("reconcilers", self._lead))
+        task = asyncio.create_task(supervised("reconcilers", self._lead))
         await stop.wait()
         task.cancel()
         await asyncio.wait({task})
 
     async def _lead(self) -> None:
-        watched = [resource for resource in OWN_RESOURCES if resource.kind in KINDS_WITH_STATUS]
-        kopf = handlers.Supervised(
-            lambda: handlers.registry(watched, self._seen, self.client.configuration), self._unheard
+        """Do the leader's work; all that it remembers is of this term, since others may lead in between."""
+        options = self.options
+        client: Client = LeaderClient(self.client, self.elector.left) if options.leader_elect else self.client
+        issuing = CertificateReconciler(client, self.secret, options.hosts, lambda: self.owners.namespaced)
+
+        async def given() -> Given | None:
+            return self._source.current()
+
+        self.webhooks = self.reporter.webhooks = self._webhook_reconciler(client)
+        parts = Parts(
+            given if options.cert_source else issuing.reconcile,
+            Replicas(client, options.namespace, options.webhook_name, options.settle_seconds),
+            self.webhooks,
+            StatusReconciler(client, self.inventory, self.publisher, self.acknowledgements),
         )
-        tasks = [
-            asyncio.create_task(_supervised("kopf", kopf.run)),
-            asyncio.create_task(_supervised("webhook configuration", self._configuration.run)),
-        ]
+        compiled = Compiled(lambda: bool(self.publisher.revision), self.inventory.objects, self._context)
         try:
-            while True:
-                done = await self._reconcile()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._trigger.wait(), RESYNC if done else _AGAIN)
-                    await asyncio.sleep(_DEBOUNCE)
-                self._trigger.clear()
+            await Leading(self.client, parts, self._trigger, compiled).run()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _seen(self, resource: Resource, kind: str, obj: Mapping[str, Any]) -> None:
-        """Take in what Kopf saw, from its thread."""
-
-        def take_in() -> None:
-            if self.statuses.saw(resource, kind, obj):
-                self._trigger.set()
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping
-            self._loop.call_soon_threadsafe(take_in)
-
-    def _unheard(self, seconds: float) -> str:
-        return self.statuses.unheard(seconds)
-
-    async def _reconcile(self) -> bool:
-        """Take every step that is due; tell whether all went well."""
-        webhook_reconciler = self.webhooks
-        if webhook_reconciler is None or not self.publisher.revision:
-            return True
-        done = True
-        snapshot = await asyncio.to_thread(
-            snapshots.build, self.inventory.objects(), self._context(), self._cache
-        )
-        bundle = None
-        try:
-            registered = webhook_reconciler.carries(self.certificates.bundle)
-            bundle = await self.certificates.reconcile(registered=registered)
-            if bundle is not None:
-                await webhook_reconciler.reconcile(snapshot.policies, bundle)
-        except (ApiError, ValueError) as error:
-            logger.warning("webhook configuration: %s", error)
-            done = False
-        try:
-            await self.statuses.reconcile(snapshot, registered=webhook_reconciler.in_place)
-        except ApiError as error:
-            logger.warning("statuses: %s", error)
-            done = False
-        return done and bundle is not None
-
-
-async def _supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await part()
-            logger.warning("%s ended: starting it again", name)
-        except Exception:
-            logger.exception("%s failed: starting it again", name)
-        await asyncio.sleep(_AGAIN)
+            self.webhooks.in_place = False
+            self.reporter.webhooks = None

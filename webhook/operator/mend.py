@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from webhook.operator.owners import owned
 from webhook.operator.webhooks import NAMESPACE_NAME, SUFFIX
 
 
 def merged(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the live configuration must become, or None where it already is what we want.
 
-    Only what we set is compared: fields, labels, entries and expressions of a namespaceSelector that others
-    added are kept (some clouds add one to every webhook), except about the namespace's name, which is ours.
+    Only what we set is compared: fields, labels, owners, entries and expressions of a namespaceSelector that
+    others added are kept (some clouds add one to every webhook), except about the namespace's name, which is
+    ours.
 
     Args:
         wanted: what `desired` returned.
@@ -28,11 +30,16 @@ def merged(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]
         elif not name.endswith(SUFFIX):
             entries.append(dict(entry))
     entries = [_overlay(entry, present.get(name, {})) for name, entry in ours.items()] + entries
+    metadata: dict[str, Any] = {}
     labels = {**(live["metadata"].get("labels") or {}), **wanted["metadata"]["labels"]}
-    same_labels = labels == (live["metadata"].get("labels") or {})
-    if same_labels and _by_name(entries) == _by_name(live.get("webhooks") or ()):
+    if labels != (live["metadata"].get("labels") or {}):
+        metadata["labels"] = labels
+    owners = owned(live["metadata"], wanted["metadata"].get("ownerReferences") or ())
+    if owners != list(live["metadata"].get("ownerReferences") or ()):
+        metadata["ownerReferences"] = owners
+    if not metadata and _by_name(entries) == _by_name(live.get("webhooks") or ()):
         return None
-    return {"metadata": {"labels": labels}, "webhooks": entries}
+    return {"metadata": metadata, "webhooks": entries}
 
 
 def _by_name(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -37,6 +37,7 @@ class Options:
             does; None for an authority of our own.
         settle_seconds: how long after a step of a rotation the next one waits, for API servers that have not
             heard of the webhook configuration yet.
+        replica: our name among the replicas, such as the Pod's; empty for one of our own.
         leader_elect: share the work with other replicas by a Lease.
         lease_name: its name.
         create_namespace: make our own namespace where it is missing.
@@ -62,6 +63,7 @@ class Options:
     risk_admin_groups: tuple[str, ...] = ()
     cert_source: Path | None = None
     settle_seconds: float = SETTLE_SECONDS
+    replica: str = ""
     leader_elect: bool = True
     lease_name: str = "tidewaiter-leader"
     create_namespace: bool = False

@@ -1,0 +1,175 @@
+"""The leader's work: certificates, webhook configuration and statuses, in rounds that each may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.adapters import snapshots
+from webhook.core.snapshot import Snapshot
+from webhook.operator import handlers
+from webhook.operator.client import ApiError, KubernetesClient, Resource
+from webhook.operator.inventory import OWN_RESOURCES
+from webhook.operator.pair_files import Given
+from webhook.operator.reconcile import WebhookReconciler
+from webhook.operator.replicas import Replicas
+from webhook.operator.status_writer import KINDS_WITH_STATUS, StatusReconciler
+
+RESYNC = 10.0
+_DEBOUNCE = 0.05
+_AGAIN = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the leader keeps in order.
+
+    Attributes:
+        certificate: makes or renews what is due; returns what should be shown, None while that isn't known.
+        replicas: what all replicas say.
+        webhooks: keeps the webhook configuration.
+        statuses: keeps the statuses.
+    """
+
+    certificate: Callable[[], Awaitable[Given | None]]
+    replicas: Replicas
+    webhooks: WebhookReconciler
+    statuses: StatusReconciler
+
+
+class Leading:
+    """Reconciles while this replica leads.
+
+    Args:
+        client: the API server; Kopf gets its credentials.
+        parts: what is kept in order.
+        trigger: set when something changed.
+        snapshot: returns the present policies and acceptances, compiled; None while some are missing.
+    """
+
+    def __init__(
+        self,
+        client: KubernetesClient,
+        parts: Parts,
+        trigger: asyncio.Event,
+        snapshot: Callable[[], Awaitable[Snapshot | None]],
+    ) -> None:
+        self._client = client
+        self._parts = parts
+        self._trigger = trigger
+        self._snapshot = snapshot
+        self._loop = asyncio.get_running_loop()
+        self._told = ""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        watched = [resource for resource in OWN_RESOURCES if resource.kind in KINDS_WITH_STATUS]
+        kopf = handlers.Supervised(
+            lambda: handlers.registry(watched, self._seen, self._client.configuration),
+            self._parts.statuses.unheard,
+        )
+        task = asyncio.create_task(supervised("kopf", kopf.run))
+        try:
+            while True:
+                done = await self.reconcile()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._trigger.wait(), RESYNC if done else _AGAIN)
+                    await asyncio.sleep(_DEBOUNCE)
+                self._trigger.clear()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def reconcile(self) -> bool:
+        """Take every step that is due; tell whether all went well and nothing is waited for."""
+        snapshot = await self._snapshot()
+        if snapshot is None:
+            return True
+        done = await self._keep_webhooks(snapshot)
+        try:
+            await self._parts.statuses.reconcile(snapshot, registered=self._parts.webhooks.in_place)
+        except ApiError as error:
+            logger.warning("statuses: %s", error)
+            done = False
+        return done
+
+    async def _keep_webhooks(self, snapshot: Snapshot) -> bool:
+        keeper = self._parts.webhooks
+        try:
+            given = await self._parts.certificate()
+            if given is None:
+                return False
+            acknowledged = await self._acknowledged(given)
+            await keeper.reconcile(snapshot.policies, given.trusted, acknowledged=acknowledged)
+        except (ApiError, ValueError) as error:
+            text = f"webhook configuration: {error}"
+            if text != self._told:
+                logger.warning("%s; trying again", text)
+            self._told = text
+            return False
+        self._told = ""
+        return keeper.in_place and not keeper.rotating
+
+    async def _acknowledged(self, given: Given) -> bool:
+        replicas = self._parts.replicas
+        try:
+            await replicas.look()
+        except ApiError as error:
+            # Without an answer the old authority stays trusted: that alone must not stop all else.
+            logger.warning("leases of the replicas: %s", error)
+            return False
+        return replicas.acknowledged(given.server.fingerprint)
+
+    def _seen(self, resource: Resource, kind: str, obj: Mapping[str, Any]) -> None:
+        """Take in what Kopf saw, from its thread."""
+
+        def take_in() -> None:
+            if self._parts.statuses.saw(resource, kind, obj):
+                self._trigger.set()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping
+            self._loop.call_soon_threadsafe(take_in)
+
+
+class Compiled:
+    """Compiles the present objects off the loop, from what was compiled before.
+
+    Args:
+        ready: there is something to compile.
+        objects: returns the objects.
+        context: returns what they are judged in.
+    """
+
+    def __init__(
+        self,
+        ready: Callable[[], bool],
+        objects: Callable[[], list[dict[str, Any]]],
+        context: Callable[[], snapshots.Context],
+    ) -> None:
+        self._ready = ready
+        self._objects = objects
+        self._context = context
+        self._cache = snapshots.PolicyCache()
+
+    async def __call__(self) -> Snapshot | None:
+        """Return the present snapshot; None while some objects are missing."""
+        if not self._ready():
+            return None
+        return await asyncio.to_thread(snapshots.build, self._objects(), self._context(), self._cache)
+
+
+async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part of the control plane for ever: one that fails starts again."""
+    while True:
+        try:
+            await part()
+            logger.warning("%s ended: starting it again", name)
+        except Exception:
+            logger.exception("%s failed: starting it again", name)
+        await asyncio.sleep(_AGAIN)
