@@ -24,7 +24,7 @@ class Source:
         self.error: Exception | None = None
         self.asked = 0
 
-    def render(self) -> Content | None:
+    async def render(self) -> Content | None:
         self.asked += 1
         if self.error:
             raise self.error

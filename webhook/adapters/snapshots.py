@@ -30,7 +30,6 @@ from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
 
 FORMAT = 1
-PolicyCache = Cache
 
 _HEAD = b'{"format":%d,"context":%b,'
 _FIRST, _LAST = b'"objects":[\n', b"\n]}\n"

@@ -42,6 +42,7 @@ from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.authorizer import Authorizer
 from webhook.operator.client import Client, KubernetesClient, Resource, connect
 from webhook.operator.clock import Clock
+from webhook.operator.content import Contents
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import Inventory
 from webhook.operator.issuing import SECRETS, CertificateReconciler
@@ -50,7 +51,7 @@ from webhook.operator.leading import Compiled, Leading, Parts, supervised
 from webhook.operator.options import Options
 from webhook.operator.owners import Owners
 from webhook.operator.pair_files import Given
-from webhook.operator.publisher import Content, PolicyKey, Publisher
+from webhook.operator.publisher import Publisher
 from webhook.operator.reconcile import WebhookReconciler
 from webhook.operator.replicas import ReplicaLease, Replicas
 from webhook.operator.reporting import Reporter
@@ -90,7 +91,8 @@ class Operator:
         self._trigger = asyncio.Event()
         self._clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
-        self.publisher = Publisher(options.snapshot, self._render, self._trigger.set)
+        contents = Contents(self.inventory, self._context)
+        self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
         name = SECRET_NAME.format(options.webhook_name)
         self.secret = Informer(
@@ -201,18 +203,6 @@ class Operator:
             exempt_users=self.options.exempt_users,
             administrators=self.options.risk_admin_groups,
         )
-
-    def _render(self) -> Content | None:
-        if not self.inventory.complete:
-            return None
-        data = snapshots.dump(self.inventory.objects(), self._context())
-        generations: dict[PolicyKey, int] = {
-            (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): int(
-                each["metadata"].get("generation") or 0
-            )
-            for each in self.inventory.policies
-        }
-        return Content(data, snapshots.digest(data), generations)
 
     # What only the leader does.
 

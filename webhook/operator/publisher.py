@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +52,10 @@ class Publisher:
     """
 
     def __init__(
-        self, folder: Path, render: Callable[[], Content | None], on_publish: Callable[[], None]
+        self,
+        folder: Path,
+        render: Callable[[], Awaitable[Content | None]],
+        on_publish: Callable[[], None],
     ) -> None:
         self.folder = folder
         self.revision = ""
@@ -88,7 +91,7 @@ class Publisher:
             self._changed.clear()
             self._at_once.clear()
             try:
-                content = self._render()
+                content = await self._render()
                 if content is not None:
                     self._publish(content)
                 self.failing = ""

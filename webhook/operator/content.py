@@ -1,0 +1,47 @@
+"""What is published: the objects of the inventory, encoded off the loop, and only those that changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from webhook.adapters import snapshots
+from webhook.operator.inventory import Inventory
+from webhook.operator.publisher import Content, PolicyKey
+
+
+class Contents:
+    """Gives the content of the next snapshot.
+
+    Args:
+        inventory: the objects.
+        context: returns what they are judged in.
+    """
+
+    def __init__(self, inventory: Inventory, context: Callable[[], snapshots.Context]) -> None:
+        self._inventory = inventory
+        self._context = context
+        self._writer = snapshots.Writer()
+
+    async def __call__(self) -> Content | None:
+        """Return what there is now; None while something is still missing."""
+        if not self._inventory.complete:
+            return None
+        inventory = self._inventory
+        return await asyncio.to_thread(self._render, inventory.objects(), inventory.policies, self._context())
+
+    def _render(
+        self,
+        objects: Sequence[Mapping[str, Any]],
+        policies: Sequence[Mapping[str, Any]],
+        context: snapshots.Context,
+    ) -> Content:
+        data = self._writer.dump(objects, context)
+        generations: dict[PolicyKey, int] = {
+            (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): int(
+                each["metadata"].get("generation") or 0
+            )
+            for each in policies
+        }
+        return Content(data, snapshots.digest(data), generations)
