@@ -51,6 +51,11 @@ class Register:
         """The RiskAppetite that holds."""
         return self.surroundings.appetite
 
+    def acceptance(self, ref: PolicyRef, generation: int) -> Acceptance | None:
+        """Return the acceptance of that kind, namespace and name; None where it is of another generation."""
+        found = self.names.by_ref.get(ref)
+        return found if found is not None and found.generation == generation else None
+
     def approvals_of(self, acceptance: Acceptance) -> Sequence[Approval]:
         """Return every approval that names `acceptance`, whether or not it counts."""
         return self.names.approvals.get(acceptance.ref, ())
@@ -74,12 +79,13 @@ class Register:
 class _Names:
     """Acceptances by the policies that they name, approvals by the acceptance."""
 
-    def __init__(self, acceptances: Iterable[Acceptance], approvals: Iterable[Approval]) -> None:
+    def __init__(self, acceptances: Sequence[Acceptance], approvals: Iterable[Approval]) -> None:
         self.approvals: dict[tuple[str, str, str], list[Approval]] = {}
         for approval in approvals:
             kind = approval.ref.kind.replace("Approval", "Acceptance")
             key = (kind, approval.ref.namespace, approval.acceptance)
             self.approvals.setdefault(key, []).append(approval)
+        self.by_ref = {acceptance.ref: acceptance for acceptance in acceptances}
         self.acceptances: dict[tuple[str, str, str], list[Acceptance]] = {}
         for acceptance in acceptances:
             for kind, name in dict.fromkeys((policy.kind, policy.name) for policy in acceptance.policies):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from webhook.adapters import snapshots
+from webhook.adapters.reading import Cache
 from webhook.core.snapshot import Snapshot
 from webhook.operator import handlers
 from webhook.operator.client import ApiError, KubernetesClient, Resource
@@ -22,6 +24,7 @@ from webhook.operator.status_writer import KINDS_WITH_STATUS, StatusReconciler
 RESYNC = 10.0
 _DEBOUNCE = 0.05
 _AGAIN = 1.0
+_LONGEST_PAUSE = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ class Leading:
         self._snapshot = snapshot
         self._loop = asyncio.get_running_loop()
         self._told = ""
+        self._latest: Snapshot | None = None
+        self._statuses_due = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -74,7 +79,10 @@ class Leading:
             lambda: handlers.registry(watched, self._seen, self._client.configuration),
             self._parts.statuses.unheard,
         )
-        task = asyncio.create_task(supervised("kopf", kopf.run))
+        tasks = [
+            asyncio.create_task(supervised("kopf", kopf.run)),
+            asyncio.create_task(supervised("statuses", self._keep_statuses)),
+        ]
         try:
             while True:
                 done = await self.reconcile()
@@ -83,8 +91,9 @@ class Leading:
                     await asyncio.sleep(_DEBOUNCE)
                 self._trigger.clear()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def reconcile(self) -> bool:
         """Take every step that is due; tell whether all went well and nothing is waited for."""
@@ -92,12 +101,26 @@ class Leading:
         if snapshot is None:
             return True
         done = await self._keep_webhooks(snapshot)
-        try:
-            await self._parts.statuses.reconcile(snapshot, registered=self._parts.webhooks.in_place)
-        except ApiError as error:
-            logger.warning("statuses: %s", error)
-            done = False
+        self._latest = snapshot
+        self._statuses_due.set()
         return done
+
+    async def _keep_statuses(self) -> None:
+        """Write statuses beside everything else: thousands of them must not hold up a new policy's rules."""
+        while True:
+            await self._statuses_due.wait()
+            self._statuses_due.clear()
+            if self._latest is None:
+                continue
+            started = time.monotonic()
+            try:
+                await self._parts.statuses.reconcile(self._latest, registered=self._parts.webhooks.in_place)
+            except ApiError as error:
+                logger.warning("statuses: %s", error)
+                self._statuses_due.set()
+                await asyncio.sleep(_AGAIN)
+            # Where there is much to look at, it takes at most half of the time.
+            await asyncio.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
 
     async def _keep_webhooks(self, snapshot: Snapshot) -> bool:
         keeper = self._parts.webhooks
@@ -155,7 +178,7 @@ class Compiled:
         self._ready = ready
         self._objects = objects
         self._context = context
-        self._cache = snapshots.PolicyCache()
+        self._cache = Cache()
 
     async def __call__(self) -> Snapshot | None:
         """Return the present snapshot; None while some objects are missing."""

@@ -102,6 +102,11 @@ class AcceptanceStatus:
     until: datetime | None = None
 
 
+def _ref(obj: Mapping[str, Any]) -> PolicyRef:
+    metadata = obj["metadata"]
+    return PolicyRef(str(obj.get("kind")), metadata.get("namespace", ""), metadata["name"])
+
+
 def acceptance_status(
     obj: Mapping[str, Any],
     policies: Mapping[PolicyRef, CompiledPolicy],
@@ -120,7 +125,7 @@ def acceptance_status(
     """
     generation = int(obj["metadata"].get("generation") or 0)
     try:
-        acceptance = parse_acceptance(obj)
+        acceptance = register.acceptance(_ref(obj), generation) or parse_acceptance(obj)
     except (ValueError, TypeError, AttributeError) as error:
         wanted = [
             _condition("Approved", False, "Invalid", str(error)),

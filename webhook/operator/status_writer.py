@@ -23,6 +23,7 @@ from webhook.operator.inventory import Inventory
 from webhook.operator.publisher import Publisher
 
 _AT_ONCE = 8  # writes in flight
+_STRIDE = 50
 KINDS_WITH_STATUS = frozenset(
     {"ClusterPolicy", "Policy", "RiskAcceptance", "ClusterRiskAcceptance", "RiskAppetite"}
 )
@@ -141,7 +142,9 @@ class StatusReconciler:
             resource = informer.resource
             if resource.kind not in KINDS_WITH_STATUS:
                 continue
-            for key, obj in list(informer.items.items()):
+            for number, (key, obj) in enumerate(list(informer.items.items())):
+                if number % _STRIDE == 0:
+                    await asyncio.sleep(0)  # lets others have the loop
                 known = self._observed.get((resource.kind, key))
                 if known is None or known.uid != obj["metadata"].get("uid"):
                     writes.append(self._look_and_write(gate, resource, obj, judged))
