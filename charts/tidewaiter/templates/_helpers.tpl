@@ -74,6 +74,24 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{/* The volume that automounting would give to every container. */}}
+{{- define "tidewaiter.tokenVolume" -}}
+name: token
+projected:
+  defaultMode: 0440
+  sources:
+  - serviceAccountToken: {path: token, expirationSeconds: 3600}
+  - configMap:
+      name: kube-root-ca.crt
+      items: [{key: ca.crt, path: ca.crt}]
+  - downwardAPI:
+      items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]
+{{- end -}}
+
+{{- define "tidewaiter.tokenMount" -}}
+{name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- end -}}
+
 {{/* A Job that a hook runs: a dict with root, name, events, arguments, and weight. */}}
 {{- define "tidewaiter.hookJob" -}}
 {{- $ := .root -}}
@@ -98,7 +116,8 @@ spec:
     spec:
       restartPolicy: Never
       serviceAccountName: {{ .name }}
-      automountServiceAccountToken: true
+      automountServiceAccountToken: false
+      enableServiceLinks: false
       {{- with $.Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
@@ -127,6 +146,10 @@ spec:
         resources:
           requests: {cpu: 50m, memory: 128Mi}
           limits: {memory: 256Mi}
+        volumeMounts:
+        - {{ include "tidewaiter.tokenMount" $ }}
+      volumes:
+      - {{- include "tidewaiter.tokenVolume" $ | nindent 8 }}
 {{- end -}}
 
 {{/* Annotations of what belongs to a hook; rights come before the Job, and all goes when it has succeeded. */}}

@@ -1,0 +1,264 @@
+"""Install, upgrade, rollback and uninstall, on the real API server, with the rights that the chart gives."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Site
+from tests.chart.helm import CHART, NAMESPACE
+from tests.chart.pod import Pod, probe
+from tests.e2e.cluster import APPETITE, configmap, eventually, namespace, policy
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/tidewaiter"
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/riskappetites.tidewaiter.dev"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:tidewaiter"
+SPACE = "shop"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _told(request: pytest.FixtureRequest, site: Site) -> Iterator[None]:
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed:
+        print(site.kubelet.logs())
+    assert site.kubelet.problem is None or isinstance(site.kubelet.problem, OSError)
+
+
+def values(site: Site, **more: Any) -> dict[str, Any]:
+    """Return the values of these tests; the Service can't be reached here, so the API server gets a URL."""
+    return {
+        "webhook": {"url": f"https://127.0.0.1:{site.kubelet.service}"},
+        "cluster": "test",
+        "packs": {"pss-baseline": {"enabled": True}, "pss-restricted": {"enabled": True}},
+        "exemptUsers": ["system:serviceaccount:backup:velero"],
+        "exemptNamespaces": ["backup"],
+        **more,
+    }
+
+
+def privileged(name: str = "bad") -> dict[str, Any]:
+    container = {"name": "app", "image": "app:1", "securityContext": {"privileged": True}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": SPACE},
+        "spec": {"containers": [container], "nodeName": "nowhere"},
+    }
+
+
+def dry_run(site: Site, item: Any, *flags: str) -> tuple[bool, str]:
+    """Return whether the API server would take `item`, and what kubectl says."""
+    done = site.plane.kubectl("create", "--dry-run=server", "-f", "-", *flags, input=json.dumps(item))
+    return done.returncode == 0, done.stderr
+
+
+def denied(site: Site) -> str:
+    """Return the denial of a privileged Pod; empty when it is let through, or nobody answers."""
+    taken, said = dry_run(site, privileged())
+    return "" if taken or "denied the request" not in said else said
+
+
+def ours(site: Site) -> list[Pod]:
+    """Return the Pods of the Deployment that run now."""
+    return [pod for pod in site.kubelet.pods.values() if len(pod.containers) == 2]
+
+
+def test_a_fresh_cluster_is_enforcing_within_30_seconds(site: Site, capsys: Any) -> None:
+    site.plane.kubectl("create", "-f", "-", input=json.dumps(namespace(SPACE)), check=True)
+    install = ["install", "tidewaiter", str(CHART), "--namespace", NAMESPACE, "--create-namespace"]
+    site.helm.run(*install, values=values(site))
+    first: Pod = eventually(lambda: ours(site), "a Pod of ours runs", 60)[0]
+    said = eventually(lambda: denied(site), "a privileged Pod is denied", 120)
+    took = time.monotonic() - first.started
+    with capsys.disabled():
+        print(f"\n{site.helm.program.name}: enforcing {took:.1f} s after the processes' start")
+    assert "pod-no-privileged" in said
+    assert took < 30
+
+
+def test_every_policy_is_enforced_and_every_pod_ready(site: Site) -> None:
+    wait = ("wait", "--for=condition=Enforced", "--timeout=60s", "clusterpolicies", "--all")
+    site.plane.kubectl(*wait, check=True)
+    found = site.plane.kubectl("get", "clusterpolicies", "-o", "name", check=True).stdout.split()
+    assert len(found) == 21
+    rollout = ("rollout", "status", "deployment/tidewaiter", "-n", NAMESPACE, "--timeout=60s")
+    site.plane.kubectl(*rollout, check=True)
+    assert len(ours(site)) == 2
+
+
+def test_the_probes_of_both_containers_answer(site: Site) -> None:
+    for pod in ours(site):
+        for container in pod.containers:
+            for name in {"startupProbe", "livenessProbe", "readinessProbe"} & set(container.spec):
+                status, text = probe(container, name)
+                assert status == 200, (container.name, name, text)
+
+
+def test_only_the_operator_holds_a_token(site: Site) -> None:
+    pod = ours(site)[0]
+    tokens = [name for name, folder in pod.volumes.items() if (folder / "token").exists()]
+    assert tokens == ["token"]
+    mounted = {
+        container.name: [each["name"] for each in container.spec.get("volumeMounts", ())]
+        for container in pod.containers
+    }
+    assert "token" in mounted["operator"]
+    assert "token" not in mounted["webhook"]
+
+
+def test_exempt_users_and_namespaces_are_let_through(site: Site) -> None:
+    taken, said = dry_run(
+        site, privileged(), "--as=system:serviceaccount:backup:velero", "--as-group=system:masters"
+    )
+    assert taken, said
+    site.plane.kubectl("create", "-f", "-", input=json.dumps(namespace("backup")), check=True)
+    exempt = privileged()
+    exempt["metadata"]["namespace"] = "backup"
+    taken, said = dry_run(site, exempt)
+    assert taken, said
+
+
+def test_what_the_operator_makes_has_an_owner(site: Site) -> None:
+    status, configuration = site.plane.request("GET", CONFIGURATION)
+    assert status == 200
+    owners = [(each["kind"], each["name"]) for each in configuration["metadata"]["ownerReferences"]]
+    assert owners == [("ClusterRole", "tidewaiter")]
+    for path in (
+        f"/api/v1/namespaces/{NAMESPACE}/secrets/tidewaiter-certificates",
+        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/tidewaiter-leader",
+    ):
+        status, found = site.plane.request("GET", path)
+        assert status == 200, path
+        owners = [(each["kind"], each["name"]) for each in found["metadata"].get("ownerReferences", ())]
+        assert owners == [("Deployment", "tidewaiter")], path
+
+
+def test_the_operator_uses_its_rights_and_asks_for_no_others(site: Site) -> None:
+    site.plane.kubectl("apply", "-f", "-", input=json.dumps(APPETITE), check=True)
+    asking = policy(SPACE, "authorizer.group('').resource('pods').check('delete').allowed()")
+    site.plane.kubectl("apply", "-f", "-", input=json.dumps(asking), check=True)
+    site.plane.kubectl(
+        *("wait", "--for=condition=Enforced", "--timeout=60s", f"clusterpolicy/{asking['metadata']['name']}"),
+        check=True,
+    )
+    taken, said = dry_run(site, configmap(SPACE))
+    assert taken, said
+    used: set[tuple[str, str, str]] = set()
+    refused = []
+    for event in site.plane.audit_events():
+        if event["user"]["username"] == OPERATOR:
+            reference = event.get("objectRef") or {}
+            resource = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
+            used.add((reference.get("apiGroup", ""), resource, event["verb"]))
+            if event.get("responseStatus", {}).get("code") == 403:
+                refused.append((event["verb"], event["requestURI"]))
+    assert refused == []
+    assert ("tidewaiter.dev", "clusterpolicies", "watch") in used
+    assert ("tidewaiter.dev", "clusterpolicies/status", "patch") in used
+    assert ("coordination.k8s.io", "leases", "update") in used
+    assert ("authorization.k8s.io", "subjectaccessreviews", "create") in used
+    site.plane.kubectl("delete", "clusterpolicy", asking["metadata"]["name"], check=True)
+
+
+def change_definition(site: Site, version: str, title: str) -> None:
+    """Make the cluster's definition of RiskAppetite differ, as if a version of ours had written it."""
+    _, definition = site.plane.request("GET", DEFINITION)
+    annotations = {"tidewaiter.dev/version": version}
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["description"] = title
+    body = {"metadata": {"annotations": annotations}, "spec": {"versions": definition["spec"]["versions"]}}
+    status, answer = site.plane.request("PATCH", DEFINITION, body, "application/merge-patch+json")
+    assert status == 200, answer
+
+
+def definition_says(site: Site) -> tuple[str, str]:
+    """Return version and description of the cluster's definition of RiskAppetite."""
+    _, definition = site.plane.request("GET", DEFINITION)
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return definition["metadata"]["annotations"]["tidewaiter.dev/version"], schema["description"]
+
+
+def rolled(site: Site, before: list[Pod]) -> Callable[[], bool]:
+    """Return whether two Pods answer that weren't there `before`."""
+    return lambda: (
+        len(ours(site)) == 2 and not set(ours(site)) & set(before) and all(pod.ready for pod in ours(site))
+    )
+
+
+def test_an_upgrade_brings_the_kinds_up_to_date_and_rolls_the_pods(site: Site) -> None:
+    is_now = definition_says(site)
+    change_definition(site, "0.0.1", "an old text")
+    before = ours(site)
+    changed = values(site, enforcement={"maxAction": "Warn"})
+    site.helm.run("upgrade", "tidewaiter", str(CHART), "--namespace", NAMESPACE, values=changed)
+    assert definition_says(site) == is_now
+    (hook,) = site.kubelet.named("tidewaiter-crds")
+    assert "riskappetites.tidewaiter.dev changed" in hook.log()
+    eventually(rolled(site, before), "both Pods are new", 120)
+    _, said = eventually(
+        lambda: (found := dry_run(site, privileged()))[0] and found, "a privileged Pod is let in", 60
+    )
+    assert "Warning: " in said
+    assert "pod-no-privileged" in said
+
+
+def test_a_rollback_enforces_again_and_leaves_newer_kinds(site: Site) -> None:
+    change_definition(site, "99.0.0", "a newer text")
+    before = ours(site)
+    site.helm.run("rollback", "tidewaiter", "1", "--namespace", NAMESPACE)
+    eventually(rolled(site, before), "both Pods are new", 120)
+    assert "pod-no-privileged" in eventually(lambda: denied(site), "a privileged Pod is denied again", 60)
+    assert definition_says(site) == ("99.0.0", "a newer text")
+
+
+def test_an_upgrade_by_an_older_version_leaves_newer_kinds(site: Site) -> None:
+    site.helm.run("upgrade", "tidewaiter", str(CHART), "--namespace", NAMESPACE, values=values(site))
+    assert "riskappetites.tidewaiter.dev left alone" in site.kubelet.named("tidewaiter-crds")[-1].log()
+    assert definition_says(site) == ("99.0.0", "a newer text")
+
+
+def test_an_uninstall_leaves_nothing_that_blocks_a_write(site: Site) -> None:
+    kept = policy(SPACE, "false", resources=("pods",))
+    site.plane.kubectl("apply", "-f", "-", input=json.dumps(kept), check=True)
+    eventually(lambda: denied(site), "a privileged Pod is denied", 60)
+    site.helm.run("uninstall", "tidewaiter", "--namespace", NAMESPACE)
+    (hook,) = site.kubelet.named("tidewaiter-uninstall")
+    assert [each.status for each in hook.containers] == [0]
+    # At once, while Pods of ours may still end.
+    assert site.plane.request("GET", CONFIGURATION)[0] == 404
+    taken, said = dry_run(site, privileged())
+    assert (taken, said) == (True, "")
+    eventually(lambda: not ours(site), "our Pods are gone", 90)
+    # It was not put back by them.
+    assert site.plane.request("GET", CONFIGURATION)[0] == 404
+
+    def left() -> str:
+        kinds = "deployments,pods,jobs,services,secrets,leases,serviceaccounts,networkpolicies,pdb,roles"
+        inside = site.plane.kubectl("get", kinds, "-n", NAMESPACE, "-o", "name", check=True).stdout
+        kinds = (
+            "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
+        )
+        outside = site.plane.kubectl("get", kinds, "-o", "name", check=True).stdout
+        names = [*inside.split(), *(name for name in outside.split() if "tidewaiter" in name)]
+        return " ".join(name for name in names if name != "serviceaccount/default")
+
+    eventually(lambda: not left(), "what the operator made is collected", 90)
+    # What people wrote stays, and its kinds with it.
+    found = site.plane.kubectl(
+        "get", "clusterpolicies,riskappetites", "-o", "name", check=True
+    ).stdout.split()
+    assert sorted(found) == [
+        f"clusterpolicy.tidewaiter.dev/{kept['metadata']['name']}",
+        "riskappetite.tidewaiter.dev/default",
+    ]
+    # And can be changed and removed.
+    for path in ("clusterpolicy/" + kept["metadata"]["name"], "riskappetite/default"):
+        site.plane.kubectl("annotate", path, "tested=true", check=True)
+        site.plane.kubectl("delete", path, "--timeout=20s", check=True)
