@@ -6,14 +6,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient
+from aiohttp import ClientResponse, ClientSession
 
 from webhook.core.match import PolicyIndex
 from webhook.core.model import Action, PolicyRef
 from webhook.core.policy import CompiledPolicy, Rule, Validation
 from webhook.core.snapshot import Snapshot
 from webhook.server.app import DataPlane
+from webhook.server.connections import Connections
 
 
 def make_review(name: str = "web", namespace: str = "shop", **changes: Any) -> dict[str, Any]:
@@ -71,10 +71,11 @@ def make_snapshot(*policies: CompiledPolicy, revision: str = "one", **changes: A
 class Plane:
     """A data plane on an in-process server."""
 
-    def __init__(self, data_plane: DataPlane, client: TestClient[Any, Any]) -> None:
+    def __init__(self, data_plane: DataPlane, client: ClientSession, connections: Connections) -> None:
         self.data_plane = data_plane
         self.current = data_plane.current
         self.client = client
+        self.connections = connections
 
     async def send(
         self, body: Any = None, path: str = "/admit?timeout=5s", content_type: str = "application/json"

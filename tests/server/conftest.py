@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
+import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from tests.server.builders import Plane, Start, make_policy, make_snapshot
+from webhook.adapters.addresses import Address
 from webhook.core.snapshot import Snapshot
 from webhook.server.app import DataPlane
+from webhook.server.connections import Connections
 from webhook.server.current import Current
 from webhook.server.metrics import Metrics
 from webhook.server.settings import Limits
+from webhook.server.sockets import bind
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Return a function that starts a data plane with a snapshot."""
-    clients: list[TestClient[Any, Any]] = []
+    async with AsyncExitStack() as stack:
 
-    async def start_plane(snapshot: Snapshot | None, limits: Limits | None = None, **parts: Any) -> Plane:
-        current = Current(snapshot)
-        make_judge = parts.pop("judge", None)
-        judge = make_judge(current) if make_judge else None
-        data_plane = DataPlane(current, Metrics(), limits or Limits(close_one_in=10**9), judge=judge, **parts)
-        client = TestClient(TestServer(data_plane.application()))
-        clients.append(client)
-        await client.start_server()
-        return Plane(data_plane, client)
+        async def start_plane(snapshot: Snapshot | None, limits: Limits | None = None, **parts: Any) -> Plane:
+            limits = limits or Limits(close_one_in=10**9)
+            current = Current(snapshot)
+            make_judge = parts.pop("judge", None)
+            judge = make_judge(current) if make_judge else None
+            data_plane = DataPlane(current, Metrics(), limits, judge=judge, **parts)
+            listener = bind(Address("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            connections = Connections(listener, data_plane.answer, None, limits)
+            connections.open()
+            stack.push_async_callback(connections.finish, 1)
+            stack.callback(connections.close)
+            client = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
+            return Plane(data_plane, client, connections)
 
-    yield start_plane
-    for client in clients:
-        await client.close()
+        yield start_plane
 
 
 @pytest.fixture

@@ -46,6 +46,12 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     "Probes then need --metrics-listen.",
 )
 @click.option(
+    "--client-name",
+    metavar="NAME",
+    multiple=True,
+    help="Answer only clients whose certificate has this common name; several may follow. Needs --client-ca.",
+)
+@click.option(
     "--tls-min-version",
     type=click.Choice(["1.2", "1.3"]),
     default="1.3",
@@ -64,7 +70,14 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     type=click.IntRange(1, 100_000),
     default=256,
     show_default=True,
-    help="Requests that one worker works on at once; past it they are refused.",
+    help="Requests that one worker works on at once, of all namespaces together; past it they are refused.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(16, 100_000),
+    default=2048,
+    show_default=True,
+    help="Connections of one worker; past it the one goes that has kept it waiting for longest.",
 )
 @click.option(
     "--metrics-listen",
@@ -79,6 +92,11 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     show_default=True,
     help="How long a worker still answers after SIGTERM, so that nobody is refused.",
 )
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Serve /debug/stacks and /debug/snapshot on --metrics-listen: what a worker does and holds.",
+)
 @shared.log_level
 @shared.log_format
 def command(
@@ -90,12 +108,15 @@ def command(
     tls_cert: str,
     tls_key: str,
     client_ca: str,
+    client_name: tuple[str, ...],
     tls_min_version: str,
     workers: int | None,
     max_body: str,
     max_in_flight: int,
+    max_connections: int,
     metrics_listen: str,
     drain_seconds: float,
+    debug: bool,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -114,6 +135,10 @@ def command(
         raise click.UsageError("--tls-cert and --tls-key go together.")
     if client_ca and not tls_cert:
         raise click.UsageError("--client-ca needs --tls-cert and --tls-key.")
+    if client_name and not client_ca:
+        raise click.UsageError("--client-name needs --client-ca.")
+    if debug and not metrics_listen:
+        raise click.UsageError("--debug needs --metrics-listen: what it shows is served there alone.")
 
     from webhook.adapters import logs
     from webhook.adapters.addresses import parse_address
@@ -126,13 +151,15 @@ def command(
     )
 
     logs.configure(log_level, log_format)
-    limits = Limits(max_body=parse_size(max_body), max_in_flight=max_in_flight)
+    limits = Limits(
+        max_body=parse_size(max_body), max_in_flight=max_in_flight, max_connections=max_connections
+    )
     if policies:
         # Files bring no namespace within a second of a request: waiting would only delay the answer.
         limits = replace(limits, namespace_wait=0.0)
     settings = Settings(
         listen=parse_address(listen),
-        tls=TlsSettings(tls_cert, tls_key, client_ca, tls_min_version) if tls_cert else None,
+        tls=TlsSettings(tls_cert, tls_key, client_ca, client_name, tls_min_version) if tls_cert else None,
         metrics_listen=parse_address(metrics_listen) if metrics_listen else None,
         policies=policies,
         snapshot=snapshot,
@@ -141,6 +168,7 @@ def command(
         workers=workers or default_workers(),
         limits=limits,
         drain_seconds=drain_seconds,
+        debug=debug,
     )
     # Loaded only now, so that wrong options are answered at once; the counters' files must be known before.
     from webhook.server.launch import serve

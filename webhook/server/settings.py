@@ -32,12 +32,14 @@ class TlsSettings:
         certificate: file with the certificate and those that lead to its authority.
         key: file with its key.
         client_ca: file with the authorities of client certificates; empty: none are asked for.
+        client_names: common names of the clients that are answered; empty: all that the authorities signed.
         minimum: the lowest TLS version.
     """
 
     certificate: str
     key: str
     client_ca: str = ""
+    client_names: tuple[str, ...] = ()
     minimum: str = "1.3"
 
 
@@ -47,7 +49,11 @@ class Limits:
 
     Attributes:
         max_body: bytes of one body.
-        max_in_flight: requests that one worker works on at once; past it they are refused.
+        max_in_flight: requests that one worker works on at once, of all namespaces together.
+        max_bytes: bytes of their bodies; as much again for bodies that aren't complete.
+        max_connections: connections of one worker.
+        head_seconds: how long a handshake may take, and then a request's head.
+        body_seconds: how long a body may take.
         default_timeout: seconds for a request that names no timeout.
         namespace_wait: seconds that a request waits for a snapshot with its namespace.
         close_one_in: one answer in so many closes its connection, so that connections move to new workers.
@@ -55,6 +61,10 @@ class Limits:
 
     max_body: int = MAX_BODY
     max_in_flight: int = 256
+    max_bytes: int = 64 * 1024 * 1024
+    max_connections: int = 2048
+    head_seconds: float = 5.0
+    body_seconds: float = 5.0
     default_timeout: float = 10.0
     namespace_wait: float = 1.0
     close_one_in: int = 500
@@ -75,6 +85,7 @@ class Settings:
         workers: how many processes answer.
         limits: on requests.
         drain_seconds: how long a stopping worker still answers.
+        debug: serve what the process does, beside the metrics.
     """
 
     listen: Address
@@ -87,6 +98,7 @@ class Settings:
     workers: int = 2
     limits: Limits = field(default_factory=Limits)
     drain_seconds: float = 10.0
+    debug: bool = False
 
 
 def default_workers() -> int:

@@ -7,39 +7,47 @@ the workers share with it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import logging
 import os
-import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Hashable
 from pathlib import Path
-from types import FrameType
-from typing import Self
+from typing import NamedTuple
 
 from webhook.adapters import logs
 from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
+from webhook.server.board import Board
 from webhook.server.metrics import Metrics, forget_worker
 from webhook.server.selfsigned import write_pair
 from webhook.server.settings import Settings
+from webhook.server.signals import SIGNALS, Signals
+from webhook.server.sockets import bind, refuse, take
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
-from webhook.server.worker import BACKLOG, Inherited, log_snapshot, run
+from webhook.server.worker import Inherited, log_snapshot, run
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _TURN_SECONDS = 1.0
 _YOUNG_SECONDS = 5.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 _MOST_EARLY_DEATHS = 10
 _KILL_AFTER_SECONDS = 15.0
+_HANGS_AFTER_SECONDS = 3.0
+"""A worker writes four times a second that it lives, and no request holds it for longer than a fraction of a
+second; the API server waits 5 s for an answer."""
+
+
+class _Living(NamedTuple):
+    """A worker that runs: since when, and its row on the board."""
+
+    since: float
+    row: int
 
 
 class Supervisor:
@@ -60,7 +68,10 @@ class Supervisor:
         self.snapshot: Snapshot | None = None
         self.seen: Hashable = None
         self.error = ""
-        self.workers: dict[int, float] = {}
+        self.workers: dict[int, _Living] = {}
+        self.board = Board(settings.workers)
+        self.refusing = False
+        self.turned_at = 0.0
         self.early_deaths = 0
         self.retry_at = 0.0
 
@@ -87,7 +98,7 @@ class Supervisor:
             logger.warning("waiting_for_certificate", extra=logs.fields(error=self.certificate.error))
         self.metrics = Metrics(self.counters)
         self._load_first()
-        with _Signals() as signals:
+        with Signals() as signals:
             for _ in range(settings.workers):
                 self._start_worker()
             self._log_listening()
@@ -122,21 +133,25 @@ class Supervisor:
             self.retry_at = now + 2.0  # the workers log it
 
     def _start_worker(self) -> None:
+        self._refuse(False)
+        row = min(set(range(self.settings.workers)) - {living.row for living in self.workers.values()})
+        now = time.monotonic()
+        self.board.write(row, now, 0.0)
         gc.collect()
         gc.freeze()  # the pages that the collector would write to stay shared
         # A signal between the fork and the worker's own handlers must wait, not get lost.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
-            self._become_worker()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        self.workers[pid] = time.monotonic()
+            self._become_worker(row)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self.workers[pid] = _Living(now, row)
 
-    def _become_worker(self) -> None:
+    def _become_worker(self, row: int) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             inherited = Inherited(
                 self.listener,
@@ -147,6 +162,8 @@ class Supervisor:
                 self.seen,
                 self.error,
                 self.metrics,
+                self.board,
+                row,
             )
             run(self.settings, inherited)
             status = 0
@@ -157,9 +174,11 @@ class Supervisor:
                 sys.stderr.flush()
             os._exit(status)  # nothing of the supervisor's may run here
 
-    def _watch(self, signals: _Signals) -> int:
+    def _watch(self, signals: Signals) -> int:
         start_at: list[float] = []
         while not signals.stop():
+            # Whoever connects now would wait for a worker that doesn't exist for some time, or never will.
+            self._refuse(not self.workers and not any(moment <= time.monotonic() for moment in start_at))
             if self.early_deaths >= _MOST_EARLY_DEATHS:
                 logger.error("giving_up", extra=logs.fields(reason="workers die as soon as they start"))
                 self._stop(signals, signal.SIGTERM)
@@ -173,6 +192,7 @@ class Supervisor:
             signals.wait(min([_TURN_SECONDS, *(max(0.0, at - time.monotonic()) for at in start_at)]))
             if signals.stop():
                 break
+            self._kill_hanging()
             for pid, lived, status in self._reap():
                 start_at.append(time.monotonic() + self._delay(lived))
                 logger.error("worker_died", extra=logs.fields(worker=pid, status=status))
@@ -181,6 +201,27 @@ class Supervisor:
         logger.info("stopping", extra=logs.fields(signal=signal.Signals(number).name))
         self._stop(signals, number)
         return 130 if number == signal.SIGINT else 0
+
+    def _refuse(self, refusing: bool) -> None:
+        """Let connections be refused, or taken again."""
+        if refusing is self.refusing:
+            return
+        self.refusing = refusing
+        for listener in (self.listener, self.plain_listener):
+            if listener is not None:
+                (refuse if refusing else take)(listener)
+
+    def _kill_hanging(self) -> None:
+        """Kill the workers whose event loop no longer turns; they are replaced like others that die."""
+        before, now = self.turned_at, time.monotonic()
+        self.turned_at = now
+        if now - before > 2 * _TURN_SECONDS:
+            return  # we were held up ourselves, and so perhaps were they
+        for pid, living in self.workers.items():
+            silent = now - self.board.read(living.row)[0]
+            if silent > _HANGS_AFTER_SECONDS:
+                logger.error("worker_hangs", extra=logs.fields(worker=pid, seconds=round(silent, 1)))
+                os.kill(pid, signal.SIGKILL)
 
     def _delay(self, lived: float) -> float:
         """Return how long to wait before a dead worker is replaced: not at all, unless it died young."""
@@ -202,14 +243,14 @@ class Supervisor:
                 return ended
             if pid == 0:
                 return ended
-            started = self.workers.pop(pid, None)
-            if started is None:
+            living = self.workers.pop(pid, None)
+            if living is None:
                 continue  # as PID 1 of a container, we inherit others' children
             forget_worker(pid, self.counters)
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"{os.WEXITSTATUS(status)}"
-            ended.append((pid, time.monotonic() - started, how))
+            ended.append((pid, time.monotonic() - living.since, how))
 
-    def _stop(self, signals: _Signals, number: int) -> None:
+    def _stop(self, signals: Signals, number: int) -> None:
         """Send `number` to every worker and wait for their end; what hangs is killed."""
         for listener in (self.listener, self.plain_listener):
             if listener is not None:
@@ -236,64 +277,3 @@ class Supervisor:
         if self.plain_listener is not None:
             fields["metrics"] = str(Address(*self.plain_listener.getsockname()[:2]))
         logger.info("listening", extra=logs.fields(**fields))
-
-
-class _Signals:
-    """Waits for signals and children without a race, and without a thread."""
-
-    def __init__(self) -> None:
-        self._stop = 0
-
-    def __enter__(self) -> Self:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(-1)
-        os.close(self._read)
-        os.close(self._write)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        if number != signal.SIGCHLD:
-            self._stop = number
-
-    def stop(self) -> int:
-        """Return the signal that asks us to stop; 0 for none."""
-        return self._stop
-
-    def wait(self, seconds: float) -> None:
-        """Return after a signal, or after `seconds`."""
-        select.select([self._read], [], [], max(0.0, seconds))
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._read, 512):
-                pass
-
-
-def bind(address: Address) -> socket.socket:
-    """Return a socket that listens on `address` and is inherited by children.
-
-    Raises:
-        InputError: somebody else listens there, or the host has no such address.
-    """
-    try:
-        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise InputError(f"can't listen on {address}: {error.strerror or error}") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or str(error)
-        advice = ""
-        if error.errno == errno.EADDRINUSE:
-            advice = ": stop what listens there, or choose another port with --listen (0 takes a free one)"
-        raise InputError(f"can't listen on {address}: {reason}{advice}") from None
-    listener.setblocking(False)
-    return listener

@@ -12,29 +12,32 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
-from aiohttp import web
 
 from webhook.adapters import logs
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
-from webhook.server import authorizer
+from webhook.server import authorizer, debug
 from webhook.server.acknowledge import EVERY_SECONDS, Acknowledger
 from webhook.server.app import DataPlane
+from webhook.server.balance import EVERY_SECONDS as BALANCE_SECONDS
+from webhook.server.balance import Balance
+from webhook.server.board import Board
+from webhook.server.connections import Connections
 from webhook.server.current import Current
 from webhook.server.denials import Reporter
 from webhook.server.judging import Judge
 from webhook.server.metrics import Metrics
-from webhook.server.settings import KEEP_ALIVE_SECONDS, Settings
+from webhook.server.pages import Pages
+from webhook.server.settings import Settings
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 1024
-_HANDSHAKE_SECONDS = 10.0
 _FINISH_SECONDS = 10.0
 _RETRY_SECONDS = 2.0
 _HOUSEKEEPING_SECONDS = 0.5
@@ -56,6 +59,8 @@ class Inherited:
         seen: what `source.look` gave for it.
         error: why the latest could not be loaded; empty when it could.
         metrics: with its counters' files.
+        board: where workers say that they live.
+        row: this worker's row on it.
     """
 
     listener: socket.socket
@@ -66,6 +71,8 @@ class Inherited:
     seen: Hashable
     error: str
     metrics: Metrics
+    board: Board
+    row: int
 
 
 def run(settings: Settings, inherited: Inherited) -> None:
@@ -92,6 +99,8 @@ class _Worker:
             if settings.snapshot
             else None
         )
+        self.balance = Balance(inherited.board, inherited.row)
+        self.answered = 0
         self.plane = DataPlane(
             self.current,
             inherited.metrics,
@@ -104,6 +113,7 @@ class _Worker:
             ),
             inherited.certificate,
             Reporter(Path(settings.snapshot), inherited.metrics) if settings.snapshot else None,
+            self.balance.closes,
         )
         self.stopping = asyncio.Event()
         self.at_once = asyncio.Event()
@@ -114,15 +124,19 @@ class _Worker:
         loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
-        runners, listeners = await self._listen()
+        self.inherited.certificate.refresh()  # the supervisor looked for a newer one a while ago
+        connections = self._connections()
+        for each in connections:
+            each.open()
         tasks = [
             asyncio.create_task(_repeat(self._follow, self.inherited.source.every)),
             asyncio.create_task(_repeat(self._keep_house, _HOUSEKEEPING_SECONDS)),
+            asyncio.create_task(_repeat(partial(self._balance, connections), BALANCE_SECONDS)),
         ]
         await self.stopping.wait()
-        await self._drain(listeners)
-        for runner in runners:
-            await runner.cleanup()
+        await self._drain(connections)
+        for each in connections:
+            await each.finish(_FINISH_SECONDS)
         self.plane.metrics.flush()
         for task in tasks:
             task.cancel()
@@ -136,33 +150,29 @@ class _Worker:
         self.at_once.set()
         self.stopping.set()
 
-    async def _listen(self) -> tuple[list[web.AppRunner], list[asyncio.Server]]:
-        loop = asyncio.get_running_loop()
-        inherited = self.inherited
-        runners = [_runner(self.plane.application())]
-        if inherited.plain_listener is not None:
-            runners.append(_runner(self.plane.probes()))
-        for runner in runners:
-            await runner.setup()
-        tls_factory = runners[0].server
-        assert tls_factory is not None  # noqa: S101 - set up above
-        listeners = [
-            await loop.create_server(
-                tls_factory,
-                sock=inherited.listener,
-                ssl=inherited.certificate.listener,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                backlog=BACKLOG,
+    def _connections(self) -> list[Connections]:
+        inherited, settings, plane = self.inherited, self.settings, self.plane
+        found = [
+            Connections(
+                inherited.listener,
+                plane.answer,
+                inherited.certificate.listener,
+                settings.limits,
+                settings.tls.client_names if settings.tls is not None else (),
+                lambda: self.balance.heavy,
             )
         ]
         if inherited.plain_listener is not None:
-            plain_factory = runners[1].server
-            assert plain_factory is not None  # noqa: S101 - set up above
-            plain = await loop.create_server(plain_factory, sock=inherited.plain_listener, backlog=BACKLOG)
-            listeners.append(plain)
-        return runners, listeners
+            pages = Pages(plane.pages | (debug.pages(self.current) if settings.debug else {}))
+            found.append(Connections(inherited.plain_listener, pages.answer, None, settings.limits))
+        return found
 
-    async def _drain(self, listeners: list[asyncio.Server]) -> None:
+    async def _balance(self, connections: list[Connections]) -> None:
+        answered, self.answered = self.plane.answered - self.answered, self.plane.answered
+        active = [each.take_active() for each in connections]
+        self.balance.turn(time.monotonic(), answered, active[0])
+
+    async def _drain(self, connections: list[Connections]) -> None:
         """Lose no request while clients learn that we go.
 
         For the first half of the grace time the listener stays open: other nodes send new connections to a
@@ -171,11 +181,11 @@ class _Worker:
         along, every answer closes its connection.
         """
         self.plane.draining = True
-        logger.debug("draining", extra=logs.fields(in_flight=self.plane.in_flight))
+        logger.debug("draining", extra=logs.fields(in_flight=self.plane.room.taken))
         half = self.settings.drain_seconds / 2
         await self._grace(half)
-        for listener in listeners:
-            listener.close()
+        for each in connections:
+            each.close()
         await self._grace(half)
 
     async def _grace(self, seconds: float) -> None:
@@ -229,7 +239,7 @@ class _Worker:
         acknowledger = self.acknowledger
         if acknowledger is not None and time.monotonic() - acknowledger.written_at >= EVERY_SECONDS:
             self._acknowledge()
-        self.plane.metrics.flush(self.plane.in_flight)
+        self.plane.metrics.flush(self.plane.room.taken)
         certificate = self.inherited.certificate
         problem = certificate.error
         if certificate.refresh():
@@ -245,16 +255,6 @@ class _Worker:
             self.acknowledger.write(self.current, self.inherited.certificate.fingerprint)
         except OSError as error:
             logger.error("acknowledgement_failed", extra=logs.fields(error=str(error)))
-
-
-def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        app,
-        handle_signals=False,
-        access_log=None,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        shutdown_timeout=_FINISH_SECONDS,
-    )
 
 
 async def _repeat(job: Callable[[], Awaitable[None]], every: float) -> None:
