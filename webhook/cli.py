@@ -34,6 +34,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "uninstall": Subcommand(
         "webhook.commands.uninstall", "command", "Remove the webhook configuration for good."
     ),
+    "status": Subcommand("webhook.commands.status", "command", "Tell what is enforced, and what is wrong."),
     "demo": Subcommand("webhook.commands.demo", "command", "Show every kind of verdict, without a cluster."),
     "crds": Subcommand("webhook.commands.crds", "command", "Keep our kinds in a cluster up to date."),
     "generate": Subcommand("webhook.commands.generate", "command", "Write CRDs and reference documentation."),

@@ -84,6 +84,7 @@ from webhook.commands import shared
     default="",
     help="ClusterRole that owns the webhook configuration, so that it goes with it.",
 )
+@shared.metrics_listen
 @shared.log_level
 @shared.log_format
 def command(
@@ -108,6 +109,7 @@ def command(
     lease_name: str,
     owner_deployment: str,
     owner_cluster_role: str,
+    metrics_listen: str,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -116,6 +118,7 @@ def command(
     Every replica watches the cluster and publishes the snapshot. The leader writes statuses, certificates and
     the webhook configuration, which it registers once a worker has loaded a snapshot and never removes.
     """
+    from webhook.adapters.addresses import parse_address
     from webhook.operator import main, process
     from webhook.operator.options import Options
 
@@ -137,6 +140,7 @@ def command(
         exempt_users=exempt_users,
         risk_admin_groups=risk_admin_groups,
         replica=replica,
+        metrics_listen=parse_address(metrics_listen) if metrics_listen else None,
         leader_elect=leader_elect,
         lease_name=lease_name,
         owner_deployment=owner_deployment,

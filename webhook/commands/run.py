@@ -42,6 +42,7 @@ from webhook.commands import shared
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
 )
+@shared.metrics_listen
 @shared.log_level
 @shared.log_format
 def command(
@@ -58,6 +59,7 @@ def command(
     risk_admin_groups: tuple[str, ...],
     keep: bool,
     workers: int | None,
+    metrics_listen: str,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -88,6 +90,7 @@ def command(
         risk_admin_groups=risk_admin_groups,
         keep=keep,
         workers=workers,
+        metrics_listen=metrics_listen,
         log_level=log_level,
         log_format=log_format,
     )

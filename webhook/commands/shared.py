@@ -72,6 +72,12 @@ risk_admin_groups = click.option(
     multiple=True,
     help="Group that may change the RiskAppetite; repeatable.",
 )
+metrics_listen = click.option(
+    "--metrics-listen",
+    metavar="HOST:PORT",
+    default="",
+    help="Also answer /metrics, /livez and /readyz of the control plane on this address, as plain HTTP.",
+)
 log_format = click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),

@@ -54,6 +54,10 @@ class Leading:
         parts: what is kept in order.
         trigger: set when something changed.
         snapshot: returns the present policies and acceptances, compiled; None while some are missing.
+
+    Attributes:
+        parts: what is kept in order.
+        kopf: started again when it ends.
     """
 
     def __init__(
@@ -63,8 +67,11 @@ class Leading:
         trigger: asyncio.Event,
         snapshot: Callable[[], Awaitable[Snapshot | None]],
     ) -> None:
-        self._client = client
-        self._parts = parts
+        self.parts = parts
+        watched = [resource for resource in OWN_RESOURCES if resource.kind in KINDS_WITH_STATUS]
+        self.kopf = handlers.Supervised(
+            lambda: handlers.registry(watched, self._seen, client.configuration), parts.statuses.unheard
+        )
         self._trigger = trigger
         self._snapshot = snapshot
         self._loop = asyncio.get_running_loop()
@@ -74,13 +81,8 @@ class Leading:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        watched = [resource for resource in OWN_RESOURCES if resource.kind in KINDS_WITH_STATUS]
-        kopf = handlers.Supervised(
-            lambda: handlers.registry(watched, self._seen, self._client.configuration),
-            self._parts.statuses.unheard,
-        )
         tasks = [
-            asyncio.create_task(supervised("kopf", kopf.run)),
+            asyncio.create_task(supervised("kopf", self.kopf.run)),
             asyncio.create_task(supervised("statuses", self._keep_statuses)),
         ]
         try:
@@ -114,7 +116,7 @@ class Leading:
                 continue
             started = time.monotonic()
             try:
-                await self._parts.statuses.reconcile(self._latest, registered=self._parts.webhooks.in_place)
+                await self.parts.statuses.reconcile(self._latest, registered=self.parts.webhooks.in_place)
             except ApiError as error:
                 logger.warning("statuses: %s", error)
                 self._statuses_due.set()
@@ -123,9 +125,9 @@ class Leading:
             await asyncio.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
 
     async def _keep_webhooks(self, snapshot: Snapshot) -> bool:
-        keeper = self._parts.webhooks
+        keeper = self.parts.webhooks
         try:
-            given = await self._parts.certificate()
+            given = await self.parts.certificate()
             if given is None:
                 return False
             acknowledged = await self._acknowledged(given)
@@ -140,7 +142,7 @@ class Leading:
         return keeper.in_place and not keeper.rotating
 
     async def _acknowledged(self, given: Given) -> bool:
-        replicas = self._parts.replicas
+        replicas = self.parts.replicas
         try:
             await replicas.look()
         except ApiError as error:
@@ -153,7 +155,7 @@ class Leading:
         """Take in what Kopf saw, from its thread."""
 
         def take_in() -> None:
-            if self._parts.statuses.saw(resource, kind, obj):
+            if self.parts.statuses.saw(resource, kind, obj):
                 self._trigger.set()
 
         with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping

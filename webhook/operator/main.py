@@ -23,6 +23,8 @@ The rights it needs, and no more (API group: resources: verbs):
 * Kinds that policies name as ``paramKind``: list, watch. Never Secrets.
 * ``apps`` replicasets, deployments, statefulsets, daemonsets, controllerrevisions; ``batch`` jobs, cronjobs;
   core replicationcontrollers: list, watch; used only while a risk acceptance exists.
+* The same but controllerrevisions: get, to find the topmost workload of a Pod that was denied; also of other
+  kinds that make Pods, where somebody gives it.
 
 `tidewaiter uninstall` needs: ``coordination.k8s.io`` leases, in the own namespace, only the leader's: create,
 patch; validatingwebhookconfigurations, only the one named: get, delete.
@@ -31,18 +33,21 @@ patch; validatingwebhookconfigurations, only the one named: get, delete.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
 
 from webhook.adapters import snapshots
 from webhook.core.snapshot import EXEMPT_NAMESPACES
-from webhook.operator import startup, webhooks
+from webhook.operator import facts, health, startup, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.authorizer import Authorizer
 from webhook.operator.client import Client, KubernetesClient, Resource, connect
 from webhook.operator.clock import Clock
 from webhook.operator.content import Contents
+from webhook.operator.denials import Denials
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import Inventory
 from webhook.operator.issuing import SECRETS, CertificateReconciler
@@ -61,6 +66,8 @@ from webhook.operator.uninstalling import uninstalling
 from webhook.operator.webhooks import Endpoint, Registration
 
 SECRET_NAME = "{}-certificates"  # noqa: S105 - a name
+
+logger = logging.getLogger(__name__)
 
 
 async def run(options: Options, stop: asyncio.Event) -> None:
@@ -89,7 +96,7 @@ class Operator:
         self.options = options
         self.client = client
         self._trigger = asyncio.Event()
-        self._clock = Clock(client, lambda: self._changed(at_once=False))
+        self.clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
         contents = Contents(self.inventory, self._context)
         self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
@@ -120,7 +127,7 @@ class Operator:
         self.owners = Owners(client, options.namespace, options.owner_deployment, options.owner_cluster_role)
         replica = options.replica or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self.reporter = Reporter(
-            options, replica, self.inventory, self.publisher, self.acknowledgements, self.serving, self._clock
+            options, replica, self.inventory, self.publisher, self.acknowledgements, self.serving, self.clock
         )
         self.lease = ReplicaLease(
             client,
@@ -139,11 +146,20 @@ class Operator:
             options.timing,
             lambda: self.owners.namespaced,
         )
+        self.denials = Denials(client, options.snapshot)
         self.webhooks: WebhookReconciler | None = None
+        self.leading: Leading | None = None
         self._own_users: tuple[str, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then stop in order: the leader's work, what is registered, the rest."""
+        async with contextlib.AsyncExitStack() as until_the_end:
+            if self.options.metrics_listen is not None:
+                listening = health.listening(self.options.metrics_listen, lambda: facts.gather(self))
+                logger.info("metrics on %s", await until_the_end.enter_async_context(listening))
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         options = self.options
         own_users = await startup.until_answered(
             lambda: startup.own_users(self.client, options.namespace), stop
@@ -177,10 +193,11 @@ class Operator:
             "webhook configuration": self.configuration.run,
             "serving": self.serving.run,
             "authorizer": lambda: Authorizer(self.client).serve(self.options.snapshot),
-            "clock": self._clock.run,
+            "clock": self.clock.run,
             "kinds": lambda: startup.advise_on_missing_kinds(self.inventory),
             "owners": self.owners.run,
             "lease": self.lease.run,
+            "denials": self.denials.run,
         }
         if self.options.cert_source is None:
             parts["secret"] = self.secret.run
@@ -198,7 +215,7 @@ class Operator:
             cluster=self.options.cluster,
             exempt_namespaces=tuple(sorted(self._exempt_namespaces())),
             trust_approvals=True,  # the API server brought them
-            clock_skew=self._clock.skew,
+            clock_skew=self.clock.skew,
             max_action=self.options.max_action,
             exempt_users=self.options.exempt_users,
             administrators=self.options.risk_admin_groups,
@@ -253,7 +270,9 @@ class Operator:
         )
         compiled = Compiled(lambda: bool(self.publisher.revision), self.inventory.objects, self._context)
         try:
-            await Leading(self.client, parts, self._trigger, compiled).run()
+            self.leading = Leading(self.client, parts, self._trigger, compiled)
+            await self.leading.run()
         finally:
+            self.leading = None
             self.webhooks.in_place = False
             self.reporter.webhooks = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 from webhook.operator.leader import Timing
 
@@ -38,6 +39,7 @@ class Options:
         settle_seconds: how long after a step of a rotation the next one waits, for API servers that have not
             heard of the webhook configuration yet.
         replica: our name among the replicas, such as the Pod's; empty for one of our own.
+        metrics_listen: plain HTTP for metrics and probes; None for none.
         leader_elect: share the work with other replicas by a Lease.
         lease_name: its name.
         create_namespace: make our own namespace where it is missing.
@@ -64,6 +66,7 @@ class Options:
     cert_source: Path | None = None
     settle_seconds: float = SETTLE_SECONDS
     replica: str = ""
+    metrics_listen: Address | None = None
     leader_elect: bool = True
     lease_name: str = "tidewaiter-leader"
     create_namespace: bool = False

@@ -71,6 +71,7 @@ class WebhookReconciler:
         in_place: the configuration is what it should be.
         rotating: it trusts an authority that goes once no worker needs it any more.
         problem: why it isn't what it should be; empty when it is.
+        writes: how often it was written.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class WebhookReconciler:
         self.in_place = False
         self.rotating = False
         self.problem = ""
+        self.writes = 0
         self._client = client
         self._registration = registration
         self._acknowledgements = acknowledgements
@@ -178,6 +180,7 @@ class WebhookReconciler:
             await merge(self._client, self._path, change)
             how = "put right" if wanted == self._before else "written"
             logger.info("webhook configuration %s %s: %s", name, how, _summary(wanted))
+        self.writes += 1
         self._in_place_with(wanted)
 
     def _in_place_with(self, wanted: Mapping[str, Any]) -> None:

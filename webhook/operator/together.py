@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from webhook.adapters.addresses import parse_address
 from webhook.core.errors import InputError
 from webhook.operator import main
 from webhook.operator.options import Options
@@ -41,6 +42,7 @@ class Settings:
     risk_admin_groups: tuple[str, ...]
     keep: bool
     workers: int | None
+    metrics_listen: str
     log_level: str
     log_format: str
 
@@ -67,6 +69,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         exempt_namespaces=settings.exempt_namespaces,
         exempt_users=settings.exempt_users,
         risk_admin_groups=settings.risk_admin_groups,
+        metrics_listen=parse_address(settings.metrics_listen) if settings.metrics_listen else None,
         leader_elect=False,  # there is only one, and a Lease would delay the next start
         create_namespace=True,
         remove_on_exit=not settings.keep,
