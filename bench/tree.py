@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -11,22 +12,48 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_of_tree(pid: int) -> float:
     """Return the CPU seconds of a process, its living descendants, and those it has waited for."""
-    parents: dict[int, list[int]] = {}
-    used: dict[int, float] = {}
+    return sum(_stats(one)[1] for one in tree(pid))
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and its living descendants."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it ended while we looked
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
-            used[int(entry.name)] = sum(map(int, fields[11:15])) / _TICKS
-    total, waiting = 0.0, [pid]
+            children.setdefault(_stats(int(entry.name))[0], []).append(int(entry.name))
+    found, waiting = [], [pid]
     while waiting:
         one = waiting.pop()
-        total += used.get(one, 0.0)
-        waiting += parents.get(one, [])
-    return total
+        found.append(one)
+        waiting += children.get(one, [])
+    return found
+
+
+def _stats(pid: int) -> tuple[int, float]:
+    """Return a process's parent and its CPU seconds; zeros when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, 0.0
+    return int(fields[1]), sum(map(int, fields[11:15])) / _TICKS
+
+
+def pss_of_tree(pid: int) -> int:
+    """Return the bytes of memory of a process and its descendants; what they share counts once."""
+    return sum(_kilobytes(one, "smaps_rollup", "Pss") for one in tree(pid)) * 1024
+
+
+def rss(pid: int) -> int:
+    """Return the bytes of memory that one process has resident."""
+    return _kilobytes(pid, "status", "VmRSS") * 1024
+
+
+def _kilobytes(pid: int, file: str, field: str) -> int:
+    try:
+        found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/{file}").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def free_port() -> int:

@@ -1,0 +1,177 @@
+"""The two webhooks that are compared, started as their users start them, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from bench import answers, gatekeeper_kinds, manifests
+from bench.client import Target, load
+from bench.pods import samples
+from bench.process import Process, ready
+from bench.rules import Policy
+from bench.tree import free_port, pss_of_tree, rss
+from tests.controlplane import ControlPlane
+from webhook.server.selfsigned import write_pair
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two webhooks while it runs.
+
+    Attributes:
+        name: what it is called in the figures.
+        process: its data plane, children included.
+        target: where the client asks it.
+        memory: gives the bytes it has in memory.
+    """
+
+    name: str
+    process: Process
+    target: Target
+    memory: Callable[[], int]
+
+    def answers(self) -> bool:
+        """Tell whether it answers each sample as it must."""
+        try:
+            load(self.target, samples(), connections=1, seconds=10, most=2 * len(samples()))
+        except answers.WrongAnswerError:
+            return False
+        return True
+
+
+def denying(policies: Sequence[Policy]) -> dict[str, frozenset[str]]:
+    """Return, for each sample, which of the policies must deny it."""
+    return {sample.name: answers.expected(policies, sample.denied_by) for sample in samples()}
+
+
+def tidewaiter(
+    stack: ExitStack,
+    folder: Path,
+    policies: Sequence[Policy],
+    bystanders: Sequence[Policy] = (),
+    workers: int = 2,
+) -> Side:
+    """Start `tidewaiter serve --policies`, with two workers as by default, and return it once it is ready.
+
+    Args:
+        stack: ends it.
+        folder: an own one, for the manifests and the certificate.
+        policies: those that judge Pods.
+        bystanders: those that judge something else.
+        workers: processes that answer.
+    """
+    source = folder / "policies"
+    source.mkdir(parents=True)
+    documents = [manifests.namespace()]
+    documents += [manifests.cluster_policy(policy) for policy in policies]
+    documents += [manifests.cluster_policy(policy, bystander=True) for policy in bystanders]
+    for number, document in enumerate(documents):
+        (source / f"{number:03}.yaml").write_text(yaml.safe_dump(document))
+    pair = write_pair(folder)
+    port, plain = free_port(), free_port()
+    arguments = (
+        *(sys.executable, "-m", "webhook", "serve", "--policies", source),
+        *("--listen", f"127.0.0.1:{port}", "--metrics-listen", f"127.0.0.1:{plain}"),
+        *("--tls-cert", pair.certificate, "--tls-key", pair.key, "--workers", str(workers)),
+    )
+    process = stack.enter_context(Process(arguments, folder / "log", dict(os.environ)))
+    process.wait_for(lambda: ready(plain), "readiness of tidewaiter serve")
+    target = Target(port, "/admit?timeout=5s", Path(pair.certificate), answers.tidewaiter, denying(policies))
+    side = Side("tidewaiter", process, target, lambda: pss_of_tree(process.pid))
+    process.wait_for(side.answers, "right answers of tidewaiter serve")
+    return side
+
+
+def bare(stack: ExitStack, folder: Path) -> Side:
+    """Start `bench.bare`, one process that allows everything, and return it once it is ready."""
+    folder.mkdir(parents=True)
+    pair = write_pair(folder)
+    port, plain = free_port(), free_port()
+    arguments = (sys.executable, "-m", "bench.bare", str(port), str(plain), pair.certificate, pair.key)
+    process = stack.enter_context(Process(arguments, folder / "log", dict(os.environ)))
+    process.wait_for(lambda: ready(plain), "readiness of the bare handler")
+    target = Target(port, "/admit?timeout=5s", Path(pair.certificate), answers.tidewaiter, denying(()))
+    return Side("bare aiohttp", process, target, lambda: pss_of_tree(process.pid))
+
+
+class Gatekeeper:
+    """Gatekeeper's manager beside a control plane, outside a cluster.
+
+    Args:
+        program: ``gatekeeper-manager``.
+        plane: its API server.
+        folder: an own one, for certificates and logs.
+    """
+
+    def __init__(self, program: Path, plane: ControlPlane, folder: Path) -> None:
+        self._program = program
+        self._plane = plane
+        self._folder = folder
+        folder.mkdir(parents=True)
+        self._certificate = Path(write_pair(folder).certificate)
+        shutil.copy(self._certificate, folder / "ca.crt")
+        self._apply([*gatekeeper_kinds.OWN, manifests.namespace(), *gatekeeper_kinds.KINDS])
+
+    def install(self, policies: Sequence[Policy], engine: str = "Rego") -> None:
+        """Bring templates and constraints in place of those that are there.
+
+        Its chart has another Pod than the webhook's make the constraints' kinds; so here another process
+        does it, only now.
+
+        Args:
+            policies: what to bring.
+            engine: ``Rego``, or ``K8sNativeValidation`` for CEL.
+        """
+        templates = manifests.templates(policies, engine)
+        with ExitStack() as stack:
+            process, _, health = self._start(stack, "webhook", "generate")
+            process.wait_for(lambda: ready(health), "readiness of Gatekeeper's generator")
+            self._plane.kubectl("delete", "constrainttemplates", "--all", "--timeout=60s")
+            self._apply(templates)
+            for template in templates:
+                name = f"{template['metadata']['name']}.{manifests.CONSTRAINTS}"
+                process.wait_for(partial(self._is_established, name), f"the kind {name}")
+            self._apply([manifests.constraint(policy) for policy in policies])
+
+    def start(self, stack: ExitStack, policies: Sequence[Policy]) -> Side:
+        """Start its webhook, as the chart runs it, and return it once it judges by those policies."""
+        process, port, health = self._start(stack, "webhook")
+        process.wait_for(lambda: ready(health), "readiness of Gatekeeper")
+        target = Target(
+            port, "/v1/admit?timeout=5s", self._certificate, answers.gatekeeper, denying(policies)
+        )
+        side = Side("Gatekeeper", process, target, lambda: rss(process.pid))
+        process.wait_for(side.answers, "right answers of Gatekeeper")
+        return side
+
+    def _start(self, stack: ExitStack, *operations: str) -> tuple[Process, int, int]:
+        port, health = free_port(), free_port()
+        arguments: tuple[str | Path, ...] = (
+            *(self._program, "--kubeconfig", self._plane.kubeconfig),
+            *("--disable-cert-rotation", f"--cert-dir={self._folder}", "--host=127.0.0.1", f"--port={port}"),
+            *(f"--health-addr=127.0.0.1:{health}", f"--prometheus-port={free_port()}", "--logtostderr"),
+            *("--disable-opa-builtin={http.send}", *(f"--operation={name}" for name in operations)),
+        )
+        names = {"POD_NAME": gatekeeper_kinds.POD, "POD_NAMESPACE": gatekeeper_kinds.NAMESPACE}
+        environment = {**names, "HOME": str(self._folder), "PATH": os.environ.get("PATH", "")}
+        return stack.enter_context(Process(arguments, self._folder / "log", environment)), port, health
+
+    def _apply(self, documents: Sequence[manifests.Manifest]) -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        self._plane.kubectl("apply", "--server-side", "-f", "-", input=text, check=True)
+
+    def _is_established(self, kind: str) -> bool:
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind}"
+        status, found = self._plane.request("GET", path)
+        conditions = (found.get("status", {}).get("conditions") or []) if status == 200 else []
+        return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
