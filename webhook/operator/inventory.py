@@ -141,7 +141,8 @@ class Inventory:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._adjust.wait(), _ADJUST_AGAIN)
+                    async with asyncio.timeout(_ADJUST_AGAIN):
+                        await self._adjust.wait()
                 self._adjust.clear()
                 try:
                     await self._adjust_params()

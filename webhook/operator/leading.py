@@ -89,7 +89,9 @@ class Leading:
             while True:
                 done = await self.reconcile()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._trigger.wait(), RESYNC if done else _AGAIN)
+                    # Not wait_for: of Python 3.11 it loses a cancellation that comes just as we are triggered.
+                    async with asyncio.timeout(RESYNC if done else _AGAIN):
+                        await self._trigger.wait()
                     await asyncio.sleep(_DEBOUNCE)
                 self._trigger.clear()
         finally:
