@@ -39,8 +39,8 @@ docs crds: $(STAMP)
 	$(BIN)/tidewaiter generate
 
 # Plain manifests from the chart. HELM is Helm 3 or 4: both render the same.
-deploy: $(STAMP)
-	HELM=$(HELM) deploy/render
+deploy:
+	HELM=$(HELM) deploy/render > deploy/tidewaiter.yaml
 
 # Pins every package that the image gets, by hash, for each Python and platform that has wheels.
 requirements: $(STAMP)

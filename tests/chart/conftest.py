@@ -36,7 +36,11 @@ def helm(request: pytest.FixtureRequest, helms: Path, tmp_path: Path) -> Helm:
     return Helm(helms / request.param, tmp_path)
 
 
-@pytest.fixture(scope="module", params=["helm", "helm4"])
+# Each in a group, so that its tests run in their order and in one process.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"site-{name}")) for name in ("helm", "helm4")],
+)
 def site(
     request: pytest.FixtureRequest, assets: Path, helms: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:

@@ -1,0 +1,481 @@
+"""What the chart makes of its values, and which values it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.helm import CHART, NAMESPACE, ROOT, Helm
+from tests.controlplane import ControlPlane
+from webhook.adapters.schema import KINDS
+
+PACKS = ("pss-baseline", "pss-restricted")
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str = "tidewaiter") -> dict[str, Any]:
+    (found,) = (each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name))
+    return found
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [each for each in objects if each["kind"] == kind]
+
+
+def container(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    containers = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (found,) = (each for each in containers if each["name"] == name)
+    return dict(found)
+
+
+# Some sets of values that people have.
+
+VALUES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "first rollout": {
+        "cluster": "eu-west-1",
+        "enforcement": {"maxAction": "Audit", "failurePolicy": "Ignore"},
+        "packs": {name: {"enabled": True, "validationActions": ["Warn", "Audit"]} for name in PACKS},
+        "exemptNamespaces": ["kube-public", "calico-system"],
+        "exemptUsers": ["system:serviceaccount:velero:velero"],
+    },
+    "cert-manager": {"tls": {"mode": "certManager"}, "webhook": {"url": "https://10.0.0.7:9443"}},
+    "cert-manager, own issuer": {
+        "tls": {
+            "mode": "certManager",
+            "certManager": {
+                "issuerRef": {"name": "corp", "kind": "ClusterIssuer", "group": "cert-manager.io"}
+            },
+        },
+        "webhook": {"url": "https://webhook.example.com"},
+    },
+    "given files": {
+        "tls": {
+            "mode": "existingSecret",
+            "existingSecret": "webhook-tls",
+            "minVersion": "1.2",
+            "clientAuthority": {"secretName": "apiserver-ca"},
+        }
+    },
+    "everything": {
+        "fullnameOverride": "guard",
+        "image": {"repository": "registry.example.com/tidewaiter", "digest": "sha256:" + "a" * 64},
+        "imagePullSecrets": [{"name": "pull"}],
+        "replicas": 3,
+        "risk": {"administratorGroups": ["risk-office"]},
+        "webhook": {
+            "bindAddress": "[::]",
+            "workers": 4,
+            "extraArgs": ["--max-body=4MiB"],
+            "resources": {"limits": {"memory": "1Gi", "cpu": 2}},
+        },
+        "log": {"level": "debug", "format": "text"},
+        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "networkPolicy": {
+            "metricsNamespaces": ["monitoring"],
+            "apiServerPorts": [6443],
+            "extraEgress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
+        },
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+        "priorityClass": {"create": True, "name": "tidewaiter-critical"},
+        "topologySpreadConstraints": [],
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "podAnnotations": {"example.com/a": "1"},
+        "podLabels": {"team": "platform"},
+        "commonLabels": {"part": "security"},
+        "serviceAccount": {"name": "webhook", "annotations": {"example.com/b": "2"}},
+        "rbac": {
+            "paramKinds": [{"apiGroup": "", "resources": ["configmaps"]}],
+            "aggregateUserRoles": True,
+        },
+    },
+    "little": {
+        "replicas": 1,
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "rbac": {"userRoles": False},
+        "risk": {"admissionPolicy": False},
+        "crds": {"upgrade": False},
+        "uninstall": {"hook": False},
+    },
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_lint_finds_nothing(helm: Helm, name: str) -> None:
+    done = helm.run("lint", "--strict", str(CHART), values=VALUES[name])
+    assert "0 chart(s) failed" in done.stdout
+    assert "[WARNING]" not in done.stdout
+    assert "[ERROR]" not in done.stdout
+
+
+def test_both_helms_render_the_same(helms: Path, tmp_path: Path) -> None:
+    three, four = (Helm(helms / name, tmp_path) for name in ("helm", "helm4"))
+    for values in VALUES.values():
+        assert three.template(values) == four.template(values)
+
+
+@pytest.fixture(scope="module")
+def plane(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Return an API server with our kinds, and stand-ins for those of others."""
+    with ControlPlane(assets, tmp_path_factory.mktemp("render")) as started:
+        started.kubectl("apply", "-k", str(CHART / "crds"), check=True)
+        others = [
+            ("monitoring.coreos.com", "v1", "ServiceMonitor"),
+            ("cert-manager.io", "v1", "Issuer"),
+            ("cert-manager.io", "v1", "Certificate"),
+        ]
+        text = "\n---\n".join(json.dumps(definition(*other)) for other in others)
+        started.kubectl("apply", "-f", "-", input=text, check=True)
+        started.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crds", "--all", check=True)
+        for name in (NAMESPACE, "default-2"):
+            started.kubectl("create", "namespace", name, check=True)
+        yield started
+
+
+def definition(group: str, version: str, kind: str) -> dict[str, Any]:
+    plural = f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "scope": "Namespaced",
+            "versions": [served],
+        },
+    }
+
+
+@pytest.mark.e2e
+@pytest.mark.xdist_group("chart-render")
+@pytest.mark.parametrize("name", VALUES)
+def test_the_api_server_takes_every_object(
+    helms: Path, tmp_path: Path, plane: ControlPlane, name: str
+) -> None:
+    objects = Helm(helms / "helm4", tmp_path).template(VALUES[name])
+    text = "\n---\n".join(json.dumps(each) for each in objects)
+    done = plane.kubectl(
+        *("apply", "--dry-run=server", "--server-side", "--validate=strict", "-f", "-"), input=text
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert len(done.stdout.splitlines()) == len(objects)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a misspelt value": ({"replica": 3}, "replica"),
+    "a misspelt value inside": ({"enforcement": {"maxaction": "Warn"}}, "maxaction"),
+    "an action that isn't one": ({"enforcement": {"maxAction": "Dryrun"}}, "maxAction"),
+    "a pack that isn't there": ({"packs": {"pss-privileged": {"enabled": True}}}, "pss-privileged"),
+    "Deny with Warn": (
+        {"packs": {"pss-baseline": {"enabled": True, "validationActions": ["Deny", "Warn"]}}},
+        "validationActions",
+    ),
+    "a version of the standards that isn't one": (
+        {"packs": {"pss-baseline": {"version": "1.30"}}},
+        "version",
+    ),
+    "a digest that isn't one": ({"image": {"digest": "sha256:abc"}}, "digest"),
+    "a webhook without TLS": ({"webhook": {"url": "http://10.0.0.7"}}, "url"),
+    "a user that can't be quoted": ({"exemptUsers": ["it's me"]}, "exemptUsers"),
+    "no replicas": ({"replicas": 0}, "replicas"),
+    "given files, not named": ({"tls": {"mode": "existingSecret"}}, "name it in tls.existingSecret"),
+    "Secrets as parameters": (
+        {"rbac": {"paramKinds": [{"apiGroup": "", "resources": ["secrets"]}]}},
+        "Secrets can't be parameters",
+    ),
+    "everything as parameters": (
+        {"rbac": {"paramKinds": [{"apiGroup": "*", "resources": ["*"]}]}},
+        "Secrets can't be parameters",
+    ),
+    "a class of Kubernetes' own": (
+        {"priorityClass": {"create": True, "name": "system-node-critical"}},
+        "names that start with system- are Kubernetes' own",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_values_are_refused_by_their_name(helm: Helm, name: str) -> None:
+    values, told = REFUSED[name]
+    assert told in helm.refusal(values)
+
+
+# The Pods.
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_our_own_pods_pass_the_restricted_pack(helms: Path, tmp_path: Path, name: str) -> None:
+    workloads = [
+        each
+        for each in Helm(helms / "helm", tmp_path).template(VALUES[name])
+        if each["kind"] in ("Deployment", "Job")
+    ]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "webhook",
+            "check",
+            "-",
+            "--policies",
+            "policies/pss-restricted",
+            "-o",
+            "json",
+        ],
+        input="\n---\n".join(json.dumps(each) for each in workloads),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads(done.stdout)["verdicts"]) == len(workloads)
+
+
+def test_only_the_operator_has_a_token(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({})
+    pod = named(objects, "Deployment")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert named(objects, "ServiceAccount")["automountServiceAccountToken"] is False
+    (volume,) = (each for each in pod["volumes"] if "projected" in each)
+    with_token = [
+        each["name"]
+        for each in pod["containers"]
+        if volume["name"] in [mount["name"] for mount in each["volumeMounts"]]
+    ]
+    assert with_token == ["operator"]
+    writable = {
+        each["name"]: {mount["name"] for mount in each["volumeMounts"] if not mount.get("readOnly")}
+        for each in pod["containers"]
+    }
+    assert writable == {"webhook": {"snapshot", "counters"}, "operator": {"snapshot", "certs"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "plane_name", "argument"),
+    [
+        ({"enforcement": {"maxAction": "Warn"}}, "operator", "--max-action=Warn"),
+        ({"enforcement": {"failurePolicy": "Ignore"}}, "operator", "--failure-policy=Ignore"),
+        ({"exemptNamespaces": ["a", "b"]}, "operator", "--exempt-namespace=b"),
+        (
+            {"exemptUsers": ["system:serviceaccount:a:b"]},
+            "operator",
+            "--exempt-user=system:serviceaccount:a:b",
+        ),
+        ({"risk": {"administratorGroups": ["office"]}}, "operator", "--risk-admin-group=office"),
+        ({"cluster": "eu"}, "operator", "--cluster=eu"),
+        ({"webhook": {"url": "https://h:1"}}, "operator", "--webhook-url=https://h:1"),
+        ({"webhook": {"configurationName": "other"}}, "operator", "--webhook-name=other"),
+        ({"tls": {"mode": "certManager"}}, "operator", "--cert-source=/run/tidewaiter/cert-source"),
+        ({"tls": {"minVersion": "1.2"}}, "webhook", "--tls-min-version=1.2"),
+        (
+            {"tls": {"clientAuthority": {"secretName": "s", "key": "k"}}},
+            "webhook",
+            "--client-ca=/run/tidewaiter/client-authority/k",
+        ),
+        ({"webhook": {"workers": 3}}, "webhook", "--workers=3"),
+        ({"webhook": {"maxInFlight": 100000}}, "webhook", "--max-in-flight=100000"),
+        ({"webhook": {"drainSeconds": 25}}, "webhook", "--drain-seconds=25"),
+        ({"log": {"level": "error"}}, "webhook", "--log-level=error"),
+        ({"log": {"format": "text"}}, "operator", "--log-format=text"),
+        ({"operator": {"extraArgs": ["--settle-seconds=5"]}}, "operator", "--settle-seconds=5"),
+    ],
+)
+def test_values_reach_the_commands(
+    helms: Path, tmp_path: Path, values: Mapping[str, Any], plane_name: str, argument: str
+) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    assert argument in container(helm.template(values), plane_name)["args"]
+    assert argument not in container(helm.template({}), plane_name)["args"]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_argument_is_an_option_of_its_command(helms: Path, tmp_path: Path, name: str) -> None:
+    for each in Helm(helms / "helm", tmp_path).template(VALUES[name]):
+        if each["kind"] in ("Deployment", "Job"):
+            for one in each["spec"]["template"]["spec"]["containers"]:
+                command, *options = one["args"]
+                words = [command, *([] if options[:1] != ["apply"] else [options.pop(0)])]
+                text = subprocess.run(
+                    [sys.executable, "-m", "webhook", *words, "--help"],
+                    capture_output=True,
+                    text=True,
+                    cwd=ROOT,
+                    check=True,
+                ).stdout
+                known = set(re.findall(r"--[a-z-]+", text))
+                assert {option.partition("=")[0] for option in options} <= known, one["name"]
+
+
+def test_a_digest_wins_over_a_tag(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    digest = "sha256:" + "a" * 64
+    for image, expected in (
+        ({}, "tidewaiter:0.1.0"),
+        ({"repository": "r.example.com/t", "tag": "1"}, "r.example.com/t:1"),
+        ({"repository": "r.example.com/t", "tag": "1", "digest": digest}, f"r.example.com/t@{digest}"),
+    ):
+        objects = helm.template({"image": image})
+        pods = [each["spec"]["template"]["spec"] for each in objects if each["kind"] in ("Deployment", "Job")]
+        assert {one["image"] for pod in pods for one in pod["containers"]} == {expected}
+
+
+# Rights.
+
+
+def test_the_operator_may_read_no_secret_but_its_own(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    for values in ({}, {"tls": {"mode": "certManager"}}):
+        objects = helm.template(values)
+        rules = [
+            (each["kind"], rule)
+            for each in of_kind(objects, "ClusterRole") + of_kind(objects, "Role")
+            for rule in each["rules"]
+            if {"secrets", "*"} & set(rule["resources"]) and {"", "*"} & set(rule["apiGroups"])
+        ]
+        if values:
+            assert rules == []
+        else:
+            ((kind, rule),) = rules
+            assert (kind, rule["resourceNames"]) == ("Role", ["tidewaiter-certificates"])
+
+
+def test_no_right_of_the_chart_has_a_wildcard_verb_or_group(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template(VALUES["everything"])
+    roles = of_kind(objects, "ClusterRole") + of_kind(objects, "Role")
+    assert len(roles) >= 6
+    for role in roles:
+        for rule in role["rules"]:
+            assert "*" not in rule["verbs"]
+            assert "*" not in rule["apiGroups"]
+
+
+def test_nobody_is_bound_to_the_roles_for_people(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({})
+    people = {f"tidewaiter-{name}" for name in ("view", "requester", "approver")}
+    assert people <= {each["metadata"]["name"] for each in of_kind(objects, "ClusterRole")}
+    assert people.isdisjoint(each["roleRef"]["name"] for each in of_kind(objects, "ClusterRoleBinding"))
+    # Who asks does not approve.
+    requester = named(objects, "ClusterRole", "tidewaiter-requester")
+    assert all("approval" not in resource for rule in requester["rules"] for resource in rule["resources"])
+
+
+def test_the_hook_for_the_kinds_may_change_these_kinds_only(helms: Path, tmp_path: Path) -> None:
+    (rule,) = named(Helm(helms / "helm", tmp_path).template({}), "ClusterRole", "tidewaiter-crds")["rules"]
+    assert sorted(rule["resourceNames"]) == sorted(f"{kind.plural}.tidewaiter.dev" for kind in KINDS.values())
+    assert rule["resources"] == ["customresourcedefinitions"]
+
+
+# Packs and kinds.
+
+
+def source(name: str) -> dict[str, Any]:
+    (path,) = (ROOT / "policies").glob(f"*/{name}.yaml")
+    return dict(yaml.load(path.read_text(), Loader=yaml.CSafeLoader))
+
+
+@pytest.mark.parametrize(
+    ("on", "folders"),
+    [((), ()), (("pss-baseline",), PACKS[:1]), (("pss-restricted",), PACKS), (PACKS, PACKS)],
+)
+def test_packs_are_the_policies_of_the_repository(
+    helms: Path, tmp_path: Path, on: tuple[str, ...], folders: tuple[str, ...]
+) -> None:
+    values = {"packs": {name: {"enabled": True} for name in on}}
+    found = of_kind(Helm(helms / "helm", tmp_path).template(values), "ClusterPolicy")
+    for each in found:
+        labels = each["metadata"].pop("labels")
+        assert labels["tidewaiter.dev/pack"] in folders
+        assert each == source(each["metadata"]["name"])
+    wanted = [
+        path.stem
+        for folder in folders
+        for path in (ROOT / "policies" / folder).glob("*.yaml")
+        if path.stem != "kustomization"
+    ]
+    assert sorted(each["metadata"]["name"] for each in found) == sorted(wanted)
+
+
+def test_each_pack_has_actions_and_a_version_of_its_own(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    baseline = {"enabled": True, "validationActions": ["Deny"], "version": "v1.30"}
+    restricted = {"enabled": True, "validationActions": ["Warn"], "version": "v1.31"}
+    found = of_kind(
+        helm.template({"packs": {"pss-baseline": baseline, "pss-restricted": restricted}}), "ClusterPolicy"
+    )
+    seen = {
+        (
+            each["metadata"]["labels"]["tidewaiter.dev/pack"],
+            tuple(each["spec"]["validationActions"]),
+            each["spec"].get("params", {}).get("version"),
+        )
+        for each in found
+    }
+    assert seen == {
+        ("pss-baseline", ("Deny",), None),
+        ("pss-baseline", ("Deny",), "v1.30"),
+        ("pss-restricted", ("Warn",), None),
+        ("pss-restricted", ("Warn",), "v1.31"),
+    }
+
+
+def test_helm_installs_our_kinds_and_nothing_else_from_crds(helm: Helm) -> None:
+    objects = [
+        each
+        for each in helm.template({}, "--include-crds")
+        if each["kind"] in ("CustomResourceDefinition", "Kustomization")
+    ]
+    assert sorted(each["spec"]["names"]["kind"] for each in objects) == sorted(KINDS)
+
+
+# Values are what the schema says, and are explained.
+
+
+def defaults(schema: Mapping[str, Any]) -> Any:
+    if "default" in schema:
+        return schema["default"]
+    return {
+        name: defaults(value)
+        for name, value in schema["properties"].items()
+        if "default" in value or "properties" in value
+    }
+
+
+def test_the_defaults_are_those_of_the_schema() -> None:
+    assert yaml.safe_load((CHART / "values.yaml").read_text()) == defaults(SCHEMA)
+
+
+def test_every_value_is_explained() -> None:
+    def explained(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+        for name, value in schema["properties"].items():
+            if "default" in value:
+                yield f"| `{path}{name}` |"
+                assert value["description"].endswith((".", "…}].", "…")), f"{path}{name}"
+            elif "properties" in value:
+                yield from explained(value, f"{path}{name}.")
+
+    text = (CHART / "README.md").read_text()
+    for row in explained(SCHEMA):
+        assert row in text
+
+
+def test_the_chart_has_the_version_of_the_program() -> None:
+    from webhook import __version__
+
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
