@@ -34,6 +34,7 @@ from webhook.server.worker import Inherited, log_snapshot, run
 logger = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
+_SETTLED_SECONDS = 5.0
 _YOUNG_SECONDS = 5.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 _MOST_EARLY_DEATHS = 10
@@ -67,6 +68,8 @@ class Supervisor:
         self.counters = str(counters)
         self.snapshot: Snapshot | None = None
         self.seen: Hashable = None
+        self.newest: Hashable = None
+        self.newest_since = 0.0
         self.error = ""
         self.workers: dict[int, _Living] = {}
         self.board = Board(settings.workers)
@@ -107,7 +110,7 @@ class Supervisor:
     def _load_first(self) -> None:
         started = time.perf_counter()
         try:
-            self.seen = self.source.look()
+            seen = self.source.look()
             self.snapshot = self.source.load()
         except (InputError, OSError) as error:
             if not self.settings.snapshot:
@@ -115,17 +118,23 @@ class Supervisor:
             self.error = str(error)
             logger.warning("waiting_for_snapshot", extra=logs.fields(folder=self.settings.snapshot))
             return
+        self.seen = seen  # only now: what can't be loaded yet is looked at again, though its name stays
         log_snapshot(logger, self.snapshot, time.perf_counter() - started)
 
-    def _refresh(self) -> None:
-        """Hold the newest snapshot and certificate, so that a worker that is replaced starts with them."""
+    def _refresh(self, *, starting: bool = False) -> None:
+        """Hold the newest snapshot and certificate, so that a worker that is replaced starts with them.
+
+        While snapshots follow each other, one is loaded only where a worker is `starting`.
+        """
         self.certificate.refresh()
         now = time.monotonic()
         if now < self.retry_at:
             return
         try:
             seen = self.source.look()
-            if seen != self.seen:
+            if seen != self.newest:
+                self.newest, self.newest_since = seen, now
+            if seen != self.seen and (starting or now - self.newest_since >= _SETTLED_SECONDS):
                 self.snapshot = self.source.load()
                 self.seen, self.error = seen, ""
         except (InputError, OSError) as error:
@@ -186,7 +195,7 @@ class Supervisor:
             due = [moment for moment in start_at if moment <= time.monotonic()]
             start_at = [moment for moment in start_at if moment not in due]
             if due:
-                self._refresh()
+                self._refresh(starting=True)
             for _ in due:
                 self._start_worker()
             signals.wait(min([_TURN_SECONDS, *(max(0.0, at - time.monotonic()) for at in start_at)]))

@@ -20,7 +20,7 @@ import uvloop
 from webhook.adapters import logs
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
-from webhook.server import authorizer, debug
+from webhook.server import authorizer, debug, swap
 from webhook.server.acknowledge import EVERY_SECONDS, Acknowledger
 from webhook.server.app import DataPlane
 from webhook.server.balance import EVERY_SECONDS as BALANCE_SECONDS
@@ -81,6 +81,7 @@ def run(settings: Settings, inherited: Inherited) -> None:
     Signals must be blocked when it is called, as the supervisor forks; they are let in once they are handled.
     """
     gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+    swap.share_evenly()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Worker(settings, inherited).serve())
 
@@ -208,7 +209,7 @@ class _Worker:
             return
         started = time.perf_counter()
         try:
-            snapshot = await asyncio.to_thread(source.load)
+            snapshot = await swap.load(source)
         except (InputError, OSError) as error:
             self._failed(str(error))
             await asyncio.sleep(_RETRY_SECONDS)
