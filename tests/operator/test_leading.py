@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +49,7 @@ class Silent:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Any:
+async def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(leading.handlers, "Supervised", Silent)
 
     async def certificate() -> Any:
@@ -69,9 +70,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("turns", range(6))

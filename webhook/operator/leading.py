@@ -89,7 +89,7 @@ class Leading:
             while True:
                 done = await self.reconcile()
                 with contextlib.suppress(TimeoutError):
-                    # Not wait_for: of Python 3.11 it loses a cancellation that comes just as we are triggered.
+                    # Not wait_for: Python 3.11's loses a cancellation that comes just as we are triggered.
                     async with asyncio.timeout(RESYNC if done else _AGAIN):
                         await self._trigger.wait()
                     await asyncio.sleep(_DEBOUNCE)
