@@ -430,3 +430,38 @@ def test_a_cap_and_exempt_users_are_not_for_the_guard() -> None:
 def test_the_guard_judges_nothing_else() -> None:
     with pytest.raises(ReviewError, match="not Pod of the core group"):
         guard(request(pod()), known(), NOW)
+
+
+# Since when.
+
+
+SINCE = NOW - timedelta(hours=1)
+
+
+def created(obj: dict[str, Any], after: timedelta | None) -> dict[str, Any]:
+    if after is None:
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": format_time(NOW + after)}}
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "given_at", "since", "said"),
+    [
+        (timedelta(minutes=-50), timedelta(minutes=-40), SINCE, ""),
+        (None, None, None, ""),
+        (timedelta(minutes=-50), timedelta(hours=-1), SINCE, "give it anew"),
+        (timedelta(minutes=-50), timedelta(hours=-2), SINCE, "give it anew"),
+        (timedelta(hours=-2), timedelta(minutes=-40), SINCE, "the acceptance came before the guard"),
+        (timedelta(minutes=-50), None, SINCE, "give it anew"),
+        (timedelta(minutes=-50), timedelta(minutes=-40), NOW + timedelta(days=1), "give it anew"),
+    ],
+)
+def test_what_came_before_the_guard_does_not_count(
+    asked_at: timedelta | None, given_at: timedelta | None, since: Any, said: str
+) -> None:
+    asked = created(ASKED, asked_at)
+    given = created(with_spec(GIVEN, approvedAt=format_time(NOW - timedelta(minutes=40))), given_at)
+    register = known(risks=(asked,), approvals=(given,), guarded_since=since).register
+    standing = register.standing(register.acceptances[0], POLICY, NOW)
+    assert standing.state.value == ("Pending" if said else "Active")
+    assert said in standing.reason

@@ -28,6 +28,7 @@ from webhook.core.model import Action
 from webhook.core.owners import Owner
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
+from webhook.core.times import parse_time
 
 FORMAT = 1
 
@@ -48,6 +49,8 @@ class Context:
         max_action: no policy does more than this: ``Warn`` or ``Audit``; ``Deny`` or empty for no cap.
         exempt_users: usernames whose requests no policy judges.
         administrators: groups that may change the RiskAppetite.
+        guarded_since: since when every writer of the risk kinds is judged by who they are, as RFC 3339;
+            empty where that bounds nothing.
     """
 
     cluster: str = ""
@@ -57,6 +60,7 @@ class Context:
     max_action: str = ""
     exempt_users: tuple[str, ...] = ()
     administrators: tuple[str, ...] = ()
+    guarded_since: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a cap that is none: enforcing more, or less, than was meant would go unseen."""
@@ -97,6 +101,7 @@ def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: s
         trust_approvals=context.trust_approvals,
         cluster=context.cluster,
         clock_skew=timedelta(seconds=context.clock_skew),
+        guarded_since=parse_time(context.guarded_since) if context.guarded_since else None,
     )
     cache.register = Register(
         sorted_out.get(Acceptance, ()), sorted_out.get(Approval, ()), surroundings, cache.register

@@ -58,6 +58,13 @@ from webhook.commands import shared
 @shared.exempt_users
 @shared.risk_admin_groups
 @click.option(
+    "--guard-policy",
+    metavar="NAME",
+    default="",
+    help="Count an approval by a cluster user only if it came after the ValidatingAdmissionPolicies "
+    "NAME-acceptances and NAME-approvals and their bindings, which the chart makes.",
+)
+@click.option(
     "--replica",
     metavar="NAME",
     envvar="POD_NAME",
@@ -104,6 +111,7 @@ def command(
     exempt_namespaces: tuple[str, ...],
     exempt_users: tuple[str, ...],
     risk_admin_groups: tuple[str, ...],
+    guard_policy: str,
     replica: str,
     leader_elect: bool,
     lease_name: str,
@@ -139,6 +147,7 @@ def command(
         exempt_namespaces=exempt_namespaces,
         exempt_users=exempt_users,
         risk_admin_groups=risk_admin_groups,
+        guard_policy=guard_policy,
         replica=replica,
         metrics_listen=parse_address(metrics_listen) if metrics_listen else None,
         leader_elect=leader_elect,

@@ -70,7 +70,7 @@ risk_admin_groups = click.option(
     "risk_admin_groups",
     metavar="NAME",
     multiple=True,
-    help="Group that may change the RiskAppetite; repeatable.",
+    help="Group that may change the RiskAppetite; repeatable.  [default: system:masters]",
 )
 metrics_listen = click.option(
     "--metrics-listen",

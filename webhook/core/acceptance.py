@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
-from webhook.core.approvals import Approval, Count, count, is_person
+from webhook.core.approvals import Approval, Count, Evidence, count, is_person
 from webhook.core.canonical import canonical_json
-from webhook.core.fields import generation_of, map_in, maps, metadata_of, texts
+from webhook.core.fields import created_of, generation_of, map_in, maps, metadata_of, texts
 from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
 from webhook.core.policy import AcceptanceLimits
 from webhook.core.selectors import Selector
@@ -76,6 +76,7 @@ class Acceptance:
         break_glass: an emergency: the appetite's own short rule holds.
         revoked: it was taken back.
         applied_by: the service account that brought it, so that its requester is a claim; else empty.
+        created: when the API server created it; None in files.
     """
 
     ref: PolicyRef
@@ -93,6 +94,7 @@ class Acceptance:
     break_glass: bool
     revoked: bool
     applied_by: str = ""
+    created: datetime | None = None
 
     def names_policy(self, policy: PolicyRef, validation: str) -> bool:
         """Tell whether it accepts that validation of that policy."""
@@ -158,6 +160,7 @@ def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
         break_glass=spec.get("breakGlass") is True,
         revoked=spec.get("revoked") is not None,
         applied_by=str(spec.get("appliedBy") or ""),
+        created=created_of(obj),
     )
 
 
@@ -278,12 +281,15 @@ class Surroundings:
         trust_approvals: an approval without a signature counts: the API server brought it.
         cluster: this cluster's name; empty when unknown.
         clock_skew: the API server's clock minus our own.
+        guarded_since: since when every writer of the risk kinds is judged by who they are; None where that
+            bounds nothing.
     """
 
     appetite: Appetite | None = None
     trust_approvals: bool = False
     cluster: str = ""
     clock_skew: timedelta = timedelta()
+    guarded_since: datetime | None = None
 
     def clocks(self, at: datetime) -> tuple[datetime, datetime]:
         """Return what the later and the earlier of both clocks show when our own shows `at`."""
@@ -339,16 +345,7 @@ def standing(
     latest, earliest = surroundings.clocks(at)
     if longest:
         until = min(until, later(acceptance.valid_from, longest))
-    counted = count(
-        approvals,
-        digest=acceptance.digest,
-        requester=acceptance.requester,
-        rule=rule,
-        appetite=appetite,
-        trusted=surroundings.trust_approvals,
-        at=earliest,
-        claimed=bool(acceptance.applied_by),
-    )
+    counted = counted_approvals(acceptance, approvals, rule, surroundings, earliest)
     approved_until = _approved_until(counted, required, longest)
     if approved_until is not None:
         until = min(until, approved_until)
@@ -356,6 +353,32 @@ def standing(
         acceptance, counted, required, until, latest, earliest, approved=approved_until is not None
     )
     return Standing(state, until, reason, tuple(a.approver for a in counted.counting), required)
+
+
+def counted_approvals(
+    acceptance: Acceptance,
+    approvals: Sequence[Approval],
+    rule: AppetiteRule,
+    surroundings: Surroundings,
+    at: datetime,
+) -> Count:
+    """Return which approvals of an acceptance count at a moment, by a rule of the appetite that is there."""
+    appetite = surroundings.appetite
+    assert appetite is not None  # noqa: S101 - it has the rule
+    return count(
+        approvals,
+        digest=acceptance.digest,
+        requester=acceptance.requester,
+        rule=rule,
+        appetite=appetite,
+        evidence=Evidence(
+            trusted=surroundings.trust_approvals,
+            claimed=bool(acceptance.applied_by),
+            created=acceptance.created,
+            guarded_since=surroundings.guarded_since,
+        ),
+        at=at,
+    )
 
 
 def _missing(acceptance: Acceptance, limits: AcceptanceLimits, rule: AppetiteRule) -> list[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
-from webhook.core.fields import map_in, metadata_of, texts
+from webhook.core.fields import created_of, map_in, metadata_of, texts
 from webhook.core.model import PolicyRef
 from webhook.core.times import format_time, parse_time
 
@@ -33,6 +33,7 @@ class Approval:
         approved_at: when.
         signed: it carries a signature.
         applied_by: the service account that brought it; empty where the approver wrote it.
+        created: when the API server created it; None in files.
     """
 
     ref: PolicyRef
@@ -43,6 +44,7 @@ class Approval:
     approved_at: datetime
     signed: bool
     applied_by: str = ""
+    created: datetime | None = None
 
 
 def parse_approval(obj: Mapping[str, Any]) -> Approval:
@@ -73,7 +75,30 @@ def parse_approval(obj: Mapping[str, Any]) -> Approval:
         approved_at=approved_at,
         signed=spec.get("signature") is not None,
         applied_by=str(spec.get("appliedBy") or ""),
+        created=created_of(obj),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of how an acceptance and its approvals came.
+
+    Attributes:
+        trusted: the API server brought them; else an unsigned approval doesn't count.
+        claimed: a service account brought the acceptance, so that its requester is a claim.
+        created: when the API server created the acceptance; None in files.
+        guarded_since: since when every writer's identity is judged; None where that bounds nothing.
+    """
+
+    trusted: bool
+    claimed: bool = False
+    created: datetime | None = None
+    guarded_since: datetime | None = None
+
+    def unguarded(self, created: datetime | None) -> bool:
+        """Tell whether what was created then may have been written without anybody judging by whom."""
+        since = self.guarded_since
+        return since is not None and (created is None or created <= since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +117,8 @@ def count(
     requester: str,
     rule: AppetiteRule,
     appetite: Appetite,
-    trusted: bool,
+    evidence: Evidence,
     at: datetime,
-    claimed: bool = False,
 ) -> Count:
     """Return the approvals that count.
 
@@ -104,9 +128,8 @@ def count(
         requester: who asked for the acceptance.
         rule: the appetite's rule for the severity.
         appetite: joins one person's several names.
-        trusted: the API server brought the approvals; else an unsigned one doesn't count.
+        evidence: what is known of how the acceptance and its approvals came.
         at: the moment.
-        claimed: a service account brought the acceptance, so that its requester is a claim.
     """
     counting: dict[str, Approval] = {}
     refused = []
@@ -114,7 +137,7 @@ def count(
     for approval in sorted(approvals, key=lambda approval: (approval.approved_at, approval.ref)):
         person = appetite.person(approval.approver)
         why = (
-            _evidence(approval, rule, trusted, claimed)
+            _evidence(approval, rule, evidence)
             or _standing_of_approver(approval, person, asking, rule)
             or ("it was given for another version of the acceptance" if approval.digest != digest else "")
             or (f"it counts from {format_time(approval.approved_at)}" if approval.approved_at > at else "")
@@ -131,7 +154,7 @@ def is_person(user: str) -> bool:
     return not user.startswith("system:")
 
 
-def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool, claimed: bool) -> str:
+def _evidence(approval: Approval, rule: AppetiteRule, evidence: Evidence) -> str:
     """Say what is missing from the evidence that the approver gave it; empty when it is enough.
 
     The guard compared approver, groups and `applied_by` with the authenticated user. Signatures, and what a
@@ -141,14 +164,18 @@ def _evidence(approval: Approval, rule: AppetiteRule, trusted: bool, claimed: bo
         return "signatures are not verified yet"
     if approval.applied_by:
         return f"{approval.applied_by} brought it, and approvals by trusted appliers are not judged yet"
-    if claimed:
+    if evidence.claimed:
         return (
             "a service account brought the acceptance, so that nobody knows who asked: it needs a signature"
         )
     if "ClusterUser" not in rule.routes:
         return f"this severity needs an approval by {' or '.join(sorted(rule.routes))}"
-    if not trusted:
+    if not evidence.trusted:
         return "it has no signature, and files don't say who wrote them (--trust-approvals if a cluster does)"
+    if evidence.unguarded(approval.created):
+        return "it came before the guard that is in place now: give it anew"
+    if evidence.unguarded(evidence.created):
+        return "the acceptance came before the guard that is in place now: write and approve it anew"
     return ""
 
 

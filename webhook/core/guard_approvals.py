@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from webhook.core.acceptance import Acceptance
-from webhook.core.approvals import Approval, count, is_person, parse_approval
+from webhook.core.acceptance import Acceptance, counted_approvals
+from webhook.core.approvals import Approval, is_person, parse_approval
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
 from webhook.core.model import PolicyRef, Severity
 from webhook.core.policy import CompiledPolicy
@@ -106,16 +106,8 @@ def _judge_fit(
     for policy in filter(None, policies):
         rule = known.rule_for(policy.severity, break_glass=asked.break_glass)
         if rule is not None and rule.acceptable:
-            counted = count(
-                [given],
-                digest=asked.digest,
-                requester=asked.requester,
-                rule=rule,
-                appetite=known,
-                trusted=True,
-                at=max(now, given.approved_at),
-                claimed=bool(asked.applied_by),
-            )
+            around = snapshot.register.surroundings
+            counted = counted_approvals(asked, [given], rule, around, max(now, given.approved_at))
             told.update(dict.fromkeys(counted.refused))
     for refused in told:
         findings.warn("prospects", "spec", refused)

@@ -17,16 +17,23 @@ class Contents:
     Args:
         inventory: the objects.
         context: returns what they are judged in.
+        known: tells whether that is known yet.
     """
 
-    def __init__(self, inventory: Inventory, context: Callable[[], snapshots.Context]) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        context: Callable[[], snapshots.Context],
+        known: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._inventory = inventory
         self._context = context
+        self._known = known
         self._writer = snapshots.Writer()
 
     async def __call__(self) -> Content | None:
         """Return what there is now; None while something is still missing."""
-        if not self._inventory.complete:
+        if not self._inventory.complete or not self._known():
             return None
         inventory = self._inventory
         return await asyncio.to_thread(self._render, inventory.objects(), inventory.policies, self._context())

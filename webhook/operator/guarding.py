@@ -17,7 +17,7 @@ _SPEC_CHANGES = {
     "name": "spec-changes",
     "expression": "request.operation != 'UPDATE' || object.?spec != oldObject.?spec",
 }
-"""Labels and finalizers say nothing about a risk; taking a finalizer off must be possible while we are down."""
+"""Labels and finalizers say nothing about a risk, and a finalizer must be able to go while we are down."""
 
 _DELETES = {"name": "deletes", "expression": "!has(request.dryRun) || !request.dryRun"}
 

@@ -17,6 +17,8 @@ The rights it needs, and no more (API group: resources: verbs):
   create, patch. Server-side apply honours the name for create. `tidewaiter run` also deletes it.
 * With ``--owner-deployment``: ``apps`` deployments, in the own namespace, only that one: get. With
   ``--owner-cluster-role``: ``rbac.authorization.k8s.io`` clusterroles, only that one: get.
+* ``admissionregistration.k8s.io`` validatingadmissionpolicies and validatingadmissionpolicybindings, only
+  those of ``--guard-policy``: get, list, watch.
 * ``authorization.k8s.io`` subjectaccessreviews: create, for policies that ask ``authorizer``.
 * ``authentication.k8s.io`` selfsubjectreviews: create, and the path ``/version``: get; every account
   has both.
@@ -48,6 +50,7 @@ from webhook.operator.client import Client, KubernetesClient, Resource, connect
 from webhook.operator.clock import Clock
 from webhook.operator.content import Contents
 from webhook.operator.denials import Denials
+from webhook.operator.floor import Floor
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import Inventory
 from webhook.operator.issuing import SECRETS, CertificateReconciler
@@ -98,7 +101,8 @@ class Operator:
         self._trigger = asyncio.Event()
         self.clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
-        contents = Contents(self.inventory, self._context)
+        self.floor = Floor(client, options.guard_policy, lambda: self._changed(at_once=True))
+        contents = Contents(self.inventory, self._context, lambda: self.floor.known)
         self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
         name = SECRET_NAME.format(options.webhook_name)
@@ -198,6 +202,7 @@ class Operator:
             "owners": self.owners.run,
             "lease": self.lease.run,
             "denials": self.denials.run,
+            "floor": self.floor.run,
         }
         if self.options.cert_source is None:
             parts["secret"] = self.secret.run
@@ -219,6 +224,7 @@ class Operator:
             max_action=self.options.max_action,
             exempt_users=self.options.exempt_users,
             administrators=self.options.risk_admin_groups,
+            guarded_since=self.floor.since,
         )
 
     # What only the leader does.

@@ -33,7 +33,9 @@ class Options:
         max_action: ``Deny``, or ``Warn`` or ``Audit``: the most that any policy does.
         exempt_namespaces: not judged unless a policy names them, beside the built-in ones and our own.
         exempt_users: users whose requests policies don't judge.
-        risk_admin_groups: groups that may change the RiskAppetite.
+        risk_admin_groups: groups that may change the RiskAppetite; without any, system:masters.
+        guard_policy: what the names of the guard's ValidatingAdmissionPolicies begin with: an approval by a
+            cluster user counts only if it came after them; empty where there are none.
         cert_source: a folder with ``tls.crt``, ``tls.key`` and ``ca.crt`` that others keep, as cert-manager
             does; None for an authority of our own.
         settle_seconds: how long after a step of a rotation the next one waits, for API servers that have not
@@ -63,6 +65,7 @@ class Options:
     exempt_namespaces: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
     risk_admin_groups: tuple[str, ...] = ()
+    guard_policy: str = ""
     cert_source: Path | None = None
     settle_seconds: float = SETTLE_SECONDS
     replica: str = ""
