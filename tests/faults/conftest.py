@@ -10,8 +10,14 @@ import pytest
 from tests.controlplane import ControlPlane
 from tests.faults.world import World
 
+QUICK = ("--settle-seconds", "2")
+"""How long a step of a rotation waits: there is one API server, and it hears at once."""
+
 
 @pytest.fixture(scope="session")
 def world(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with ControlPlane(assets, tmp_path_factory.mktemp("faults")) as plane, World(plane) as started:
+    with (
+        ControlPlane(assets, tmp_path_factory.mktemp("faults")) as plane,
+        World(plane, operator=QUICK) as started,
+    ):
         yield started

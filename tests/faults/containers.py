@@ -164,6 +164,7 @@ class Replica:
             folder / "webhook.log",
             [
                 *("serve", "--snapshot", str(self.snapshot), "--workers", "2", "--log-format", "json"),
+                *("--drain-seconds", "4"),
                 *("--listen", f"127.0.0.1:{self.endpoint.port}"),
                 *("--metrics-listen", f"127.0.0.1:{self.endpoint.probe_port}"),
                 *("--tls-cert", str(self.certificates / "tls.crt")),

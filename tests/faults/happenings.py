@@ -22,12 +22,13 @@ from tests.e2e.cluster import configmap, eventually
 from tests.faults.containers import Replica, answered
 from tests.faults.load import SPACE, Load, Step, load_policy
 from tests.faults.world import OWN_NAMESPACE, World
-from webhook.operator import certificates
+from webhook.operator import authority, certificates
 
 SPREAD_SECONDS = 10.0
 STOPPED_SECONDS = 2.5
 """Less than the timeout of the webhook configuration: what waits is answered in time."""
 SLOW_CLIENTS = 8
+SECRET = "tidewaiter-certificates"
 
 Killed = float | None
 """When a worker was killed with what it had in flight, on the monotonic clock; None: nothing may be lost."""
@@ -130,42 +131,43 @@ def certificate_renewed(world: World, load: Load) -> Killed:
     assert bundle is not None
     names = bundle.server.x509.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     hosts = [str(name) for name in names.get_values_for_type(x509.IPAddress)]
-    then = datetime.now(UTC) - certificates.SERVER_LIFETIME + certificates.SERVER_RENEWAL - timedelta(days=1)
-    old = replace(bundle, server=certificates._issue(bundle.authority, hosts, then))
-    written = certificates.write_secret(old, OWN_NAMESPACE, secret["metadata"]["name"])
-    world.apply(
-        {
-            **written,
-            "metadata": {**written["metadata"], "annotations": secret["metadata"].get("annotations", {})},
-        }
-    )
+    age = authority.SERVER_LIFETIME - certificates.SERVER_RENEWAL + timedelta(days=1)
+    old = replace(bundle, server=authority.issue(bundle.authority, hosts, datetime.now(UTC) - age))
+    world.apply(certificates.write_secret(old, OWN_NAMESPACE, secret["metadata"]["name"]))
     unwanted = {bundle.server.x509.serial_number, old.server.x509.serial_number}
     _new_certificate_serves(world, load, lambda shown: shown.serial_number not in unwanted)
     return None
 
 
-def authority_replaced(world: World, load: Load) -> Killed:
-    """Delete the Secret, as after its key has leaked: the leader makes another authority."""
+def authority_rotated(world: World, load: Load) -> Killed:
+    """Ask for another authority by an annotation."""
+    return _another_authority(world, load, "annotate", "tidewaiter.dev/rotate=now")
+
+
+def authority_deleted(world: World, load: Load) -> Killed:
+    """Delete the Secret, so that nobody knows the old authority's key."""
+    return _another_authority(world, load, "delete")
+
+
+def _another_authority(world: World, load: Load, verb: str, *words: str) -> Killed:
     bundle = certificates.read_secret(_secret(world))
     assert bundle is not None
     issuer = bundle.authority.x509.subject
-    world.plane.kubectl(
-        "delete", "secret", "-n", OWN_NAMESPACE, _secret(world)["metadata"]["name"], check=True
-    )
+    world.plane.kubectl(verb, "secret", "-n", OWN_NAMESPACE, SECRET, *words, check=True)
     _new_certificate_serves(world, load, lambda shown: shown.issuer != issuer)
 
-    def trusted() -> list[x509.Name]:
-        return [authority.subject for authority in world.trusted()]
+    def dropped() -> bool:
+        load.burst()
+        return issuer not in [each.subject for each in world.trusted()]
 
-    eventually(lambda: issuer not in trusted(), "the old authority is no longer trusted", 60)
-    load.burst()
+    eventually(dropped, "the old authority is no longer trusted", 60)
     return None
 
 
 def _secret(world: World) -> dict[str, Any]:
     found = world.plane.kubectl("get", "secret", "-n", OWN_NAMESPACE, "-o", "json", check=True)
     items: list[dict[str, Any]] = json.loads(found.stdout)["items"]
-    return next(item for item in items if item["metadata"]["name"] == "tidewaiter-certificates")
+    return next(item for item in items if item["metadata"]["name"] == SECRET)
 
 
 def _new_certificate_serves(world: World, load: Load, wanted: Callable[[x509.Certificate], bool]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from webhook.operator.acknowledgements import LIVE_SECONDS, Acknowledgements, read
-from webhook.operator.publisher import Content, Publisher
+from webhook.operator.publisher import LOOK, Content, Publisher
 
 
 class Source:
@@ -113,6 +113,35 @@ async def test_the_same_content_is_no_new_revision(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("damage", ["garbage", "cut short", "deleted", "no link", "an older one"])
+async def test_what_is_damaged_on_disk_is_published_again(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "snapshot"
+    source = Source()
+    async with publishing(folder, source) as (publisher, times):
+        for text in ("older", "newest"):
+            source.text = text
+            publisher.change()
+            await _wait(lambda text=text: publisher.revision == text)
+        link, file = folder / "current", folder / "snapshot-newest.json"
+        match damage:
+            case "garbage":
+                file.write_bytes(b"\x00garbage")
+            case "cut short":
+                os.truncate(file, 3)
+            case "deleted":
+                file.unlink()
+            case "no link":
+                link.unlink()
+            case "an older one":
+                link.unlink()
+                link.symlink_to("snapshot-older.json")
+        await _wait(lambda: len(times) == 3)
+        assert link.read_text() == "newest"
+        assert publisher.revision == "newest"
+        await asyncio.sleep(2 * LOOK)
+        assert len(times) == 3, "what is whole is left alone"
+
+
 async def test_an_error_keeps_the_last_good_one_and_is_tried_again(tmp_path: Path) -> None:
     source = Source()
     async with publishing(tmp_path, source) as (publisher, _):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 QUIET = 0.1
 AT_MOST = 0.5
+LOOK = 0.25
+"""How often the folder is looked at, so that damage is mended and an older file is not named for long."""
 CURRENT = "current"
 ACKNOWLEDGEMENTS = "acks"
 _REMEMBERED = 16
@@ -66,6 +68,7 @@ class Publisher:
         self._changed = asyncio.Event()
         self._at_once = asyncio.Event()
         self._last_change = 0.0
+        self._written: tuple[str, int, int, int] | None = None
         self._generations: dict[str, Mapping[PolicyKey, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ACKNOWLEDGEMENTS).mkdir(exist_ok=True)
@@ -86,7 +89,11 @@ class Publisher:
     async def run(self) -> None:
         """Publish what changes until cancelled; an error keeps what is published, and is tried again."""
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._changed.wait()
+            if not self._changed.is_set() and self._intact():
+                continue
             await self._quiet()
             self._changed.clear()
             self._at_once.clear()
@@ -101,6 +108,18 @@ class Publisher:
                 await asyncio.sleep(1)
                 self._changed.set()
 
+    def _intact(self) -> bool:
+        """Tell whether the workers still find what was published: the link, and the file that it names."""
+        return not self.revision or self._signature() == self._written
+
+    def _signature(self) -> tuple[str, int, int, int] | None:
+        link = self.folder / CURRENT
+        try:
+            stat = link.stat()
+            return str(link.readlink()), stat.st_mtime_ns, stat.st_size, stat.st_ino
+        except OSError:
+            return None
+
     async def _quiet(self) -> None:
         deadline = time.monotonic() + AT_MOST
         while not self._at_once.is_set():
@@ -109,7 +128,8 @@ class Publisher:
             if left <= 0:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._at_once.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._at_once.wait()
 
     def _publish(self, content: Content) -> None:
         self._generations.pop(content.digest, None)
@@ -117,7 +137,9 @@ class Publisher:
         while len(self._generations) > _REMEMBERED:
             del self._generations[next(iter(self._generations))]
         if content.digest == self.revision:
-            return
+            if self._intact():
+                return
+            logger.warning("what lies in %s is not what was published: published again", self.folder)
         name = f"snapshot-{content.digest}.json"
         aside = self.folder / f".{name}"
         aside.write_bytes(content.data)
@@ -132,5 +154,6 @@ class Publisher:
                 old.unlink(missing_ok=True)
         logger.info("published %s, %d bytes", content.digest, len(content.data))
         self.revision = content.digest
+        self._written = self._signature()
         self.published_at = time.time()
         self._on_publish()
