@@ -1,4 +1,4 @@
-"""Every page holds together: links resolve, names of options, commands and metrics exist."""
+"""Every page holds together: links resolve, names of options and commands exist."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from docs_pages import ROOT, anchors, blocks, command_lines, inline_code, links,
 
 from webhook.cel.library import FUNCTIONS, METHODS
 from webhook.cli import SUBCOMMANDS, group
-from webhook.core.snapshot import Snapshot
-from webhook.server.current import Current
-from webhook.server.metrics import Metrics
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _MACROS = {
@@ -140,28 +137,6 @@ def test_every_make_target_that_is_shown_exists(page: Path) -> None:
     pattern = re.compile(r"(?:^|&& )make (?:[A-Z]+=\S+ )*([a-z-]+)")
     shown = {match[1] for line in [*inline_code(page), *lines] for match in pattern.finditer(line)}
     assert shown <= known
-
-
-def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
-    class _Certificate:
-        expires_at = 0.0
-        error = ""
-
-    rendered = Metrics().render(Current(Snapshot()), _Certificate()).decode()  # type: ignore[arg-type]
-    registered = {
-        name: kind
-        for name, kind in re.findall(r"^# TYPE (tidewaiter_\w+) (\w+)$", rendered, re.MULTILINE)
-        if not name.endswith("_created")
-    }
-    table = text(ROOT / "docs" / "reference" / "metrics.md")
-    documented = dict(re.findall(r"^\| `(tidewaiter_\w+)` \| (\w+) \|", table, re.MULTILINE))
-    assert documented == registered
-
-
-def test_every_metric_that_another_page_names_is_in_the_reference() -> None:
-    known = set(re.findall(r"`(tidewaiter_\w+)`", text(ROOT / "docs" / "reference" / "metrics.md")))
-    named = {name for page in pages() for name in re.findall(r"\btidewaiter_[a-z_]+\b", text(page))}
-    assert named <= known | {f"{name}_bucket" for name in known}
 
 
 def test_the_table_of_functions_names_every_function_and_no_other() -> None:
