@@ -146,12 +146,12 @@ def test_the_script_makes_an_acceptance_that_holds_today(
     command.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ.get('PATH', '')}", "PYTHONPATH": str(ROOT)}
     script = ROOT / "docs" / "how-to" / "accept-exporter.sh"
-    made = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, check=True)
-    (tmp_path / "accepted.yaml").write_text(made.stdout)
+    folder = tmp_path / "exporter"
+    subprocess.run(["sh", script, folder], env=environment, check=True)
     shop = "docs/tutorial/shop"
     monkeypatch.chdir(ROOT)
     arguments = ["check", f"{shop}/deployment.yaml", "--policies", f"{shop}/policy.yaml", "--trust-approvals"]
-    accepted = [str(tmp_path / "accepted.yaml"), f"{shop}/appetite.yaml"]
+    accepted = [str(folder / "acceptance.yaml"), str(folder / "approval.yaml"), f"{shop}/appetite.yaml"]
     assert run([*arguments, "--acceptances", *accepted]) == 0
 
 

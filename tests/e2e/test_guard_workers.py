@@ -77,10 +77,11 @@ def test_a_change_says_which_approvals_it_voids(cluster: Cluster) -> None:
     space, asked, given = enforced(cluster)
     cluster.apply(given, check=True)
     bad = configmap(space, password="x")
-    eventually(lambda: cluster.apply(bad, flags=["--dry-run=server"]).returncode == 0, "the acceptance")
+    dry = ["--dry-run=server"]
+    eventually(lambda: cluster.apply(bad, flags=dry).returncode == 0, "the acceptance")
     done = cluster.apply(changed(asked, title="Wider"), check=True)
     assert f"voids what was approved: {given['metadata']['name']}" in done.stderr
-    eventually(lambda: "given for another version" in cluster.apply(bad).stderr, "the denial")
+    eventually(lambda: "given for another version" in cluster.apply(bad, flags=dry).stderr, "the denial")
 
 
 def test_who_asks_in_vain_is_told_so(cluster: Cluster) -> None:
