@@ -30,9 +30,13 @@ _LONGEST_MESSAGE = 5120  # bytes, as in Kubernetes
 _HOLDING_CONTAINERS = {GroupKind("", "Pod"), *TEMPLATE_PATHS}
 
 
-@dataclass(frozen=True, slots=True)
+Place = tuple[str, int, Mapping[str, Any], str]
+"""A container: the list's name, the position in it, the container, and the path before the list."""
+
+
+@dataclass(slots=True)
 class Subject:
-    """What a policy judges: an object, or the Pod that its template makes.
+    """What policies judge: an object, or the Pod that its template makes.
 
     Attributes:
         ref: the object of the request.
@@ -45,6 +49,20 @@ class Subject:
     object: Mapping[str, Any] | None
     old_object: Mapping[str, Any] | None
     path: tuple[str, ...] = ()
+    _containers: list[Place] | None = field(default=None, init=False, repr=False, compare=False)
+    _problem: str = field(default="", init=False, repr=False, compare=False)
+
+    def containers(self) -> tuple[list[Place], str]:
+        """Return the object's containers, looked for once for all policies, and why there are no more."""
+        found = self._containers
+        if found is None:
+            found = self._containers = []
+            try:
+                for place in containers_of(self.object):
+                    found.append(place)
+            except EvaluationError as error:
+                self._problem = str(error)
+        return found, self._problem
 
     def place(self, field_path: str) -> str:
         """Return a path in the judged object as one in the request's object."""
@@ -160,8 +178,9 @@ def _visit(
 ) -> Findings | None:
     """Run a validation on each container; one that fails hides nothing of the others."""
     program = validation.program
+    containers, problem = subject.containers()
     try:
-        for kind, position, container, base in containers_of(subject.object):
+        for kind, position, container, base in containers:
             activation.container = container
             activation.containerKind = kind
             try:
@@ -176,19 +195,18 @@ def _visit(
                 findings.errors.append(f"validations[{validation.name}]: {kind}[{position}]: {error}")
                 if isinstance(error, BudgetExceeded):
                     findings.spent = True
-                    break
+                    return findings
     finally:
         activation.container = activation.containerKind = None
+    if problem:
+        raise EvaluationError(problem)
     return findings
 
 
 def containers_of(
     obj: Mapping[str, Any] | None,
-) -> Iterator[tuple[str, int, Mapping[str, Any], str]]:
+) -> Iterator[Place]:
     """Visit the containers of a Pod or of a workload's pod template.
-
-    Yields:
-        the list's name, the position in it, the container, and the path before the list.
 
     Raises:
         EvaluationError: a list of containers is no list, or holds what is no map, or is in no map.
