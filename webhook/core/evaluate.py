@@ -15,7 +15,7 @@ from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.excuses import Excuses
 from webhook.core.fields import metadata_of
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
-from webhook.core.match import EVERY_POLICY, Candidate, PolicyIndex, Selection
+from webhook.core.match import EVERY_POLICY, Bucket, Candidate, PolicyIndex, Selection
 from webhook.core.meter import Meter
 from webhook.core.model import Action, Violation, capped
 from webhook.core.policy import CompiledPolicy
@@ -55,7 +55,10 @@ def evaluate(
     username = request.user.username
     if username in snapshot.exempt_users:
         return Verdict(allowed=True, annotations={"exempt-user": username}, revision=snapshot.revision)
-    return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run(meter)
+    bucket = snapshot.index.bucket(request)
+    if not bucket.every:
+        return Verdict(allowed=True, revision=snapshot.revision)
+    return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run(bucket, meter)
 
 
 class _Evaluation:
@@ -91,7 +94,7 @@ class _Evaluation:
         self._subjects: list[Subject | None] = [None, None]
         self.excuses = Excuses(request, snapshot, now, budget, self._params, self._control_holds)
 
-    def run(self, meter: Meter | None = None) -> Verdict:
+    def run(self, bucket: Bucket, meter: Meter | None = None) -> Verdict:
         request, snapshot = self.request, self.snapshot
         labels = (labels_of(request.object), labels_of(request.old_object))
         namespace_labels = self._namespace_labels()
@@ -101,7 +104,7 @@ class _Evaluation:
         activation = Activation(
             request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
         )
-        for candidate in snapshot.index.candidates(request, namespace_labels, labels):
+        for candidate in bucket.find(request.namespace, namespace_labels, labels):
             policy = candidate.policy
             if (
                 (everything or self._is_asked_for(candidate))

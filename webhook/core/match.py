@@ -117,11 +117,14 @@ def versions_named(rules: Iterable[Rule], group: str, resource: str) -> str:
     return "*" if "*" in named else ",".join(sorted(named))
 
 
-class _Bucket:
+class Bucket:
     """The candidates of one resource and operation, so ordered that most that can't match are never met.
 
     A candidate waits under one label value that its namespace selector or its object selector demands, where
     there is such a value; the few labels of a request then find it.
+
+    Args:
+        candidates: in the order in which they are to be judged.
     """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
@@ -152,6 +155,14 @@ class _Bucket:
     def find(
         self, namespace: str, namespace_labels: Sequence[Labels] | None, labels: Sequence[Labels]
     ) -> list[Candidate]:
+        """Return the policies that may judge a request, in order.
+
+        Args:
+            namespace: of the request.
+            namespace_labels: of its namespace; for a Namespace of the object itself; None when unknown, which
+                leaves nothing out.
+            labels: of the object, new and old.
+        """
         if self.plain or namespace_labels is None:
             return self.every
         found = dict(self.always)
@@ -184,7 +195,7 @@ class PolicyIndex:
 
     def __init__(self, policies: Sequence[CompiledPolicy], before: PolicyIndex | None = None) -> None:
         self._policies = policies
-        self._buckets: dict[_Key, _Bucket] = {}
+        self._buckets: dict[_Key, Bucket] = {}
         if before is not None:
             self._take_over(before)
 
@@ -199,31 +210,16 @@ class PolicyIndex:
                 self._buckets[key] = bucket
                 continue
             found = {id(each.policy): each for each in (*bucket.every, *fresh)}
-            self._buckets[key] = _Bucket([found[id(each)] for each in self._policies if id(each) in found])
+            self._buckets[key] = Bucket([found[id(each)] for each in self._policies if id(each) in found])
 
-    def candidates(
-        self,
-        request: AdmissionRequest,
-        namespace_labels: Sequence[Labels] | None,
-        labels: Sequence[Labels],
-    ) -> list[Candidate]:
-        """Return the policies that may judge `request`, in order.
-
-        Args:
-            request: the request.
-            namespace_labels: of its namespace; for a Namespace of the object itself; None when unknown, which
-                leaves nothing out.
-            labels: of the object, new and old.
-        """
+    def bucket(self, request: AdmissionRequest) -> Bucket:
+        """Return the policies whose rules name the request's resource and operation."""
         key = (request.resource, request.request_resource, request.sub_resource, request.operation)
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._fill(key)
-        return bucket.find(request.namespace, namespace_labels, labels)
+        return self._buckets.get(key) or self._fill(key)
 
-    def _fill(self, key: _Key) -> _Bucket:
+    def _fill(self, key: _Key) -> Bucket:
         found = [candidate for policy in self._policies if (candidate := _candidate(policy, key)) is not None]
-        bucket = _Bucket(found)
+        bucket = Bucket(found)
         if len(self._buckets) < _CACHED_KEYS:
             self._buckets[key] = bucket
         return bucket

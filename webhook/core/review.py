@@ -109,7 +109,8 @@ class AdmissionRequest:
         if not uid:
             raise ReviewError("request.uid is missing")
         resource = _triple(raw, "resource", "resource")
-        asked = _triple(raw, "requestResource", "resource") if raw.get("requestResource") else resource
+        asked = raw.get("requestResource")
+        same = not asked or asked == raw["resource"]
         user = raw.get("userInfo")
         if user is not None and user.__class__ is not dict:
             raise ReviewError("request.userInfo must be an object")
@@ -118,7 +119,7 @@ class AdmissionRequest:
             kind=_triple(raw, "kind", "kind"),
             resource=resource,
             sub_resource=_text(raw, "subResource"),
-            request_resource=asked,
+            request_resource=resource if same else _triple(raw, "requestResource", "resource"),
             name=_text(raw, "name") or _name_of(obj) or _name_of(old),
             namespace=_text(raw, "namespace"),
             operation=operation,
@@ -236,6 +237,8 @@ def response(uid: str, verdict: Verdict) -> dict[str, Any]:
     A denial is code 403 with one cause for each violation; the API server shows its message to the user.
     """
     answer: dict[str, Any] = {"uid": uid, "allowed": verdict.allowed}
+    if verdict.allowed and verdict.found_nothing:
+        return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": answer}
     if not verdict.allowed:
         causes = [
             {

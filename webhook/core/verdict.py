@@ -107,6 +107,11 @@ class Verdict:
     revision: str = ""
 
     @property
+    def found_nothing(self) -> bool:
+        """Whether there is nothing to tell but that it may pass, or may not."""
+        return not (self.violations or self.accepted or self.existing or self.errors or self.annotations)
+
+    @property
     def denying(self) -> list[Violation]:
         """The violations that deny."""
         return [violation for violation in self.violations if Action.DENY in violation.actions]

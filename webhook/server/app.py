@@ -17,7 +17,7 @@ from webhook.core.errors import ReviewError
 from webhook.core.match import Selection
 from webhook.core.review import AdmissionRequest, response
 from webhook.core.verdict import Verdict
-from webhook.server.answers import Answer, failure
+from webhook.server.answers import JSON, Answer, failure
 from webhook.server.bodies import Bodies
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
@@ -35,6 +35,9 @@ from webhook.server.targets import Path, Target, Targets
 from webhook.server.tls import LiveContext
 
 logger = logging.getLogger(__name__)
+
+_MOST_MOVE = 0.1
+"""The share of answers that close their connection at most: a handshake costs more than an answer."""
 
 Judging = Callable[[AdmissionRequest, Selection, Deadline], Awaitable[Verdict]]
 """What gives the verdict: `Judge`, or the guard of the risk kinds."""
@@ -96,6 +99,7 @@ class DataPlane:
         self._pages = Pages(self.pages)
         self._closes = closes
         self._random: Callable[[], float] = random.random
+        self._answered_at = 0.0
 
     async def answer(self, http: web.BaseRequest) -> Answer:
         """Answer whatever comes over TLS."""
@@ -108,7 +112,8 @@ class DataPlane:
             operation = request.operation
             outcome = "allowed" if verdict.allowed else "denied"
             answer = Answer(orjson.dumps(response(request.uid, verdict)))
-            self.metrics.verdict(verdict)
+            if not verdict.found_nothing:
+                self.metrics.verdict(verdict)
             if not verdict.allowed:
                 self._denials.note(request, verdict)
                 if self.reporter is not None:
@@ -122,15 +127,25 @@ class DataPlane:
             logger.error("request_failed", extra=logs.fields(exception=logs.describe(error)))
             answer = failure(500, "Tidewaiter failed at this request; its log says where")
         self.answered += 1
-        if self.draining or self._closes() or self._random() * self.limits.close_one_in < 1:
+        ended = time.perf_counter()
+        if self.draining or self._closes() or self._moves(ended):
             answer.force_close()
-        self.metrics.request(operation, outcome, str(answer.status), time.perf_counter() - started)
+        self.metrics.request(operation, outcome, str(answer.status), ended - started)
         return answer
+
+    def _moves(self, now: float) -> bool:
+        """Tell whether this answer closes its connection: as often in a second, however busy the worker is.
+
+        The API server sends what it can on the connection it used last. One answer in so many would leave a
+        replica that comes back without requests for as long as there are few.
+        """
+        since, self._answered_at = now - self._answered_at, now
+        return self._random() < min(_MOST_MOVE, since / self.limits.move_every)
 
     async def _review(self, http: web.BaseRequest) -> tuple[AdmissionRequest, Verdict]:
         target = self._target(http)
         deadline = Deadline(target.seconds)
-        if http.content_type != "application/json":
+        if http.headers.get("Content-Type") != JSON and http.content_type != JSON:
             raise RefusedError(415, "the body must be application/json", unread=True)
         body = await self._bodies.read(http, deadline)
         try:
