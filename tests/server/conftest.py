@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,7 +27,7 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def start_plane(snapshot: Snapshot | None, limits: Limits | None = None, **parts: Any) -> Plane:
-            limits = limits or Limits(close_one_in=10**9)
+            limits = limits or Limits(move_every=math.inf)
             current = Current(snapshot)
             make_judge = parts.pop("judge", None)
             judge = make_judge(current) if make_judge else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ async def test_duplicate_keys_are_refused(plane: Plane) -> None:
 
 
 class TestBodyLimit:
-    limits = Limits(max_body=10_000, close_one_in=10**9)
+    limits = Limits(max_body=10_000, move_every=math.inf)
 
     async def test_a_body_at_the_limit_is_judged(self, start: Start) -> None:
         plane = await start(make_snapshot(), self.limits)
@@ -230,8 +231,21 @@ async def test_the_path_says_which_policies(start: Start, path: str, selection: 
 
 
 async def test_some_answers_close_the_connection_so_that_load_spreads(start: Start) -> None:
-    plane = await start(make_snapshot(), Limits(close_one_in=1))
+    plane = await start(make_snapshot(), Limits(move_every=0.001))
+    plane.data_plane._random = lambda: 0.09
     assert (await plane.send()).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize(("pause", "share"), [(0.001, 0.004), (0.01, 0.04), (1.0, 0.1)])
+async def test_a_worker_moves_as_much_load_in_a_second_however_busy_it_is(
+    start: Start, pause: float, share: float
+) -> None:
+    plane = (await start(make_snapshot(), Limits())).data_plane
+    plane._moves(100.0)
+    for chance, moves in ((share * 0.99, True), (share * 1.01, False)):
+        plane._random = lambda chance=chance: chance
+        plane._answered_at = 100.0
+        assert plane._moves(100.0 + pause) is moves
 
 
 async def test_a_draining_worker_answers_and_closes(plane: Plane) -> None:

@@ -56,7 +56,8 @@ class Limits:
         body_seconds: how long a body may take.
         default_timeout: seconds for a request that names no timeout.
         namespace_wait: seconds that a request waits for a snapshot with its namespace.
-        close_one_in: one answer in so many closes its connection, so that connections move to new workers.
+        move_every: seconds in which one of a worker's answers closes its connection, so that load moves to
+            workers and replicas that are new.
     """
 
     max_body: int = MAX_BODY
@@ -67,7 +68,7 @@ class Limits:
     body_seconds: float = 5.0
     default_timeout: float = 10.0
     namespace_wait: float = 1.0
-    close_one_in: int = 500
+    move_every: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
