@@ -110,7 +110,7 @@ def _settings(made: Overview, found: Found, leaders: Sequence[str]) -> None:
     for lease in found.objects.get("Lease", ()):
         replica = next((each for each in made.replicas if each.name == _name(lease)), None)
         if replica is not None and replica.alive:
-            told[replica.name] = replicas.report_of(lease).get("settings") or {}
+            told[replica.name] = _told(replicas.report_of(lease).get("settings"))
     made.settings = next((told[name] for name in (*leaders, *told) if name in told), {})
     if any(each != made.settings for each in told.values()):
         made.problems.append("the replicas were told different settings")
@@ -118,6 +118,18 @@ def _settings(made: Overview, found: Found, leaders: Sequence[str]) -> None:
         made.notes.append(f"no policy does more than {made.settings['maxAction']}: --max-action caps them")
     if made.settings.get("failurePolicy") == "Ignore":
         made.notes.append("failurePolicy Ignore: requests pass while no worker answers")
+
+
+def _told(settings: Any) -> dict[str, Any]:
+    """Return a replica's settings as they should be; nothing of another shape is taken over."""
+    if not isinstance(settings, dict):
+        return {}
+    lists = ("exemptNamespaces", "exemptUsers")
+    found: dict[str, Any] = {key: str(value) for key, value in settings.items() if key not in lists}
+    for key in lists:
+        values = settings.get(key)
+        found[key] = [str(value) for value in values] if isinstance(values, list) else []
+    return found
 
 
 def _replica(lease: Mapping[str, Any], now: float) -> Replica:
