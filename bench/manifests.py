@@ -60,10 +60,10 @@ def _bystander(match: Manifest, policy: Policy) -> Manifest:
             return {**match, "objectSelector": {"matchLabels": {"app": policy.name}}}
 
 
-def constraint_template(rule: Rule, engine: str = "Rego") -> Manifest:
+def constraint_template(rule: Rule, kind: str, engine: str = "Rego") -> Manifest:
     """Return a rule as a ConstraintTemplate, in Rego or in CEL (``K8sNativeValidation``)."""
     if engine == "Rego":
-        source: Manifest = {"rego": f"package {rule.kind.lower()}\n{rule.rego}"}
+        source: Manifest = {"rego": f"package {kind.lower()}\n{rule.rego}"}
     else:
         source = {
             "validations": [{"expression": _constraint_cel(rule), "message": f"{rule.name} is not met"}]
@@ -71,11 +71,11 @@ def constraint_template(rule: Rule, engine: str = "Rego") -> Manifest:
     return {
         "apiVersion": "templates.gatekeeper.sh/v1",
         "kind": "ConstraintTemplate",
-        "metadata": {"name": rule.kind.lower()},
+        "metadata": {"name": kind.lower()},
         "spec": {
             "crd": {
                 "spec": {
-                    "names": {"kind": rule.kind},
+                    "names": {"kind": kind},
                     "validation": {
                         "openAPIV3Schema": {
                             "type": "object",
@@ -93,7 +93,7 @@ def constraint(policy: Policy) -> Manifest:
     """Return a policy as a constraint of its rule's kind."""
     return {
         "apiVersion": f"{CONSTRAINTS}/v1beta1",
-        "kind": policy.rule.kind,
+        "kind": policy.kind,
         "metadata": {"name": policy.name},
         "spec": {
             "match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]},
@@ -103,8 +103,9 @@ def constraint(policy: Policy) -> Manifest:
 
 
 def templates(policies: Sequence[Policy], engine: str = "Rego") -> list[Manifest]:
-    """Return a ConstraintTemplate for each rule among the policies."""
-    return [constraint_template(rule, engine) for rule in {policy.rule: None for policy in policies}]
+    """Return the ConstraintTemplates of the policies' constraints."""
+    rules = {policy.kind: policy.rule for policy in policies}
+    return [constraint_template(rule, kind, engine) for kind, rule in rules.items()]
 
 
 def _schema(value: object) -> Manifest:

@@ -43,7 +43,7 @@ class Rule:
 
     @property
     def kind(self) -> str:
-        """The kind of its Gatekeeper constraints."""
+        """The kind of its Gatekeeper constraints, where one template serves all of them."""
         return "Bench" + "".join(part.capitalize() for part in self.name.split("-"))
 
 
@@ -250,20 +250,28 @@ class Policy:
         name: of the ClusterPolicy and of the Gatekeeper constraint.
         rule: what it says.
         params: with what.
+        kind: of the Gatekeeper constraint.
     """
 
     name: str
     rule: Rule
     params: Mapping[str, Any]
+    kind: str
 
 
-def policies(number: int) -> list[Policy]:
-    """Return that many policies, ten or more: each rule equally often, with different parameters."""
+def policies(number: int, shared: bool = False) -> list[Policy]:
+    """Return that many policies, ten or more: each rule equally often, with different parameters.
+
+    Args:
+        number: how many.
+        shared: the constraints of one rule share a template; else each has its own, as different rules have.
+    """
     return [
         Policy(
             f"{rule.name}-{position // len(RULES):02}",
             rule,
             rule.params(position // len(RULES)),
+            rule.kind if shared else f"{rule.kind}{position // len(RULES):02}",
         )
         for position in range(number)
         for rule in (RULES[position % len(RULES)],)
