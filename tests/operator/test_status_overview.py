@@ -124,7 +124,11 @@ def test_all_is_well() -> None:
         (found(objects={"Lease": [lease(leader=False)]}), "0 replicas lead"),
         (found(objects={"Lease": [lease(), lease("b")]}), "2 replicas lead: a, b"),
         (found(objects={"Lease": [lease(workers=[])]}), "replica a has no worker that judges"),
-        (found(objects={"Lease": [lease(), lease("b", False, "r2")]}), "the same revision"),
+        (found(objects={"Lease": [lease(), lease("b", False, "r2")]}), "published different revisions"),
+        (
+            found(objects={"Lease": [lease(workers=[{"revision": "r0"}, {"revision": "r1"}])]}),
+            "1 of 2 workers judge by another revision",
+        ),
         (found(objects={"Lease": [lease(problems=["the disk is full"])]}), "replica a: the disk is full"),
         (found(objects={"Lease": [lease(clockSkewSeconds=-90)]}), "clock differs by -90 s"),
         (
@@ -146,6 +150,11 @@ def test_what_is_wrong_is_said(what: Found, problem: str) -> None:
     shown = list(lines(made, lambda _, text: text))
     assert shown[0].split()[1].startswith("problem")
     assert shown[2] == "Problems"
+
+
+def test_replicas_whose_clocks_differ_publish_different_revisions() -> None:
+    other = lease("b", False, "r2", clockSkewSeconds=10.0)
+    assert told(found(objects={"Lease": [lease(), other]})).problems == []
 
 
 @pytest.mark.parametrize(
