@@ -12,6 +12,7 @@ import yaml
 
 from tests.chart.helm import NAMESPACE, ROOT
 from tests.controlplane import ControlPlane
+from tests.e2e.cluster import eventually
 
 DEPLOY = ROOT / "deploy"
 
@@ -51,6 +52,10 @@ def test_one_command_applies_them_to_a_fresh_cluster_and_one_removes_them(plane:
         assert "Warning" not in done.stderr
     found = plane.kubectl("get", "deployments", "-n", NAMESPACE, "-o", "name", check=True).stdout
     assert found == "deployment.apps/tidewaiter\n"
-    plane.kubectl("delete", "-k", str(DEPLOY), "--timeout=90s", check=True)
-    left = plane.kubectl("get", "crds,clusterroles,validatingadmissionpolicies", "-o", "name", check=True)
-    assert "tidewaiter" not in left.stdout
+    plane.kubectl("delete", "-k", str(DEPLOY), "--wait=false", check=True)
+
+    def left() -> bool:
+        kinds = "crds,clusterroles,validatingadmissionpolicies"
+        return "tidewaiter" in plane.kubectl("get", kinds, "-o", "name", check=True).stdout
+
+    eventually(lambda: not left(), "all is gone, the kinds last", 240)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from tests.chart.conftest import Site
 from tests.chart.helm import CHART, NAMESPACE
 from tests.chart.pod import Pod, probe
+from tests.controlplane import _Authority
 from tests.e2e.cluster import APPETITE, acceptance, configmap, deployment, eventually, namespace, policy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -154,7 +156,25 @@ def test_what_the_operator_makes_has_an_owner(site: Site) -> None:
 
 def test_a_denied_controller_is_told_of_on_its_deployment(site: Site) -> None:
     only_pods = policy(SPACE, "!has(object.metadata.generateName)", resources=("pods",))
-    apply(site, only_pods, deployment(SPACE, "silent"))
+    silent = deployment(SPACE, "silent")
+    for each in silent["spec"]["template"]["spec"]["containers"]:
+        each["securityContext"] = {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+    apply(site, only_pods)
+    site.plane.kubectl(
+        *(
+            "wait",
+            "--for=condition=Enforced",
+            "--timeout=60s",
+            f"clusterpolicy/{only_pods['metadata']['name']}",
+        ),
+        check=True,
+    )
+    apply(site, silent)
     name = only_pods["metadata"]["name"]
 
     def told() -> bool:
@@ -246,6 +266,38 @@ def test_an_upgrade_by_an_older_version_leaves_newer_kinds(site: Site) -> None:
     assert definition_says(site) == ("99.0.0", "a newer text")
 
 
+# What server-side apply creates is a patch in the audit log.
+NOT_SEEN = {
+    ("", "secrets", "create"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "create"),
+}
+
+
+def test_every_request_of_ours_was_within_its_rights_and_every_right_was_used(site: Site) -> None:
+    prefix = f"system:serviceaccount:{NAMESPACE}:tidewaiter"
+    used: set[tuple[str, str, str]] = set()
+    refused = []
+    for event in site.plane.audit_events():
+        user = event["user"]["username"]
+        if user.startswith(prefix) and event.get("responseStatus", {}).get("code") == 403:
+            refused.append((user, event["verb"], event["requestURI"]))
+        if user == OPERATOR:
+            reference = event.get("objectRef") or {}
+            resource = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
+            used.add((reference.get("apiGroup", ""), resource, event["verb"]))
+    assert refused == []
+    granted = {
+        (group, resource, verb)
+        for each in site.helm.template(values(site))
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "tidewaiter"
+        for rule in each["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert granted - used == NOT_SEEN
+
+
 def test_an_uninstall_leaves_nothing_that_blocks_a_write(site: Site) -> None:
     kept = policy(SPACE, "false", resources=("pods",))
     site.plane.kubectl("apply", "-f", "-", input=json.dumps(kept), check=True)
@@ -286,33 +338,31 @@ def test_an_uninstall_leaves_nothing_that_blocks_a_write(site: Site) -> None:
         site.plane.kubectl("delete", path, "--timeout=20s", check=True)
 
 
-# What server-side apply creates is a patch in the audit log.
-NOT_SEEN = {
-    ("", "secrets", "create"),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "create"),
-}
-
-
-def test_every_request_of_ours_was_within_its_rights_and_every_right_was_used(site: Site) -> None:
-    prefix = f"system:serviceaccount:{NAMESPACE}:tidewaiter"
-    used: set[tuple[str, str, str]] = set()
-    refused = []
-    for event in site.plane.audit_events():
-        user = event["user"]["username"]
-        if user.startswith(prefix) and event.get("responseStatus", {}).get("code") == 403:
-            refused.append((user, event["verb"], event["requestURI"]))
-        if user == OPERATOR:
-            reference = event.get("objectRef") or {}
-            resource = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
-            used.add((reference.get("apiGroup", ""), resource, event["verb"]))
-    assert refused == []
-    granted = {
-        (group, resource, verb)
-        for each in site.helm.template(values(site))
-        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "tidewaiter"
-        for rule in each["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
+def test_given_certificates_serve_and_without_hooks_an_uninstall_still_ends_in_peace(site: Site) -> None:
+    authority = _Authority()
+    certificate, key = authority.issue("webhook", hosts=("127.0.0.1",))
+    files = {"tls.crt": certificate, "tls.key": key, "ca.crt": authority.pem}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "given", "namespace": NAMESPACE},
+        "data": {name: base64.b64encode(data).decode() for name, data in files.items()},
     }
-    assert granted - used == NOT_SEEN
+    apply(site, secret)
+    given = values(site, tls={"mode": "existingSecret", "existingSecret": "given"}, replicas=1)
+    # The kinds are there, newer than the chart's: Helm 3 leaves them, Helm 4 must be told to.
+    install = ("install", "tidewaiter", str(CHART), "--namespace", NAMESPACE, "--skip-crds")
+    site.helm.run(*install, values=given)
+    assert "pod-no-privileged" in eventually(lambda: denied(site), "a privileged Pod is denied", 120)
+    bundles = {
+        each["clientConfig"]["caBundle"] for each in site.plane.request("GET", CONFIGURATION)[1]["webhooks"]
+    }
+    assert bundles == {secret["data"]["ca.crt"]}
+    names = site.plane.kubectl("get", "secrets", "-n", NAMESPACE, "-o", "name", check=True).stdout
+    assert "tidewaiter-certificates" not in names
+    site.helm.run("uninstall", "tidewaiter", "--namespace", NAMESPACE, "--no-hooks")
+    # Its owner is gone.
+    eventually(lambda: site.plane.request("GET", CONFIGURATION)[0] == 404, "it is collected", 90)
+    eventually(lambda: not ours(site), "our Pods are gone", 90)
+    assert site.plane.request("GET", CONFIGURATION)[0] == 404
+    assert dry_run(site, privileged()) == (True, "")
