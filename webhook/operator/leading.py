@@ -25,6 +25,8 @@ RESYNC = 10.0
 _DEBOUNCE = 0.05
 _AGAIN = 1.0
 _LONGEST_PAUSE = 2.0
+_LONGEST_DEBOUNCE = 0.5
+_REST = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -87,12 +89,14 @@ class Leading:
         ]
         try:
             while True:
+                started = time.monotonic()
                 done = await self.reconcile()
+                pause = _pause(started, _DEBOUNCE, _LONGEST_DEBOUNCE)
                 with contextlib.suppress(TimeoutError):
                     # Not wait_for: Python 3.11's loses a cancellation that comes just as we are triggered.
                     async with asyncio.timeout(RESYNC if done else _AGAIN):
                         await self._trigger.wait()
-                    await asyncio.sleep(_DEBOUNCE)
+                    await asyncio.sleep(pause)
                 self._trigger.clear()
         finally:
             for task in tasks:
@@ -123,8 +127,7 @@ class Leading:
                 logger.warning("statuses: %s", error)
                 self._statuses_due.set()
                 await asyncio.sleep(_AGAIN)
-            # Where there is much to look at, it takes at most half of the time.
-            await asyncio.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
+            await asyncio.sleep(_pause(started, 0, _LONGEST_PAUSE))
 
     async def _keep_webhooks(self, snapshot: Snapshot) -> bool:
         keeper = self.parts.webhooks
@@ -162,6 +165,11 @@ class Leading:
 
         with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping
             self._loop.call_soon_threadsafe(take_in)
+
+
+def _pause(started: float, least: float, most: float) -> float:
+    """Return how long to rest after some work: where there is much of it, others get most of the time."""
+    return min(max(least, _REST * (time.monotonic() - started)), most)
 
 
 class Compiled:
