@@ -304,6 +304,48 @@ def test_a_passed_deadline_fails_every_policy_not_finished_under_its_own_failure
     ]
 
 
+def test_a_policy_that_takes_its_time_leaves_the_others_theirs() -> None:
+    taken = [0.0]
+
+    def burns(activation: Any) -> bool:
+        while True:
+            taken[0] += 0.02
+            activation.budget.left = -1
+            activation.budget.spend()
+
+    snap = snapshot(
+        policy(validation(burns), name="a", fail=False),
+        policy(NEVER, name="b"),
+        policy(validation(burns), name="c"),
+        policy(NEVER, name="d"),
+    )
+    budget = Budget(10**9, taken=lambda: taken[0], seconds=0.25)
+    verdict = evaluate(request(pod()), snap, NOW, budget=budget)
+    assert [violation.policy.name for violation in verdict.violations] == ["b", "d"]
+    assert [(error.policy.name, bool(error.actions)) for error in verdict.errors] == [
+        ("a", False),
+        ("c", True),
+    ]
+    assert "took longer than one policy may take" in verdict.errors[0].message
+    assert taken[0] < 0.25
+    assert budget.seconds_left() > 0
+
+
+def test_time_that_is_used_up_fails_the_policies_that_are_left() -> None:
+    taken = iter([0.0, 0.1, 0.3, 0.3, 0.3])
+
+    def slow(activation: Any) -> bool:
+        activation.budget.left = 0
+        return True
+
+    snap = snapshot(*[policy(validation(slow), name=name) for name in "abc"])
+    verdict = evaluate(request(pod()), snap, NOW, budget=Budget(taken=lambda: next(taken), seconds=0.25))
+    assert [(error.policy.name, error.message) for error in verdict.errors] == [
+        ("c", "other policies took the time that this request may take")
+    ]
+    assert verdict.allowed is False
+
+
 def test_the_authorizer_is_asked_through_the_verdict() -> None:
     check = AuthorizerCheck(verb="get", resource="pods")
 

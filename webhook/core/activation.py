@@ -30,7 +30,7 @@ class Program(Protocol):
 
 
 class Budget:
-    """Counts steps down and looks at the deadline now and then.
+    """Counts steps down, and looks at the deadline and at the time taken now and then.
 
     A program takes steps by ``budget.left -= n`` and calls `spend` once that is negative, so that the usual
     step costs one subtraction.
@@ -38,13 +38,36 @@ class Budget:
     Args:
         steps: how many steps each policy may take.
         expired: tells whether the request's deadline has passed; the caller brings the clock.
+        taken: gives the seconds of computing that the caller has taken; None: they aren't limited.
+        seconds: how many all policies of the request may take. One alone takes half of what is left at most,
+            so that one that burns them leaves the others theirs.
     """
 
-    __slots__ = ("_expired", "_first", "_reserve", "_steps", "left")
+    __slots__ = (
+        "_end",
+        "_expired",
+        "_first",
+        "_policy_end",
+        "_reserve",
+        "_steps",
+        "_taken",
+        "_unseen",
+        "left",
+    )
 
-    def __init__(self, steps: int = POLICY_STEPS, expired: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        steps: int = POLICY_STEPS,
+        expired: Callable[[], bool] | None = None,
+        taken: Callable[[], float] | None = None,
+        seconds: float = 0.0,
+    ) -> None:
         self._steps = steps
         self._expired = expired
+        self._taken = taken
+        now = taken() if taken is not None else 0.0
+        self._end, self._policy_end = now + seconds, now + seconds / 2
+        self._unseen = 0
         self._first = min(_STRIDE, steps)
         self.left = self._first
         self._reserve = steps - self._first
@@ -57,8 +80,21 @@ class Budget:
         """
         if self._expired is not None and self._expired():
             raise BudgetExceeded("the deadline of the request passed before this policy was evaluated")
+        if self._taken is not None:
+            self._unseen += self._first - self.left
+            if self._unseen >= _STRIDE:  # a look costs as much as a policy that is judged quickly
+                self._unseen = 0
+                now = self._taken()
+                if now >= self._end:
+                    self._unseen = _STRIDE
+                    raise BudgetExceeded("other policies took the time that this request may take")
+                self._policy_end = (now + self._end) / 2
         self.left = self._first
         self._reserve = self._steps - self._first
+
+    def seconds_left(self) -> float:
+        """Return how much of `seconds` is left."""
+        return max(0.0, self._end - self._taken()) if self._taken is not None else 0.0
 
     def spend(self) -> None:
         """Take the next stride of steps.
@@ -68,6 +104,9 @@ class Budget:
         """
         if self._expired is not None and self._expired():
             raise BudgetExceeded("the deadline of the request passed while this policy was evaluated")
+        self._unseen += 2 * _STRIDE  # more than `left` can take away from it
+        if self._taken is not None and self._taken() >= self._policy_end:
+            raise BudgetExceeded("took longer than one policy may take of a request's time")
         if self._reserve + self.left < 0:
             raise BudgetExceeded(f"took more than {self._steps} steps")
         self.left += self._reserve

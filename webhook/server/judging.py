@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -21,6 +22,9 @@ from webhook.server.deadline import Deadline
 
 _ROUNDS = 4
 """How often an authorizer's answers may lead to further questions."""
+
+EVALUATION_SECONDS = 0.25
+"""How long one request may compute, all its policies and evaluations together: so long others wait for it."""
 
 
 class Evaluate(Protocol):
@@ -87,21 +91,24 @@ class Judge:
         decisions: dict[AuthorizerCheck, AuthorizerDecision] = {}
         namespace_deadline = Deadline(min(self._namespace_wait, deadline.left))
         rounds = 0
+        seconds = EVALUATION_SECONDS
         meter = self._meter()
         while True:
             snapshot = self._current.snapshot
             assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
+            budget = Budget(expired=deadline.passed, taken=time.thread_time, seconds=seconds)
             verdict = self._evaluate(
                 request,
                 snapshot,
                 self._clock(),
-                budget=Budget(expired=deadline.passed),
+                budget=budget,
                 decisions=decisions if self._authorizer is not None else None,
                 selection=selection,
                 meter=meter,
             )
             if not verdict.lacking:
                 return verdict
+            seconds = budget.seconds_left()
             checks = [lack.check for lack in verdict.lacking if isinstance(lack, DecisionLack)]
             if checks and self._authorizer is not None and rounds < _ROUNDS and deadline.left > 0:
                 rounds += 1
