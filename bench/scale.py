@@ -154,11 +154,11 @@ class Seen:
                     f"{name} during the changes beside as many writes of other things",
                     storm.percentile(part) / written.percentile(part),
                     "x",
-                    bar=2,
+                    bar=bar,
                     note=f"{storm.percentile(part):.1f} and {written.percentile(part):.1f} ms, "
                     f"quiet {quiet.percentile(part):.1f} ms",
                 )
-                for name, part in (("p50", 0.5), ("p99", 0.99))
+                for name, part, bar in (("p50", 0.5, 2.0), ("p99", 0.99, None))
             ),
             Figure(
                 "CPU of a worker for its swaps, share of a core",
