@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from webhook.cel.program import Expression, compile_expression
+from webhook.cel.program import Expression, compile_expression, compile_passes
 
-__all__ = ["Expression", "compile_expression"]
+__all__ = ["Expression", "compile_expression", "compile_passes"]

@@ -107,8 +107,11 @@ def _comparison(g: Code, node: Apply) -> str:
     if is_small_number(left):
         return f"({g.literal(left)} {node.name} {_number(g, right)})"
     g.used.add("B")
-    pair = f"{g.value(left)}, {g.value(right)}"
-    return f"{g.helper('COMPARE')}(B, {g.constant(node.function)}, {pair})"
+    first, one = g.twice(g.value(left))
+    second, two = g.twice(g.value(right))
+    integers = f"({first}.__class__ is int) & ({second}.__class__ is int)"  # not `and`: both must be read
+    other = f"{g.helper('COMPARE')}(B, {g.constant(node.function)}, {one}, {two})"
+    return f"({one} {node.name} {two} if {integers} else {other})"
 
 
 def _number(g: Code, node: Node) -> str:

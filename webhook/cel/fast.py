@@ -15,7 +15,7 @@ Only ``repr()`` of constants and names made here enter the source; every other o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from webhook.cel.ast import (
@@ -42,7 +42,7 @@ from webhook.cel.loop_code import LoopCode
 from webhook.cel.optional_code import OptionalCode
 from webhook.cel.shape import chain_of, repeated_chains
 from webhook.cel.writer import HELPERS, Unsupported
-from webhook.core.activation import Program
+from webhook.core.activation import Passes, Program
 from webhook.core.errors import BudgetExceeded
 
 _LONGEST_SOURCE = 200_000
@@ -61,30 +61,74 @@ def generate(node: Node, exact: Program) -> tuple[Program, str]:
     return _Generator().program(node, exact)
 
 
+def generate_passing(whole: Sequence[Node], each: Sequence[Node]) -> tuple[Passes, str]:
+    """Return a function that tells whether all of a policy's validations are met, and its source.
+
+    Most objects meet most policies. Finding that out is one call for a policy, with one visit to each
+    container; only what doesn't pass is judged validation by validation. The function returns False wherever
+    one is not true, fails, or takes more steps than are left.
+
+    Args:
+        whole: resolved expressions that are evaluated once.
+        each: those that are evaluated for each container.
+
+    Raises:
+        Unsupported: this tier has no code for one of them.
+    """
+    return _Generator().passing(whole, each)
+
+
 class _Generator(LoopCode, OptionalCode):
     __slots__ = ()
 
     def program(self, node: Node, exact: Program) -> tuple[Program, str]:
         self.shared = repeated_chains(node)
         self.answer(node, False)
-        parameters = {name: HELPERS[name] for name in sorted(self.used - {"B"})} | self.constants
-        parameters["EXCEEDED"] = BudgetExceeded
-        parameters["exact"] = exact
-        head = ["def f(A):", " try:"]
-        head += [f"  {local} = A.{name}" for name, local in self.roots.items()]
+        tail = [" except EXCEEDED:", "  raise", " except Exception:", "  pass", " return exact(A)"]
+        return self.function("A", tail, {"EXCEEDED": BudgetExceeded, "exact": exact})
+
+    def passing(self, whole: Sequence[Node], each: Sequence[Node]) -> tuple[Passes, str]:
+        self.shared = {chain for node in (*whole, *each) for chain in repeated_chains(node)}
+        for node in whole:
+            self.jump(node, False, "return False")
+        if each:
+            self.used |= {"B", "len"}
+            self.emit(f"if len(C) > 16: {self.helper('CHARGE')}(B, len(C) * {len(each)})")
+            self.roots |= {"container": "c", "containerKind": "n"}
+            self.bound = ("c", "n")
+            self.emit("for n, _, c, _ in C:")
+            outside = self.open_branch()
+            for node in each:
+                self.jump(node, False, "return False")
+            self.close(outside)
+        self.emit("return True")
+        return self.function("A, C", [" except Exception:", "  return False"], {})
+
+    def function(self, parameters: str, tail: list[str], names: dict[str, Any]) -> tuple[Any, str]:
+        """Return the function of the lines written so far, and its source.
+
+        Args:
+            parameters: its own; the activation is ``A``.
+            tail: the lines after them, with the end of the ``try`` that they are in.
+            names: what the tail uses.
+
+        Raises:
+            Unsupported: it is too long or nested too deeply for CPython.
+        """
+        known = {name: HELPERS[name] for name in sorted(self.used - {"B"})} | self.constants | names
+        head = [f"def f({parameters}):", " try:"]
+        head += [f"  {local} = A.{name}" for name, local in self.roots.items() if local not in self.bound]
         if "B" in self.used:
             head.append("  B = A.budget")
-        tail = [" except EXCEEDED:", "  raise", " except Exception:", "  pass", " return exact(A)", ""]
-        source = "\n".join([*head, *self.lines, *tail])
+        source = "\n".join([*head, *self.lines, *tail, ""])
         if len(source) > _LONGEST_SOURCE:
             raise Unsupported
         try:
-            exec(compile(source, "<cel>", "exec"), parameters)  # noqa: S102 - only what this module wrote
+            exec(compile(source, "<cel>", "exec"), known)  # noqa: S102 - only what this module wrote
         except (SyntaxError, RecursionError, MemoryError, OverflowError):  # CPython's own limits on nesting
             raise Unsupported from None
         # Taken out, so that the function and its globals are no cycle: a policy that goes is gone at once.
-        function: Program = parameters.pop("f")
-        return function, source
+        return known.pop("f"), source
 
     def value(self, node: Node) -> str:
         """Return code for the value of `node`; what needs statements is emitted before."""

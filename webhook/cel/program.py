@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from webhook.cel.ast import Node
 from webhook.cel.exact import exact_program
-from webhook.cel.fast import generate
+from webhook.cel.fast import generate, generate_passing
 from webhook.cel.parser import parse
 from webhook.cel.resolve import resolve
 from webhook.cel.schema import CONTAINER_ROOTS, ROOTS
 from webhook.cel.writer import Unsupported
-from webhook.core.activation import Program
+from webhook.core.activation import Passes, Program
 from webhook.core.errors import CompileError
 
 
@@ -26,6 +27,7 @@ class Expression:
         references: the variables of the activation that it reads.
         exact: the exact tier alone.
         generated: the generated tier's source; None where there is only the exact tier.
+        node: the resolved expression.
     """
 
     source: str
@@ -33,6 +35,7 @@ class Expression:
     references: frozenset[str]
     exact: Program
     generated: str | None
+    node: Node
 
 
 def compile_expression(
@@ -61,4 +64,23 @@ def compile_expression(
             run, generated = generate(node, exact)
     except (RecursionError, MemoryError):
         raise CompileError("the expression is nested too deeply", line=1, column=1) from None
-    return Expression(source, run, references, exact, generated)
+    return Expression(source, run, references, exact, generated, node)
+
+
+def compile_passes(expressions: Iterable[tuple[Expression, bool]]) -> Passes | None:
+    """Return one function that tells whether an object meets all of a policy's validations.
+
+    Args:
+        expressions: of the validations, and whether each is for every container.
+
+    Returns:
+        None where there is none: then each is to be evaluated by itself.
+    """
+    known = list(expressions)
+    whole, each = (
+        [expression.node for expression, visits in known if visits is wanted] for wanted in (False, True)
+    )
+    try:
+        return generate_passing(whole, each)[0]
+    except (Unsupported, RecursionError, MemoryError):
+        return None

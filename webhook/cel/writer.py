@@ -47,6 +47,7 @@ class Writer:
 
     __slots__ = (
         "assigned",
+        "bound",
         "constants",
         "depth",
         "indent",
@@ -66,6 +67,7 @@ class Writer:
         self.constants: dict[str, Any] = {}
         self.names: dict[int, str] = {}
         self.roots: dict[str, str] = {}
+        self.bound: tuple[str, ...] = ()  # those of them that the code itself sets
         self.used: set[str] = set()
         self.temporaries = 0
         self.depth = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from webhook.core.errors import BudgetExceeded, EvaluationError
@@ -27,6 +27,21 @@ class Program(Protocol):
 
     def __call__(self, activation: Activation, /) -> Any:
         """Run on `activation`."""
+
+
+class Passes(Protocol):
+    """All validations of a policy as one function.
+
+    Called with the activation and the object's containers, returns True where the object is sure to meet
+    every validation. False says nothing: each is to be run by itself. Never raises.
+    """
+
+    def __call__(self, activation: Activation, containers: Sequence[Place], /) -> bool:
+        """Run on `activation`."""
+
+
+Place = tuple[str, int, Mapping[str, Any], str]
+"""A container: the list's name, the position in it, the container, and the path before the list."""
 
 
 class Budget:
@@ -95,6 +110,12 @@ class Budget:
     def seconds_left(self) -> float:
         """Return how much of `seconds` is left."""
         return max(0.0, self._end - self._taken()) if self._taken is not None else 0.0
+
+    def stride(self) -> None:
+        """Start anew with few steps, and none after them: enough for what is quick."""
+        self._unseen += self._first - self.left
+        self.left = self._first
+        self._reserve = 0
 
     def spend(self) -> None:
         """Take the next stride of steps.

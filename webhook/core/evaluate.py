@@ -104,7 +104,17 @@ class _Evaluation:
         activation = Activation(
             request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
         )
+        self.budget.stride()
+        # Whoever asks for ClusterPolicies in any version asks for every plain one.
+        plainly = (
+            meter is None
+            and not exempt
+            and self.selection.versions == "*"
+            and self.selection.scope != "namespaced"
+        )
         for candidate in bucket.find(request.namespace, namespace_labels, labels):
+            if plainly and candidate.plain and self._passes_plainly(candidate, activation):
+                continue
             policy = candidate.policy
             if (
                 (everything or self._is_asked_for(candidate))
@@ -177,11 +187,13 @@ class _Evaluation:
             if namespace_labels is None and _needs_namespace(policy):
                 self.lacking.append(NamespaceLack(self.namespace))
                 raise EvaluationError(f"the namespace {self.namespace} is not known yet")
-            if policy.overrides:
-                actions = self._capped(self._actions(policy))
             activation.object, activation.oldObject = subject.object, subject.old_object
             if policy.make_authorizer is not None:
                 activation.authorizer = policy.make_authorizer(self._ask, self.request)
+            if self._passes(policy, subject, activation):
+                return
+            if policy.overrides:
+                actions = self._capped(self._actions(policy))
             self.budget.refill()
             for params in self._params(policy):
                 activation.params = params
@@ -190,6 +202,32 @@ class _Evaluation:
             self._fail(policy, str(error), actions)
         except RecursionError:
             self._fail(policy, "the object is nested too deeply", actions)
+        self.budget.stride()
+
+    def _passes_plainly(self, candidate: Candidate, activation: Activation) -> bool:
+        """Tell at the least cost whether a plain candidate lets its subject pass, once that is known."""
+        subject, policy = self._subjects[candidate.template], candidate.policy
+        if subject is None or policy.passes is None:
+            return False
+        containers, problem = subject.containers()
+        if problem:
+            return False
+        activation.object, activation.oldObject = subject.object, subject.old_object
+        activation.params = policy.params
+        if policy.variables:
+            activation.use_variables(policy.variables)
+        return policy.passes(activation, containers)
+
+    def _passes(self, policy: CompiledPolicy, subject: Subject, activation: Activation) -> bool:
+        """Tell whether the subject is sure to meet the policy, as nearly everything does."""
+        if policy.passes is None or policy.param_source is not None or policy.match_conditions:
+            return False
+        containers, problem = subject.containers()
+        if problem:
+            return False
+        activation.params = policy.params
+        activation.use_variables(policy.variables)
+        return policy.passes(activation, containers)
 
     def _judge_once(
         self, policy: CompiledPolicy, subject: Subject, activation: Activation, actions: tuple[Action, ...]
@@ -329,6 +367,7 @@ class _Evaluation:
         )
         verdict = evaluate(self.request, alone, self.now, budget=self.budget, decisions=self.decisions)
         self.lacking += verdict.lacking
+        self.budget.refill()
         return not (verdict.violations or verdict.existing or verdict.errors)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.core.activation import Activation
+from webhook.core.activation import Activation, Place
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.model import (
     CONTAINER_KINDS,
@@ -28,10 +28,6 @@ from webhook.core.workloads import TEMPLATE_PATHS, pod_of, template_of
 
 _LONGEST_MESSAGE = 5120  # bytes, as in Kubernetes
 _HOLDING_CONTAINERS = {GroupKind("", "Pod"), *TEMPLATE_PATHS}
-
-
-Place = tuple[str, int, Mapping[str, Any], str]
-"""A container: the list's name, the position in it, the container, and the path before the list."""
 
 
 @dataclass(slots=True)

@@ -50,6 +50,7 @@ class Candidate:
         rules: those of its rules that name the resource and operation.
         exclude_rules: the same of its exclusions.
         certain: the rules take every such request, whatever its scope and name.
+        plain: its validations alone say whether an object passes, given that its policy is asked for.
     """
 
     policy: CompiledPolicy
@@ -58,6 +59,7 @@ class Candidate:
     rules: tuple[Rule, ...]
     exclude_rules: tuple[Rule, ...]
     certain: bool
+    plain: bool = False
 
     def takes(self, request: AdmissionRequest) -> bool:
         """Tell whether scopes, names and exclusions let the policy judge `request`."""
@@ -225,6 +227,20 @@ class PolicyIndex:
         return bucket
 
 
+def _is_plain(policy: CompiledPolicy) -> bool:
+    """Tell whether nothing but `CompiledPolicy.passes` is needed to let an object pass."""
+    return (
+        policy.passes is not None
+        and not policy.ref.namespace
+        and not policy.namespace_selector
+        and not policy.object_selector
+        and not policy.match_conditions
+        and policy.param_source is None
+        and policy.make_authorizer is None
+        and "namespaceObject" not in policy.references
+    )
+
+
 def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
     sent, asked, sub_resource, operation = key
     resource = asked if policy.exact else sent
@@ -238,7 +254,10 @@ def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
             if not rule.names and rule.scope != "Cluster"
         )
         if rules:
-            return Candidate(policy, True, frozenset("*"), rules, excluded, certain=not excluded)
+            certain = not excluded
+            return Candidate(
+                policy, True, frozenset("*"), rules, excluded, certain, certain and _is_plain(policy)
+            )
     rules = _naming(policy.rules, resource, sub_resource, operation)
     if not rules:
         return None
@@ -249,4 +268,4 @@ def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
         for group in rule.groups & {"*", resource[0]}
         for base in {wanted.partition("/")[0] for wanted in rule.resources} & {"*", resource[2]}
     )
-    return Candidate(policy, False, versions, rules, excluded, certain)
+    return Candidate(policy, False, versions, rules, excluded, certain, certain and _is_plain(policy))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from webhook.core.activation import Program
+from webhook.core.activation import Passes, Program
 from webhook.core.model import Action, PolicyRef, Severity
 from webhook.core.selectors import EVERYTHING, Selector
 
@@ -134,6 +134,7 @@ class CompiledPolicy:
         background: also judged by the audit.
         limits: on accepting its violations.
         references: the root variables that any of its expressions reads.
+        passes: all validations as one function; None where there is none, or running them has other effects.
         make_authorizer: makes the ``authorizer`` variable from what answers checks, and the request;
             None where no expression asks.
     """
@@ -162,6 +163,7 @@ class CompiledPolicy:
     background: bool = True
     limits: AcceptanceLimits = AcceptanceLimits()
     references: frozenset[str] = frozenset()
+    passes: Passes | None = None
     make_authorizer: Callable[[Any, Any], Any] | None = None
 
     @property

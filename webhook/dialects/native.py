@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from webhook.cel import Expression, compile_expression
+from webhook.cel import Expression, compile_expression, compile_passes
 from webhook.cel.opaque import Ask, Authorizer, ResourceCheck
+from webhook.core.activation import Passes
 from webhook.core.errors import CompileError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import Action, PolicyRef, Severity
@@ -86,6 +87,7 @@ class _Compiler:
         self.spec = _map(obj, "spec", "spec")
         self.variables: dict[str, Expression] = {}
         self.references: set[str] = set()
+        self.validated: list[tuple[Expression, bool]] = []
 
     def policy(self) -> CompiledPolicy:
         spec = self.spec
@@ -130,6 +132,7 @@ class _Compiler:
             background=_flag(spec, "background", "spec", default=True),
             limits=_limits(_map(spec, "riskAcceptance", "spec.riskAcceptance")),
             references=frozenset(self.references),
+            passes=self.passes(),
             make_authorizer=make_authorizer if "authorizer" in self.references else None,
         )
         if not policy.validations and not policy.audit_annotations:
@@ -207,6 +210,7 @@ class _Compiler:
                 raise CompileError(f"{reason!r} is none of {', '.join(sorted(_REASONS))}", f"{field}.reason")
             container = each is not None
             expression = self.expression(validation, "expression", field, container=container)
+            self.validated.append((expression, container))
             message = None
             if validation.get("messageExpression") is not None:
                 message = self.expression(validation, "messageExpression", field, container=container).run
@@ -221,6 +225,10 @@ class _Compiler:
                 field_path=str(validation.get("fieldPath") or ""),
             )
         return tuple(found.values())
+
+    def passes(self) -> Passes | None:
+        # An annotation is written for an object that passes, too.
+        return None if self.spec.get("auditAnnotations") else compile_passes(self.validated)
 
     def annotations(self) -> tuple[NamedProgram, ...]:
         found = []
