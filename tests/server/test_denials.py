@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,7 +143,7 @@ async def test_a_hostile_owner_fails_no_request(
         b"{}",
         b'{"owner": {}}',
         b'{"owner": {}, "policies": 1}',
-        os.urandom(64),
+        bytes(range(192, 256)),
         Denial("u", "CREATE", "Pod", "n", "x" * 1000, Reference("", "", "", ""), (), "").encode(),
     ],
 )
