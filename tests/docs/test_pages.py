@@ -61,7 +61,7 @@ def test_nothing_names_the_place_it_was_written_at(page: Path) -> None:
 
 def _command(words: list[str]) -> tuple[click.Command, list[str]] | None:
     """Return the subcommand that `words` name and what follows it."""
-    with click.Context(group) as context:
+    with click.Context(group, **group.context_settings) as context:
         command = group.get_command(context, words[0]) if words else None
         rest = words[1:]
         while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
@@ -73,7 +73,8 @@ def _command(words: list[str]) -> tuple[click.Command, list[str]] | None:
 
 
 def _options(command: click.Command) -> set[str]:
-    with click.Context(command) as context:
+    # With the settings that running it has: click keeps the first help option that it makes for a command.
+    with click.Context(command, **group.context_settings) as context:
         found = {"--help"}
         for parameter in command.get_params(context):
             found.update((*parameter.opts, *parameter.secondary_opts))
