@@ -99,7 +99,7 @@ def _listening_port(process: subprocess.Popen[str]) -> int:
     raise AssertionError("".join(said))
 
 
-@pytest.mark.parametrize("command", ["serve", "operator", "crds"])
+@pytest.mark.parametrize("command", ["serve", "operator", "crds", "uninstall"])
 def test_every_command_that_the_chart_runs_is_there(image: Image, command: str) -> None:
     done = image.run(image.program(), command, "--help")
     assert done.returncode == 0, done.stderr

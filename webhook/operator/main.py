@@ -6,8 +6,9 @@ leader also keeps certificates, webhook configuration and statuses.
 
 The rights it needs, and no more (API group: resources: verbs):
 
-* ``tidewaiter.dev``: all seven kinds: get, list, watch; their ``/status``: patch. Kopf also lists and watches
-  ``apiextensions.k8s.io`` customresourcedefinitions, to notice kinds that come and go.
+* ``tidewaiter.dev``: all seven kinds: list, watch; those with a status (all but the approvals): get, and their
+  ``/status``: patch. Kopf also lists and watches ``apiextensions.k8s.io`` customresourcedefinitions, to notice
+  kinds that come and go.
 * core: namespaces: list, watch; events: create (cluster-wide: they lie where the object is).
 * core, in the own namespace, only the one named Secret: get, list, watch, create, patch. None of it with
   ``--cert-source``.
@@ -18,7 +19,7 @@ The rights it needs, and no more (API group: resources: verbs):
 * With ``--owner-deployment``: ``apps`` deployments, in the own namespace, only that one: get. With
   ``--owner-cluster-role``: ``rbac.authorization.k8s.io`` clusterroles, only that one: get.
 * ``admissionregistration.k8s.io`` validatingadmissionpolicies and validatingadmissionpolicybindings, only
-  those of ``--guard-policy``: get, list, watch.
+  those of ``--guard-policy``: list, watch.
 * ``authorization.k8s.io`` subjectaccessreviews: create, for policies that ask ``authorizer``.
 * ``authentication.k8s.io`` selfsubjectreviews: create, and the path ``/version``: get; every account
   has both.
