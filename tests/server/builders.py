@@ -71,11 +71,14 @@ def make_snapshot(*policies: CompiledPolicy, revision: str = "one", **changes: A
 class Plane:
     """A data plane on an in-process server."""
 
-    def __init__(self, data_plane: DataPlane, client: ClientSession, connections: Connections) -> None:
+    def __init__(
+        self, data_plane: DataPlane, client: ClientSession, connections: Connections, port: int
+    ) -> None:
         self.data_plane = data_plane
         self.current = data_plane.current
         self.client = client
         self.connections = connections
+        self.port = port
 
     async def send(
         self, body: Any = None, path: str = "/admit?timeout=5s", content_type: str = "application/json"

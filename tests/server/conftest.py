@@ -34,12 +34,14 @@ async def start() -> AsyncIterator[Start]:
             data_plane = DataPlane(current, Metrics(), limits, judge=judge, **parts)
             listener = bind(Address("127.0.0.1", 0))
             port = listener.getsockname()[1]
-            connections = Connections(listener, data_plane.answer, None, limits)
+            certificate = data_plane.certificate
+            tls = certificate.listener if certificate is not None else None
+            connections = Connections(listener, data_plane.answer, tls, limits)
             connections.open()
             stack.push_async_callback(connections.finish, 1)
             stack.callback(connections.close)
             client = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
-            return Plane(data_plane, client, connections)
+            return Plane(data_plane, client, connections, port)
 
         yield start_plane
 

@@ -61,6 +61,7 @@ class DataPlane:
         draining: the worker stops: it says that it isn't ready, and asks clients to connect anew.
         answered: reviews so far.
         room: for the reviews that are being worked on.
+        bodies: reads those of reviews.
         pages: what the plain listener serves too, by path.
     """
 
@@ -94,7 +95,7 @@ class DataPlane:
             Path.GUARD_DELETED: record,
         }
         self._targets = Targets(limits.default_timeout)
-        self._bodies = Bodies(limits.max_body, limits.max_bytes, limits.body_seconds)
+        self.bodies = Bodies(limits.max_body, limits.max_bytes, limits.body_seconds)
         self._denials = DenialLog(logger)
         self._pages = Pages(self.pages)
         self._closes = closes
@@ -147,7 +148,7 @@ class DataPlane:
         deadline = Deadline(target.seconds)
         if http.headers.get("Content-Type") != JSON and http.content_type != JSON:
             raise RefusedError(415, "the body must be application/json", unread=True)
-        body = await self._bodies.read(http, deadline)
+        body = await self.bodies.read(http, deadline)
         try:
             request = AdmissionRequest.parse(decode(body))
         except orjson.JSONDecodeError as error:

@@ -20,6 +20,9 @@ class Bodies:
         largest: bytes of one body.
         together: bytes of all that aren't complete.
         seconds: how long one may take.
+
+    Attributes:
+        bytes: that have come of those that aren't complete.
     """
 
     def __init__(self, largest: int, together: int, seconds: float) -> None:
@@ -27,7 +30,7 @@ class Bodies:
         self._together = together
         self._seconds = seconds
         self._coming: dict[asyncio.Timeout, int] = {}
-        self._bytes = 0
+        self.bytes = 0
 
     async def read(self, http: web.BaseRequest, deadline: Deadline) -> bytes:
         """Return the whole body.
@@ -52,7 +55,7 @@ class Bodies:
         except web.RequestPayloadError:
             raise RefusedError(400, "the body ended too early", unread=True) from None
         finally:
-            self._bytes -= self._coming.pop(timeout, 0)
+            self.bytes -= self._coming.pop(timeout, 0)
 
     async def _collect(self, content: StreamReader, limit: asyncio.Timeout) -> bytes:
         chunks = []
@@ -64,14 +67,14 @@ class Bodies:
             if size > self._largest:
                 raise self._too_large()
             self._coming[limit] += len(chunk)
-            self._bytes += len(chunk)
-            if self._bytes > self._together:
+            self.bytes += len(chunk)
+            if self.bytes > self._together:
                 self._give_up_oldest()
         return b"".join(chunks)
 
     def _give_up_oldest(self) -> None:
         oldest = next(iter(self._coming))
-        self._bytes -= self._coming.pop(oldest)
+        self.bytes -= self._coming.pop(oldest)
         self._coming[oldest] = 0  # the last in turn from now on: its end is due
         oldest.reschedule(asyncio.get_running_loop().time())
 

@@ -139,6 +139,11 @@ class Connections:
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
 
+    @property
+    def count(self) -> int:
+        """How many there are, with those that are still shaking hands."""
+        return len(self.made) + len(self._handshakes)
+
     def take_active(self) -> int:
         """Return on how many connections requests came since the last call."""
         count = len(self._active)
@@ -201,7 +206,7 @@ class Connections:
             self._pause(_EXHAUSTED_SECONDS)
             return
         accepted.setblocking(False)
-        if len(self.made) + len(self._handshakes) >= self._limits.max_connections:
+        if self.count >= self._limits.max_connections:
             self._make_place()
         task = self._loop.create_task(self._connect(accepted))
         self._handshakes[task] = None

@@ -20,6 +20,7 @@ class Room:
 
     Attributes:
         taken: requests in the room.
+        bytes: of their bodies.
     """
 
     def __init__(self, requests: int, size: int) -> None:
