@@ -119,7 +119,7 @@ async def replicas(
             replica=f"{name}-{number}",
             cert_source=cert_sources[number] if cert_sources else None,
             settle_seconds=settle,
-            timing=Timing(3.0, 2.0, 0.5, 0.2),
+            timing=Timing(8.0, 6.0, 0.5, 0.2),  # a busy machine must not change the leader
             **given,
         )
         started.append(Replica(Operator(options, await connect(config)), own, works))

@@ -98,7 +98,7 @@ class Serving:
         configuration: an informer of the webhook configuration.
         folder: where the workers find their certificate.
         settle: how long the API server must have trusted a new one, in seconds.
-        on_change: called after a new one was written.
+        on_change: called when another one should be shown, and after it was written.
 
     Attributes:
         fingerprint: of the certificate that was written last; empty before the first.
@@ -122,6 +122,7 @@ class Serving:
         self._folder = folder
         self._gate = Gate(settle)
         self._on_change = on_change
+        self._given: Given | None = None
 
     async def run(self) -> None:
         """Look every second until cancelled."""
@@ -138,6 +139,9 @@ class Serving:
         if given is None:
             self.problem = self._source.problem or "there is no certificate yet"
             return
+        if given != self._given:
+            self._given = given
+            self._on_change()  # the leader lets it be trusted
         before = pair_files.stored(self._folder)
         if before != given.server:
             if not self._may_replace(before, given, now, at):
