@@ -228,12 +228,12 @@ class Replica:
 
 
 def answered(worker: int) -> int:
-    """Return how many reviews a worker has answered, by the file of its counters."""
+    """Return how many reviews a worker and those before it answered, by the file of its counters."""
     try:
         maps = Path(f"/proc/{worker}/maps").read_text()
     except OSError:
         return 0
-    files = {line.split()[-1] for line in maps.splitlines() if line.endswith(f"/counter_{worker}.db")}
+    files = {line.split()[-1] for line in maps.splitlines() if "/counter_" in line}
     total = 0.0
     for file in files:
         for key, value, *_ in MmapedDict.read_all_values_from_file(file):  # type: ignore[no-untyped-call]
