@@ -137,23 +137,32 @@ class _Run:
         again = True
         while again:
             self.opened += 1
-            ended: asyncio.Future[bool] = loop.create_future()
-            await loop.create_connection(
-                partial(_Connection, self, ended),
+            transport, connection = await loop.create_connection(
+                partial(_Connection, self, loop),
                 "127.0.0.1",
                 self.target.port,
                 ssl=self._context,
                 server_hostname="localhost",
             )
-            again = await ended
+            try:
+                again = await connection.ended
+            finally:
+                transport.abort()
+                await connection.closed
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: sends a request, checks its answer, sends the next."""
+    """One connection: sends a request, checks its answer, sends the next.
 
-    def __init__(self, run: _Run, ended: asyncio.Future[bool]) -> None:
+    Attributes:
+        ended: whether another connection shall go on, once this one is of no more use.
+        closed: done when nothing of it is left.
+    """
+
+    def __init__(self, run: _Run, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
-        self._ended = ended
+        self.ended: asyncio.Future[bool] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
         self._received = b""
         self._waiting: tuple[bytes, frozenset[str]] | None = None
         self._sent_at = 0.0
@@ -163,7 +172,7 @@ class _Connection(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        following = self._run.next()
+        following = None if self.ended.done() else self._run.next()
         if following is None:
             self._end(again=False)
             return
@@ -196,15 +205,16 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._end(error=WrongAnswerError("the connection was closed within a request"))
+        if not self.closed.done():
+            self.closed.set_result(None)
 
     def _end(self, again: bool = False, error: Exception | None = None) -> None:
-        if self._ended.done():
+        if self.ended.done():
             return
-        self._transport.close()
         if error is None:
-            self._ended.set_result(again)
+            self.ended.set_result(again)
         else:
-            self._ended.set_exception(error)
+            self.ended.set_exception(error)
 
 
 def parse(received: bytes) -> tuple[int, bool, bytes] | None:
