@@ -38,7 +38,7 @@ from webhook.cel.ast import (
     Select,
 )
 from webhook.cel.calls import CALLS
-from webhook.cel.loop_code import LoopCode
+from webhook.cel.loop_code import FREE_TURNS, LoopCode
 from webhook.cel.optional_code import OptionalCode
 from webhook.cel.shape import chain_of, repeated_chains
 from webhook.cel.writer import HELPERS, Unsupported
@@ -93,7 +93,7 @@ class _Generator(LoopCode, OptionalCode):
             self.jump(node, False, "return False")
         if each:
             self.used |= {"B", "len"}
-            self.emit(f"if len(C) > 16: {self.helper('CHARGE')}(B, len(C) * {len(each)})")
+            self.emit(f"if len(C) > {FREE_TURNS}: {self.helper('CHARGE')}(B, len(C) * {len(each)})")
             self.roots |= {"container": "c", "containerKind": "n"}
             self.bound = ("c", "n")
             self.emit("for n, _, c, _ in C:")

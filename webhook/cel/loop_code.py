@@ -6,7 +6,7 @@ from webhook.cel.ast import And, Choice, Loop, Node, Not, Or
 from webhook.cel.shape import Chain, leaf_weights
 from webhook.cel.writer import Writer
 
-_FREE_TURNS = (
+FREE_TURNS = (
     16  # a loop without loops inside it isn't charged for so few turns; the loop around it is, for them
 )
 _STARTS = {
@@ -108,11 +108,11 @@ class LoopCode(Writer):
         self.used.add("B")
         self.used.add("len")
         if leaves:
-            self.emit(f"B.left -= len({items}) * {node.weight + _FREE_TURNS * leaves}")
+            self.emit(f"B.left -= len({items}) * {node.weight + FREE_TURNS * leaves}")
             self.emit("if B.left < 0: B.spend()")
         else:
             steps = f"len({items})" if node.weight == 1 else f"len({items}) * {node.weight}"
-            self.emit(f"if len({items}) > {_FREE_TURNS}: {self.helper('CHARGE')}(B, {steps})")
+            self.emit(f"if len({items}) > {FREE_TURNS}: {self.helper('CHARGE')}(B, {steps})")
         first = self.names[node.first.slot] = f"x{node.first.slot}"
         if node.second is None:
             self.emit(f"for {first} in {items}:")

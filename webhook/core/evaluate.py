@@ -113,9 +113,11 @@ class _Evaluation:
             and self.selection.scope != "namespaced"
         )
         for candidate in bucket.find(request.namespace, namespace_labels, labels):
-            if plainly and candidate.plain and self._passes_plainly(candidate, activation):
-                continue
             policy = candidate.policy
+            if plainly and candidate.plain:
+                subject = self._subjects[candidate.template]
+                if subject is not None and self._passes(policy, subject, activation):
+                    continue
             if (
                 (everything or self._is_asked_for(candidate))
                 and (not policy.ref.namespace or policy.ref.namespace == self.namespace)
@@ -190,7 +192,8 @@ class _Evaluation:
             activation.object, activation.oldObject = subject.object, subject.old_object
             if policy.make_authorizer is not None:
                 activation.authorizer = policy.make_authorizer(self._ask, self.request)
-            if self._passes(policy, subject, activation):
+            alone = policy.param_source is None and not policy.match_conditions
+            if alone and self._passes(policy, subject, activation):
                 return
             if policy.overrides:
                 actions = self._capped(self._actions(policy))
@@ -204,27 +207,14 @@ class _Evaluation:
             self._fail(policy, "the object is nested too deeply", actions)
         self.budget.stride()
 
-    def _passes_plainly(self, candidate: Candidate, activation: Activation) -> bool:
-        """Tell at the least cost whether a plain candidate lets its subject pass, once that is known."""
-        subject, policy = self._subjects[candidate.template], candidate.policy
-        if subject is None or policy.passes is None:
+    def _passes(self, policy: CompiledPolicy, subject: Subject, activation: Activation) -> bool:
+        """Tell whether the subject is sure to meet the policy's validations, as nearly everything does."""
+        if policy.passes is None:
             return False
         containers, problem = subject.containers()
         if problem:
             return False
         activation.object, activation.oldObject = subject.object, subject.old_object
-        activation.params = policy.params
-        if policy.variables:
-            activation.use_variables(policy.variables)
-        return policy.passes(activation, containers)
-
-    def _passes(self, policy: CompiledPolicy, subject: Subject, activation: Activation) -> bool:
-        """Tell whether the subject is sure to meet the policy, as nearly everything does."""
-        if policy.passes is None or policy.param_source is not None or policy.match_conditions:
-            return False
-        containers, problem = subject.containers()
-        if problem:
-            return False
         activation.params = policy.params
         activation.use_variables(policy.variables)
         return policy.passes(activation, containers)
