@@ -46,6 +46,12 @@ class Approval:
     applied_by: str = ""
     created: datetime | None = None
 
+    @property
+    def approves(self) -> PolicyRef:
+        """The acceptance that it is for."""
+        kind = self.ref.kind.replace("Approval", "Acceptance")
+        return PolicyRef(kind, self.ref.namespace, self.acceptance)
+
 
 def parse_approval(obj: Mapping[str, Any]) -> Approval:
     """Return the approval in a manifest.

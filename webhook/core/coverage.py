@@ -51,10 +51,9 @@ class Register:
         """The RiskAppetite that holds."""
         return self.surroundings.appetite
 
-    def acceptance(self, ref: PolicyRef, generation: int) -> Acceptance | None:
-        """Return the acceptance of that kind, namespace and name; None where it is of another generation."""
-        found = self.names.by_ref.get(ref)
-        return found if found is not None and found.generation == generation else None
+    def acceptance(self, ref: PolicyRef) -> Acceptance | None:
+        """Return the acceptance of that kind, namespace and name."""
+        return self.names.by_ref.get(ref)
 
     def approvals_of(self, acceptance: Acceptance) -> Sequence[Approval]:
         """Return every approval that names `acceptance`, whether or not it counts."""
@@ -80,11 +79,9 @@ class _Names:
     """Acceptances by the policies that they name, approvals by the acceptance."""
 
     def __init__(self, acceptances: Sequence[Acceptance], approvals: Iterable[Approval]) -> None:
-        self.approvals: dict[tuple[str, str, str], list[Approval]] = {}
+        self.approvals: dict[PolicyRef, list[Approval]] = {}
         for approval in approvals:
-            kind = approval.ref.kind.replace("Approval", "Acceptance")
-            key = (kind, approval.ref.namespace, approval.acceptance)
-            self.approvals.setdefault(key, []).append(approval)
+            self.approvals.setdefault(approval.approves, []).append(approval)
         self.by_ref = {acceptance.ref: acceptance for acceptance in acceptances}
         self.acceptances: dict[tuple[str, str, str], list[Acceptance]] = {}
         for acceptance in acceptances:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from webhook.core.acceptance import Acceptance, counted_approvals
 from webhook.core.approvals import Approval, is_person, parse_approval
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
-from webhook.core.model import PolicyRef, Severity
+from webhook.core.model import Severity
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
@@ -32,14 +32,13 @@ def judge_approval(findings: Findings, snapshot: Snapshot, now: datetime) -> Non
         judge_applier(findings, given.applied_by, given.ref.namespace, snapshot.register.appetite)
     elif not given.signed:  # a signature says who approves, whoever brings it
         _judge_approver(findings, given, snapshot, now)
-    asked = _acceptance_for(given, snapshot)
+    asked = snapshot.register.acceptance(given.approves)
     if asked is None:
-        kind = given.ref.kind.replace("Approval", "Acceptance")
         findings.lacks(given.ref.namespace, given.acceptance)
         findings.warn(
             "acceptance",
             "spec.riskAcceptance",
-            f"there is no {kind} {given.acceptance} yet for it to count for",
+            f"there is no {given.approves.kind} {given.acceptance} yet for it to count for",
         )
         return
     _judge_fit(findings, given, asked, snapshot, now)
@@ -68,12 +67,6 @@ def _judge_approver(findings: Findings, given: Approval, snapshot: Snapshot, now
         )
 
 
-def _acceptance_for(given: Approval, snapshot: Snapshot) -> Acceptance | None:
-    kind = given.ref.kind.replace("Approval", "Acceptance")
-    wanted = PolicyRef(kind, given.ref.namespace, given.acceptance)
-    return next((each for each in snapshot.register.acceptances if each.ref == wanted), None)
-
-
 def _judge_fit(
     findings: Findings, given: Approval, asked: Acceptance, snapshot: Snapshot, now: datetime
 ) -> None:
@@ -87,9 +80,8 @@ def _judge_fit(
             f"{asked.ref.kind} {asked.ref} now has {asked.digest}: read it again, approve what it says now",
         )
         return
-    if (known.person(given.approver) if known else given.approver) == (
-        known.person(asked.requester) if known else asked.requester
-    ):
+    person = known.person if known is not None else str
+    if person(given.approver) == person(asked.requester):
         findings.deny(
             "own-request",
             "spec.approver",

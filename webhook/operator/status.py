@@ -125,7 +125,9 @@ def acceptance_status(
     """
     generation = int(obj["metadata"].get("generation") or 0)
     try:
-        acceptance = register.acceptance(_ref(obj), generation) or parse_acceptance(obj)
+        acceptance = register.acceptance(_ref(obj))
+        if acceptance is None or acceptance.generation != generation:
+            acceptance = parse_acceptance(obj)
     except (ValueError, TypeError, AttributeError) as error:
         wanted = [
             _condition("Approved", False, "Invalid", str(error)),
