@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.server.builders import Plane, Start, make_policy, make_snapshot
+from tests.server.serving import Server, policy_manifest, serving
 from webhook.adapters.addresses import Address
 from webhook.core.snapshot import Snapshot
 from webhook.server.app import DataPlane
@@ -50,3 +53,19 @@ async def start() -> AsyncIterator[Start]:
 async def plane(start: Start) -> Plane:
     """Return a data plane that refuses Pods named `bad`."""
     return await start(make_snapshot(make_policy()))
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    """Return a file with one policy."""
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy_manifest()))
+    return file
+
+
+@pytest.fixture
+def server(tmp_path: Path, policies: Path) -> Iterator[Server]:
+    """Return real processes that serve that policy."""
+    words = ("--policies", str(policies), "--workers", "2", "--drain-seconds", "0.5")
+    with serving(tmp_path, *words) as started:
+        yield started

@@ -22,21 +22,6 @@ pytestmark = pytest.mark.xdist_group("serve")
 
 
 @pytest.fixture
-def policies(tmp_path: Path) -> Path:
-    file = tmp_path / "policy.json"
-    file.write_text(json.dumps(policy_manifest()))
-    return file
-
-
-@pytest.fixture
-def server(tmp_path: Path, policies: Path) -> Iterator[Server]:
-    with serving(
-        tmp_path, "--policies", str(policies), "--workers", "2", "--drain-seconds", "0.5"
-    ) as started:
-        yield started
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> SnapshotFolder:
     return SnapshotFolder(tmp_path / "snapshot")
 

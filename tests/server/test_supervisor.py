@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,20 +21,6 @@ from webhook.server import sockets
 from webhook.server.selfsigned import write_pair
 
 pytestmark = pytest.mark.xdist_group("serve")
-
-
-@pytest.fixture
-def policies(tmp_path: Path) -> Path:
-    file = tmp_path / "policy.json"
-    file.write_text(json.dumps(policy_manifest()))
-    return file
-
-
-@pytest.fixture
-def server(tmp_path: Path, policies: Path) -> Iterator[Server]:
-    words = ("--policies", str(policies), "--workers", "2", "--drain-seconds", "0.5")
-    with serving(tmp_path, *words) as started:
-        yield started
 
 
 def connects(port: int) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from webhook.commands import shared
 from webhook.commands.options import ManyValues, Output, Time, now_or
 
 if TYPE_CHECKING:
@@ -50,14 +51,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="The files come from the cluster: approvals without a signature count.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@shared.output
 def command(
     paths: Sequence[str],
     policies: Sequence[str],

@@ -6,6 +6,8 @@ import asyncio
 
 import click
 
+from webhook.commands import shared
+
 
 @click.group(name="crds")
 def command() -> None:
@@ -13,12 +15,7 @@ def command() -> None:
 
 
 @command.command(name="apply")
-@click.option(
-    "--kubeconfig",
-    metavar="FILE",
-    default="",
-    help="The cluster.  [default: the one that this Pod runs in, else $KUBECONFIG]",
-)
+@shared.kubeconfig
 @click.option(
     "--timeout",
     metavar="SECONDS",

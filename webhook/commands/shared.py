@@ -92,3 +92,11 @@ log_level = click.option(
     show_default=True,
     help="Least level that is logged.",
 )
+output = click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import click
 
+from webhook.commands import shared
+
 
 @click.command(name="status")
-@click.option(
-    "--kubeconfig",
-    metavar="FILE",
-    default="",
-    help="The cluster.  [default: the one that this Pod runs in, else $KUBECONFIG]",
-)
+@shared.kubeconfig
 @click.option(
     "--namespace",
     "-n",
@@ -20,21 +17,8 @@ import click
     show_default=True,
     help="The namespace of the installation.",
 )
-@click.option(
-    "--webhook-name",
-    metavar="NAME",
-    default="tidewaiter",
-    show_default=True,
-    help="Name of the ValidatingWebhookConfiguration.",
-)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@shared.webhook_name
+@shared.output
 def command(kubeconfig: str, namespace: str, webhook_name: str, output: str) -> int:
     """Tell what is enforced where, and what is wrong.
 
