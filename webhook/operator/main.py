@@ -7,10 +7,8 @@ leader also keeps certificates, webhook configuration and statuses.
 The rights it needs, and no more (API group: resources: verbs):
 
 * ``tidewaiter.dev``: all seven kinds: list, watch; those with a status (all but the approvals): get, and
-  their
-  ``/status``: patch. Kopf also lists and watches ``apiextensions.k8s.io`` customresourcedefinitions, to
-  notice
-  kinds that come and go.
+  their ``/status``: patch. Kopf also lists and watches ``apiextensions.k8s.io`` customresourcedefinitions,
+  to notice kinds that come and go.
 * core: namespaces: list, watch; events: create (cluster-wide: they lie where the object is).
 * core, in the own namespace, only the one named Secret: get, list, watch, create, patch. None of it with
   ``--cert-source``.
