@@ -117,6 +117,13 @@ class Verdict:
         return [violation for violation in self.violations if Action.DENY in violation.actions]
 
     @property
+    def denied_by(self) -> tuple[PolicyRef, ...]:
+        """The policies that deny, by a violation or because they could not be evaluated, each once."""
+        found = [violation.policy for violation in self.denying]
+        found += [error.policy for error in self.errors if Action.DENY in error.actions]
+        return tuple(dict.fromkeys(found))
+
+    @property
     def message(self) -> str:
         """The denial for people: a line for each violation and error; empty when allowed."""
         if self.allowed:

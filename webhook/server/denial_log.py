@@ -45,8 +45,6 @@ class DenialLog:
         if self._left_out:
             self._logger.info("denials_not_logged", extra=logs.fields(count=self._left_out))
             self._left_out = 0
-        policies = [str(violation.policy) for violation in verdict.denying]
-        policies += [str(error.policy) for error in verdict.errors if error.actions]
         self._logger.info(
             "denied",
             extra=logs.fields(
@@ -56,7 +54,7 @@ class DenialLog:
                 namespace=request.namespace,
                 name=request.name,
                 user=request.user.username,
-                policies=list(dict.fromkeys(policies)),
+                policies=list(map(str, verdict.denied_by)),
                 dry_run=request.dry_run,
             ),
         )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from webhook.adapters.denials import LARGEST, SOCKET, Denial, Reference
 from webhook.core.fields import metadata_of
-from webhook.core.model import Action
 from webhook.core.owners import controller_reference
 from webhook.core.review import AdmissionRequest
 from webhook.core.verdict import Verdict
@@ -61,8 +60,6 @@ def denial_of(request: AdmissionRequest, verdict: Verdict) -> Denial | None:
     reference = controller_reference(metadata)
     if reference is None:
         return None
-    policies = [str(violation.policy) for violation in verdict.denying]
-    policies += [str(error.policy) for error in verdict.errors if Action.DENY in error.actions]
     return Denial(
         review=request.uid,
         operation=request.operation,
@@ -70,6 +67,6 @@ def denial_of(request: AdmissionRequest, verdict: Verdict) -> Denial | None:
         namespace=request.namespace,
         name=request.name or str(metadata.get("name") or metadata.get("generateName") or ""),
         owner=Reference.of(reference),
-        policies=tuple(dict.fromkeys(policies)),
+        policies=tuple(map(str, verdict.denied_by)),
         message=verdict.message,
     )

@@ -22,7 +22,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from webhook.core.meter import Meter
-from webhook.core.model import Action
 from webhook.core.verdict import Verdict
 from webhook.server import states
 from webhook.server.current import Current
@@ -136,11 +135,8 @@ class Metrics:
             self._accepted.inc(str(accepted.violation.policy), accepted.violation.validation)
         for error in verdict.errors:
             self._errors.inc(str(error.policy))
-        if not verdict.allowed:
-            denying = {violation.policy for violation in verdict.denying}
-            denying.update(error.policy for error in verdict.errors if Action.DENY in error.actions)
-            for policy in denying:
-                self._denials.inc(str(policy))
+        for policy in verdict.denied_by:
+            self._denials.inc(str(policy))
 
     def loaded(self, *, ok: bool) -> None:
         """Count a snapshot that was loaded, or could not be."""
