@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from webhook.adapters import snapshots
+from webhook.core.fields import generation_of
 from webhook.operator.inventory import Inventory
 from webhook.operator.publisher import Content, PolicyKey
 
@@ -45,10 +46,8 @@ class Contents:
         context: snapshots.Context,
     ) -> Content:
         data = self._writer.dump(objects, context)
-        generations: dict[PolicyKey, int] = {
-            (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): int(
-                each["metadata"].get("generation") or 0
-            )
-            for each in policies
-        }
+        generations: dict[PolicyKey, int] = {}
+        for each in policies:
+            metadata = each["metadata"]
+            generations[each["kind"], metadata.get("namespace", ""), metadata["name"]] = generation_of(each)
         return Content(data, snapshots.digest(data), generations)

@@ -217,7 +217,7 @@ class Elector:
         return _seconds() - self._seen_at <= self._seen_for
 
     async def _write(self, method: str, path: str, lease: dict[str, Any], transitions: int | None) -> bool:
-        now = _now()
+        now = micro_time()
         spec = dict(lease.get("spec") or {})
         spec |= {
             "holderIdentity": self._identity,
@@ -268,11 +268,12 @@ class Elector:
             lease = (await self._client.request("GET", path, timeout=2)).body
             spec = lease.get("spec") or {}
             if spec.get("holderIdentity") == self._identity:
-                spec |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+                spec |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time()}
                 await self._client.request("PUT", path, body=lease, timeout=2)
         except ApiError as error:
             logger.warning("lease %s is not handed over: %s", self._name, error)
 
 
-def _now() -> str:
+def micro_time() -> str:
+    """Return the time as a Lease has it: Kubernetes' MicroTime."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,11 +14,10 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from webhook.operator.client import ApiError, Client, apply
-from webhook.operator.leader import LEASES
+from webhook.operator.leader import LEASES, micro_time
 from webhook.operator.owners import Reference
 
 PREFIX = "tidewaiter-replica-"
@@ -116,7 +115,7 @@ class ReplicaLease:
         spec = {
             "holderIdentity": self._replica,
             "leaseDurationSeconds": LEASE_SECONDS,
-            "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "renewTime": micro_time(),
         }
         return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
 
@@ -220,7 +219,6 @@ class Replicas:
 
 
 def report_of(lease: Mapping[str, Any]) -> Report:
-    """Return what a replica's Lease says; nothing where it is not ours or cannot be read."""
     """Return what a replica says in its Lease; nothing where it can't be read."""
     text = (lease["metadata"].get("annotations") or {}).get(ANNOTATION, "")
     try:

@@ -11,6 +11,7 @@ from webhook.core.acceptance import Acceptance, Standing, State, parse_acceptanc
 from webhook.core.appetite import NAME as APPETITE_NAME
 from webhook.core.appetite import parse_appetite
 from webhook.core.coverage import Register
+from webhook.core.fields import generation_of
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.times import format_time
@@ -56,7 +57,7 @@ def policy_status(
         observed: its present status.
         now: the time.
     """
-    generation = int(obj["metadata"].get("generation") or 0)
+    generation = generation_of(obj)
     if compiled is None:
         message = failure.message if failure else "not looked at yet"
         wanted = [
@@ -123,7 +124,7 @@ def acceptance_status(
         observed: its present status.
         now: the time.
     """
-    generation = int(obj["metadata"].get("generation") or 0)
+    generation = generation_of(obj)
     try:
         acceptance = register.acceptance(_ref(obj))
         if acceptance is None or acceptance.generation != generation:
@@ -173,7 +174,7 @@ def _standings(
 
 def appetite_status(obj: Mapping[str, Any], observed: Mapping[str, Any], now: datetime) -> Status:
     """Return the fields of a RiskAppetite's status that are ours: only the one named ``default`` holds."""
-    generation = int(obj["metadata"].get("generation") or 0)
+    generation = generation_of(obj)
     try:
         parse_appetite(obj)
         ready = _condition("Ready", True, "Holds", "it says which risks may be accepted")

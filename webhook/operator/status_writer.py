@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhook.core.coverage import Register
+from webhook.core.fields import generation_of
 from webhook.core.model import API_VERSION, PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import Snapshot
@@ -169,7 +170,7 @@ class StatusReconciler:
             return found.fields
         ref = PolicyRef(kind, *key)
         policy, failure = judged.policies.get(ref), judged.failures.get(ref)
-        if _generation(obj) != getattr(policy or failure, "generation", -1):
+        if generation_of(obj) != getattr(policy or failure, "generation", -1):
             return None
         enforcement = self._enforcement(ref, registered=judged.registered)
         wanted = status.policy_status(obj, policy, failure, enforcement, observed, judged.at)
@@ -256,7 +257,3 @@ class StatusReconciler:
         except ApiError as error:
             if error.status != 409:  # it was told of not long ago
                 logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
-
-
-def _generation(obj: Mapping[str, Any]) -> int:
-    return int(obj["metadata"].get("generation") or 0)

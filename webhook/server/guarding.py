@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from webhook.adapters import logs
 from webhook.core.acceptance import digest_of
@@ -14,12 +14,9 @@ from webhook.core.review import AdmissionRequest
 from webhook.core.verdict import Verdict
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
+from webhook.server.judging import utc_now
 
 logger = logging.getLogger(__name__)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Guard:
@@ -31,7 +28,7 @@ class Guard:
         clock: gives the time to judge at.
     """
 
-    def __init__(self, current: Current, wait: float = 1.0, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, current: Current, wait: float = 1.0, clock: Callable[[], datetime] = utc_now) -> None:
         self._current = current
         self._wait = wait
         self._clock = clock

@@ -48,7 +48,8 @@ def _unmetered() -> Meter | None:
     return None
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time to judge at."""
     return datetime.now(UTC)
 
 
@@ -70,7 +71,7 @@ class Judge:
         authorizer: Authorizer | None = None,
         namespace_wait: float = 1.0,
         evaluate: Evaluate = evaluate,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         meter: Callable[[], Meter | None] = _unmetered,
     ) -> None:
         self._current = current
