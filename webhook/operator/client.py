@@ -28,7 +28,8 @@ FIELD_MANAGER = "tidewaiter"
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
 _RELOAD_INTERVAL = 10.0
-_CLOSING = 0.25
+CLOSING = 0.25
+"""How long connections may take to end after whatever used them, in seconds: TLS says goodbye."""
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ class KubernetesClient:
         """Close every connection."""
         await self._api.close()
         # TLS connections end a moment later: https://docs.aiohttp.org/en/stable/client_advanced.html
-        await asyncio.sleep(_CLOSING)
+        await asyncio.sleep(CLOSING)
 
     async def request(
         self,

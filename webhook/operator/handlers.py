@@ -18,7 +18,7 @@ from typing import Any
 import kopf
 from kubernetes_asyncio.client import Configuration
 
-from webhook.operator.client import Resource
+from webhook.operator.client import CLOSING, Resource
 
 _STOP_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
@@ -139,14 +139,18 @@ class Supervised:
 
     def _thread(self, stop: threading.Event) -> None:
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._make_registry(),
-                    settings=settings(),
-                    standalone=True,
-                    clusterwide=True,
-                    stop_flag=stop,
-                )
-            )
+            asyncio.run(self._operate(stop))
         except Exception:
             logger.exception("kopf failed")
+
+    async def _operate(self, stop: threading.Event) -> None:
+        try:
+            await kopf.operator(
+                registry=self._make_registry(),
+                settings=settings(),
+                standalone=True,
+                clusterwide=True,
+                stop_flag=stop,
+            )
+        finally:
+            await asyncio.sleep(CLOSING)  # its connections end a moment after it
