@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from webhook.commands import operator as operator_command
-from webhook.commands import run as run_command
+from webhook.cli import group
 from webhook.core.errors import InputError
 from webhook.operator import process
 from webhook.operator.clock import settled_skew
@@ -91,7 +90,7 @@ def test_a_kubeconfig_that_is_none_is_one_line(tmp_path: Path, text: str) -> Non
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     folders = ["--snapshot", str(tmp_path / "snapshot"), "--cert-dir", str(tmp_path / "certificates")]
-    done = CliRunner().invoke(operator_command.command, ["--kubeconfig", str(path), *folders])
+    done = CliRunner().invoke(group, ["operator", "--kubeconfig", str(path), *folders])
     assert isinstance(done.exception, InputError)
     assert str(path) in str(done.exception)
 
@@ -103,7 +102,7 @@ def test_a_kubeconfig_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytes
         (["--kubeconfig", str(tmp_path / "none")], f"{tmp_path / 'none'}: there is no such kubeconfig"),
         ([], "give --kubeconfig FILE, or set KUBECONFIG"),
     ):
-        done = CliRunner().invoke(run_command.command, ["--listen", "127.0.0.1:0", *words])
+        done = CliRunner().invoke(group, ["run", "--listen", "127.0.0.1:0", *words])
         assert isinstance(done.exception, InputError)
         assert message in str(done.exception)
 
@@ -113,13 +112,13 @@ def test_a_port_in_use_is_said() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = CliRunner().invoke(run_command.command, ["--listen", listen])
+        done = CliRunner().invoke(group, ["run", "--listen", listen])
     assert isinstance(done.exception, InputError)
     assert f"cannot listen on {listen}: Address already in use; give another --listen" in str(done.exception)
 
 
 @pytest.mark.parametrize("listen", ["8443", "localhost", "127.0.0.1:99999", ":8443", "127.0.0.1:x"])
 def test_an_address_that_is_none_is_refused(listen: str) -> None:
-    done = CliRunner().invoke(run_command.command, ["--listen", listen])
+    done = CliRunner().invoke(group, ["run", "--listen", listen])
     assert isinstance(done.exception, InputError)
     assert "is no address" in str(done.exception)

@@ -25,7 +25,7 @@ from tests.operator.replicas import (
     policy,
     replicas,
 )
-from webhook.commands import uninstall
+from webhook.cli import group
 from webhook.core.times import format_time
 from webhook.operator import process
 from webhook.operator.client import KubernetesClient
@@ -194,11 +194,11 @@ async def test_an_uninstall_stays_though_operators_run(
 ) -> None:
     name = "leaving"
     monkeypatch.setattr(process, "configure_logs", lambda *_: None)
-    words = ["--kubeconfig", str(plane.kubeconfig), "--namespace", NAMESPACE]
+    words = ["uninstall", "--kubeconfig", str(plane.kubeconfig), "--namespace", NAMESPACE]
     words += ["--webhook-name", name, "--lease-name", f"{name}-leader"]
     async with replicas(plane, tmp_path, 2, name=name) as started:
         await becomes(lambda: _there(plane, name), True)
-        done = await asyncio.to_thread(CliRunner().invoke, uninstall.command, words)
+        done = await asyncio.to_thread(CliRunner().invoke, group, words)
         assert done.exception is None, done.output
         leader = next(each for each in started if each.operator.elector.leading)
         await until(lambda: any("uninstalls us" in each for each in leader.operator.reporter.problems()))
@@ -213,7 +213,7 @@ async def test_an_uninstall_stays_though_operators_run(
         body = {"metadata": {"annotations": {ANNOTATION: old}}}
         await call(plane, "PATCH", f"{LEASES}/{name}-leader", body, MERGE)
         await becomes(lambda: _there(plane, name), True)
-    again = await asyncio.to_thread(CliRunner().invoke, uninstall.command, words)
+    again = await asyncio.to_thread(CliRunner().invoke, group, words)
     assert again.exception is None, "there is nothing, and that is no error"
     await call(plane, "DELETE", f"{LEASES}/{name}-leader")
 
