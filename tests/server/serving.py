@@ -110,6 +110,13 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return {int(pid) for pid in children.read_text().split()}
 
+    def kill(self, *pids: int) -> None:
+        """Kill workers and wait for others: a killed one stays in the list until it is reaped."""
+        count = len(self.workers())
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(self.workers() - set(pids)) == count, "they are replaced")
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         if self.process.poll() is None:
@@ -154,9 +161,10 @@ class Load:
         self.failed: list[str] = []
         self._server = server
         self._going = True
-        self._threads = [threading.Thread(target=self._send) for _ in range(clients)]
+        self._ended = [0] * clients
+        self._threads = [threading.Thread(target=self._send, args=(each,)) for each in range(clients)]
 
-    def _send(self) -> None:
+    def _send(self, number: int) -> None:
         connection = self._server.connect()
         while self._going:
             try:
@@ -166,6 +174,7 @@ class Load:
             except Exception as error:
                 self.failed.append(repr(error))
                 closes = True
+            self._ended[number] += 1
             if closes:
                 connection.close()
                 connection = self._server.connect()  # perhaps to another port by now
@@ -180,6 +189,13 @@ class Load:
         """Wait until so many more were answered."""
         goal = self.sent + count
         until(lambda: self.sent >= goal or self.failed, "the load goes on")
+
+    def take_failed(self) -> list[str]:
+        """Wait until what is in flight has ended, and return and forget what failed until then."""
+        before = list(self._ended)
+        until(lambda: all(map(int.__gt__, self._ended, before)), "every client has its answer")
+        failed, self.failed = self.failed, []
+        return failed
 
     def __exit__(self, *_: object) -> None:
         self._going = False

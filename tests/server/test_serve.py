@@ -110,9 +110,7 @@ def test_the_server_answers_everything_until_it_is_gone(tmp_path: Path, policies
 
 
 def test_a_killed_worker_is_replaced_at_once(server: Server) -> None:
-    for pid in server.workers():
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: len(server.workers()) == 2, "both are replaced")
+    server.kill(*server.workers())
     assert server.verdict("bad")["allowed"] is False
     died = server.event("worker_died")
     assert died is not None
@@ -124,9 +122,7 @@ def test_the_workers_counts_are_one(server: Server) -> None:
         server.verdict("web")
     line = 'tidewaiter_requests_total{code="200",operation="CREATE",outcome="allowed"} 20.0'
     until(lambda: line in server.get("/metrics")[1].splitlines(), "all are counted")
-    for pid in server.workers():
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: len(server.workers()) == 2, "both are replaced")
+    server.kill(*server.workers())
     assert line in server.get("/metrics")[1].splitlines()
 
 

@@ -109,9 +109,7 @@ def test_a_worker_that_is_replaced_shows_the_newest_certificate(server: Server, 
     Path(new.key).replace(server.tls.key)
     Path(new.certificate).replace(server.tls.certificate)
     shown = Path(server.tls.certificate).read_text()
-    for pid in server.workers():
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: len(server.workers()) == 2, "both are replaced")
+    server.kill(*server.workers())
     for _ in range(8):
         assert ssl.get_server_certificate(("127.0.0.1", server.target[0]), timeout=30) == shown
 
@@ -169,13 +167,10 @@ def test_load_spreads_again_after_a_respawn(server: Server) -> None:
 
     with Load(server, clients=8) as load:
         load.more()
-        os.kill(min(server.workers()), signal.SIGKILL)
-        until(lambda: len(server.workers()) == 2, "it is replaced")
-        load.more()
-        lost = len(load.failed)
-        load.failed.clear()
+        server.kill(min(server.workers()))
+        lost = load.take_failed()
         until(lambda: share() > 0.4, "both have work")
-    assert lost <= 8  # what was in flight in the killed worker
+    assert len(lost) <= 8  # what was in flight in the killed worker
     assert load.failed == []
 
 
