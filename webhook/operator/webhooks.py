@@ -56,6 +56,24 @@ _KEPT_OUT = {
 must stay mendable; the risk kinds have entries of their own."""
 
 
+_NOT_CONTROL_PLANE = (
+    "request.userInfo.username != 'system:apiserver' && !("
+    "(!has(request.namespace) || request.namespace == '') && ("
+    "request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler', "
+    "'system:cloud-controller-manager'] || (has(request.userInfo.groups) && ["
+    "'system:bootstrappers', 'system:serviceaccounts:kube-system'"
+    "].exists(group, group in request.userInfo.groups))))"
+)
+"""The API server's own writes, and what kube-system does to objects in no namespace: without them no node
+joins or becomes ready, and none of our Pods could start where all are down."""
+
+_NOT_OWN_DEFINITIONS = (
+    "!(request.resource.group == 'apiextensions.k8s.io' && has(request.name) && "
+    f"request.name.endsWith('{SUFFIX}'))"
+)
+"""The definitions of our kinds, which must be mendable while we are down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where the API server reaches the data plane.
@@ -320,6 +338,8 @@ def _conditions(registration: Registration) -> list[dict[str, str]]:
             "name": "not-nodes",
             "expression": "!(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)",
         },
+        {"name": "not-control-plane", "expression": _NOT_CONTROL_PLANE},
+        {"name": "not-own-definitions", "expression": _NOT_OWN_DEFINITIONS},
     ]
     for name, users in (
         ("not-self", registration.own_users),
