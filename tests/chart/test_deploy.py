@@ -54,8 +54,12 @@ def test_one_command_applies_them_to_a_fresh_cluster_and_one_removes_them(plane:
     assert found == "deployment.apps/tidewaiter\n"
     plane.kubectl("delete", "-k", str(DEPLOY), "--wait=false", check=True)
 
-    def left() -> bool:
+    def left() -> str:
         kinds = "crds,clusterroles,validatingadmissionpolicies"
-        return "tidewaiter" in plane.kubectl("get", kinds, "-o", "name", check=True).stdout
+        found = plane.kubectl("get", kinds, "-o", "yaml", check=True).stdout
+        return found if "tidewaiter" in found else ""
 
-    eventually(lambda: not left(), "all is gone, the kinds last", 240)
+    try:
+        eventually(lambda: not left(), "all is gone, the kinds last", 240)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; left is\n{left()[-6000:]}") from None
