@@ -177,10 +177,25 @@ def _meaning(kind: GroupKind, obj: Mapping[str, Any]) -> Meaning:
     if kind.kind in (acceptance.NAMESPACED, acceptance.CLUSTER):
         return acceptance.parse_acceptance(obj)
     if kind.kind in (approvals.NAMESPACED, approvals.CLUSTER):
-        return approvals.parse_approval(obj)
+        return read_approval(obj)
     if kind.kind == "RiskAppetite" and name_of(obj) == appetite.NAME:
         return appetite.parse_appetite(obj)
     return None
+
+
+def read_approval(obj: Mapping[str, Any]) -> approvals.Approval:
+    """Return the approval in a manifest, its signature verified.
+
+    Raises:
+        ValueError: a field is missing or can't be read; the text says which.
+    """
+    read = approvals.parse_approval(obj)
+    if not read.signed:
+        return read
+    from webhook.adapters import signatures  # few approvals need what it imports
+
+    checked = signatures.check(obj["spec"])
+    return replace(read, signed_by=checked.signed_by, signature_problem=checked.problem)
 
 
 def _problem(obj: Mapping[str, Any], error: Exception) -> Problem:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.fields import map_in, maps, texts
 from webhook.core.model import Severity
-from webhook.core.times import parse_duration
+from webhook.core.times import parse_duration, parse_time
 
 NAME = "default"
 """The one RiskAppetite that holds."""
@@ -45,6 +45,27 @@ class AppetiteRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """An SSH key and whose it is.
+
+    Attributes:
+        approver: whose, by a user name.
+        groups: those of this person's groups that count.
+        public_key: type and base64, without a comment.
+        valid_from: what it signed before doesn't count; None for no such bound.
+        valid_until: nor what it signed after; None for no such bound.
+        revoked_at: from then on nothing counts that it ever signed; None where it isn't revoked.
+    """
+
+    approver: str
+    groups: frozenset[str]
+    public_key: str
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Appetite:
     """A RiskAppetite, parsed.
 
@@ -58,6 +79,7 @@ class Appetite:
         break_glass: the rule for emergencies; None where there are none.
         appliers: by the user name of a service account that may bring what others wrote, the namespaces.
         administrators: groups that alone may change it; empty where it narrows nothing.
+        signers: whose SSH keys count.
     """
 
     rules: tuple[AppetiteRule, ...]
@@ -69,6 +91,7 @@ class Appetite:
     break_glass: AppetiteRule | None
     appliers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     administrators: frozenset[str] = frozenset()
+    signers: tuple[Signer, ...] = ()
 
     def rule_for(self, severity: Severity, *, break_glass: bool = False) -> AppetiteRule | None:
         """Return the rule for a policy's severity; None when such a risk can't be accepted."""
@@ -114,6 +137,7 @@ def parse_appetite(obj: Mapping[str, Any]) -> Appetite:
         administrators=frozenset(
             texts(map_in(spec, "administrators", "spec"), "groups", "spec.administrators")
         ),
+        signers=tuple(_signer(signer) for signer in maps(spec, "signers", "spec")),
     )
 
 
@@ -141,4 +165,19 @@ def _break_glass(emergency: Mapping[str, Any]) -> AppetiteRule:
         approvals=1,
         groups=frozenset(texts(emergency, "groups", "spec.breakGlass")),
         users=frozenset(texts(emergency, "users", "spec.breakGlass")),
+    )
+
+
+def _signer(signer: Mapping[str, Any]) -> Signer:
+    valid_from, valid_until, revoked_at = (
+        parse_time(signer[name]) if signer.get(name) else None
+        for name in ("validFrom", "validUntil", "revokedAt")
+    )
+    return Signer(
+        approver=str(signer.get("approver")),
+        groups=frozenset(texts(signer, "groups", "spec.signers")),
+        public_key=" ".join(str(signer.get("publicKey")).split()[:2]),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        revoked_at=revoked_at,
     )

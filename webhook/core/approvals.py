@@ -34,6 +34,8 @@ class Approval:
         signed: it carries a signature.
         applied_by: the service account that brought it; empty where the approver wrote it.
         created: when the API server created it; None in files.
+        signed_by: the public key that made its signature; empty where there is none, or none that holds.
+        signature_problem: why its signature doesn't hold; empty where it does.
     """
 
     ref: PolicyRef
@@ -45,6 +47,8 @@ class Approval:
     signed: bool
     applied_by: str = ""
     created: datetime | None = None
+    signed_by: str = ""
+    signature_problem: str = ""
 
     @property
     def approves(self) -> PolicyRef:
