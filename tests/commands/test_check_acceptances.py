@@ -50,7 +50,7 @@ def test_an_accepted_violation_is_let_through_and_reported(run: Any) -> None:
         (
             [LEGACY, approval(LEGACY, signature=SIGNATURE), appetite()],
             ("--trust-approvals",),
-            "signatures are not verified yet",
+            "its signature does not hold: the signature is cut short",
         ),
         (
             [LEGACY, approval(acceptance(riskOwner="someone else")), appetite()],
@@ -89,7 +89,7 @@ def test_an_accepted_violation_is_let_through_and_reported(run: Any) -> None:
             "unapproved",
             "one approval of two",
             "no appetite",
-            "a signature nobody verified",
+            "a signature that is none",
         ),
         *(
             "for another version",

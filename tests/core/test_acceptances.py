@@ -156,7 +156,7 @@ def test_a_scope_with_images_covers_nothing_of_a_validation_without_containers()
         ([{"groups": []}], "none of the approvers"),
         ([{"approver": "system:serviceaccount:flux:flux"}], "is no person"),
         ([{"approvedAt": "2026-11-24T00:00:00Z"}], "counts from 2026-11-24T00:00:00Z"),
-        ([{"signature": "-----BEGIN SSH SIGNATURE-----"}], "signatures are not verified yet"),
+        ([{"signature": "it is damaged"}], "its signature does not hold: it is damaged"),
         ([{"riskAcceptance": "other"}], "0 of 1 approvals"),
     ],
 )
@@ -246,14 +246,48 @@ def test_expiry_counts_by_the_later_clock_and_the_start_by_the_earlier() -> None
     assert verdict_of(RISK, approvals=given, at=start + timedelta(seconds=61), **behind).allowed
 
 
-def test_a_break_glass_acceptance_is_short_and_needs_its_own_group() -> None:
-    appetite = copy.deepcopy(APPETITE)
-    appetite["spec"]["breakGlass"] = {"maxDuration": "4h", "groups": ["on-call"]}
-    risk = acceptance(breakGlass=True, validFrom="2026-11-23T10:00:00Z", validUntil="2026-11-24T10:00:00Z")
-    given = (approval(risk, groups=["on-call"], approvedAt="2026-11-23T10:00:00Z"),)
-    assert verdict_of(risk, approvals=given, appetite=appetite).allowed
-    assert not verdict_of(risk, approvals=given, appetite=appetite, at=NOW + timedelta(hours=3)).allowed
-    assert not verdict_of(risk, approvals=given).allowed
+def emergency(**rule: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(APPETITE)
+    changed["spec"]["breakGlass"] = {"groups": ["on-call"], **rule}
+    return changed
+
+
+EMERGENCY = acceptance(breakGlass=True, validFrom="2026-11-23T10:00:00Z", validUntil="2026-11-24T10:00:00Z")
+BY_ON_CALL = (approval(EMERGENCY, groups=["on-call"], approvedAt="2026-11-23T10:00:00Z"),)
+
+
+def in_emergency(appetite: Any, *, made: Any = POLICY, at: datetime = NOW) -> Verdict:
+    return verdict_of(EMERGENCY, approvals=BY_ON_CALL, appetite=appetite, made=made, at=at)
+
+
+@pytest.mark.parametrize(("rule", "hours"), [({}, 4), ({"maxDuration": "3h"}, 3), ({"maxDuration": "9h"}, 9)])
+def test_a_break_glass_acceptance_is_short_and_says_everywhere_that_it_is_one(
+    rule: dict[str, Any], hours: int
+) -> None:
+    given_at = parse_time("2026-11-23T10:00:00Z")
+    verdict = in_emergency(emergency(**rule))
+    assert verdict.allowed
+    assert verdict.accepted[0].break_glass
+    assert "risk accepted in an emergency (break-glass) by RiskAcceptance" in verdict.warnings[0]
+    assert verdict.audit_annotations["break-glass"] == "RiskAcceptance/shop/legacy"
+    assert in_emergency(emergency(**rule), at=given_at + timedelta(hours=hours, seconds=-1)).allowed
+    ended = in_emergency(emergency(**rule), at=given_at + timedelta(hours=hours))
+    assert "capped from 2026-11-24T10:00:00Z" in ended.message
+
+
+def test_one_person_of_the_break_glass_group_approves_whatever_the_rule_asks_of_others() -> None:
+    strict = emergency()
+    strict["spec"]["rules"][0] |= {"approvals": 3, "required": ["ticket"]}
+    assert in_emergency(strict, made=policy(NON_ROOT, limits=AcceptanceLimits(approvals=2))).allowed
+    assert "none of the approvers" in in_emergency(emergency(groups=["others"])).message
+    assert "accepts no high risk in an emergency" in in_emergency(APPETITE).message
+
+
+def test_an_emergency_makes_nothing_acceptable_that_is_not() -> None:
+    critical = policy(NON_ROOT, severity=Severity.CRITICAL)
+    assert "accepts no critical risk" in in_emergency(emergency(), made=critical).message
+    never = policy(NON_ROOT, limits=AcceptanceLimits(allowed=False))
+    assert "allows no risk acceptance" in in_emergency(emergency(), made=never).message
 
 
 def test_of_several_the_latest_end_counts() -> None:

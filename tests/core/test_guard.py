@@ -15,6 +15,7 @@ from tests.core.builders import (
     approval,
     pod,
     policy,
+    read_approval,
     request,
     snapshot,
     validation,
@@ -40,7 +41,12 @@ def with_spec(obj: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return changed
 
 
-LISTED = with_spec(APPETITE, trustedAppliers=[{"user": FLUX, "namespaces": ["shop"]}])
+KEY = "ssh-ed25519 AAAA"
+SIGNER = {"approver": JANE, "groups": ["risk-owners"], "publicKey": KEY}
+LISTED = with_spec(APPETITE, trustedAppliers=[{"user": FLUX, "namespaces": ["shop"]}], signers=[SIGNER])
+VOUCHED = with_spec(
+    LISTED, rules=[{**APPETITE["spec"]["rules"][0], "routes": ["ClusterUser", "Signature", "TrustedApplier"]}]
+)
 ASKED = acceptance()
 GIVEN = with_spec(approval(ASKED), approvedAt=format_time(NOW))
 
@@ -53,7 +59,8 @@ def known(*, appetite: Any = LISTED, risks: Any = (ASKED,), **more: Any) -> Snap
 def judged(
     obj: Any, old: Any = None, *, user: str = JOHN, groups: tuple[str, ...] = (), by: Any = None, **more: Any
 ) -> Verdict:
-    return guard(request(obj, old, user=user, groups=groups, **more), by or known(), NOW)
+    asked = request(obj, old, user=user, groups=groups, **more)
+    return guard(asked, by or known(), NOW, read_approval)
 
 
 def denies(verdict: Verdict, *words: str) -> None:
@@ -267,7 +274,10 @@ def test_a_cluster_approval_is_judged_like_one_in_a_namespace() -> None:
         ),
         ({"approvedAt": "yesterday"}, JANE, ("risk-owners",), "readable", "[spec.approvedAt]"),
         ({"appliedBy": FLUX}, JANE, ("risk-owners",), "applier", f"must be {JANE}"),
-        ({"appliedBy": FLUX, "signature": "x"}, JANE, ("risk-owners",), "applier", f"must be {JANE}"),
+        ({"signature": "damaged"}, JANE, ("risk-owners",), "signature", "does not hold: damaged"),
+        ({"appliedBy": FLUX, "signature": "damaged"}, FLUX, (), "signature", "does not hold"),
+        ({"approver": "system:admin", "signature": KEY}, JANE, (), "approver", "is no person"),
+        ({"approver": JOHN, "signature": KEY}, JANE, (), "own-request", "another person must approve"),
     ],
 )
 def test_a_wrong_approval_is_denied(
@@ -306,24 +316,36 @@ def test_a_newer_snapshot_may_turn_a_wrong_digest_around() -> None:
     ("spec", "groups", "said"),
     [
         ({"groups": ["developers"]}, ("developers",), "none of the approvers that the RiskAppetite names"),
-        ({"signature": "-----BEGIN SSH SIGNATURE-----\n"}, (), "signatures are not verified yet"),
+        ({"signature": "ssh-ed25519 BBBB"}, (), "lists no key"),
+        ({"signature": KEY, "approver": "max@example.com"}, (), f"is {JANE}'s, not max@example.com's"),
+        ({"signature": KEY, "approvedAt": "2026-12-24T00:00:00Z"}, (), "counts from 2026-12-24T00:00:00Z"),
+        ({"signature": KEY, "digest": "sha256:" + "0" * 64}, (), "counts once the acceptance says it"),
     ],
 )
 def test_who_approves_in_vain_is_told_so(spec: dict[str, Any], groups: tuple[str, ...], said: str) -> None:
     warns(judged(with_spec(GIVEN, **spec), user=JANE, groups=groups), said)
 
 
-def test_a_signed_approval_may_be_brought_by_anyone_at_any_time() -> None:
+@pytest.mark.parametrize("user", [FLUX, "system:serviceaccount:velero:velero", "eve@example.com"])
+@pytest.mark.parametrize("applied_by", [FLUX, None])
+def test_a_signed_approval_may_be_brought_by_anyone_at_any_time(user: str, applied_by: str | None) -> None:
     signed = with_spec(
-        GIVEN, signature="-----BEGIN SSH SIGNATURE-----\n", approvedAt=format_time(NOW - timedelta(days=20))
+        GIVEN, signature=KEY, approvedAt=format_time(NOW - timedelta(days=20)), appliedBy=applied_by
     )
-    assert judged(signed, user="system:serviceaccount:flux-system:kustomize-controller").allowed
+    passes_silently(judged(signed, user=user))
+
+
+def test_without_what_verifies_it_no_signature_holds() -> None:
+    register = known(approvals=(with_spec(GIVEN, signature="damaged"),)).register
+    unverified = guard(request(with_spec(GIVEN, signature=KEY), user=JANE), known(), NOW)
+    warns(unverified, "its signature does not hold: nobody verified it")
+    assert "does not hold: damaged" in register.standing(register.acceptances[0], POLICY, NOW).reason
 
 
 def test_an_applier_vouches_within_its_limits() -> None:
     brought = with_spec(GIVEN, appliedBy=FLUX)
-    verdict = judged(brought, user=FLUX)
-    warns(verdict, "approvals by trusted appliers are not judged yet")
+    passes_silently(judged(brought, user=FLUX, by=known(appetite=VOUCHED)))
+    warns(judged(brought, user=FLUX), "a medium risk needs an approval by ClusterUser or Signature")
     other = with_spec(approval(ASKED, "max@example.com"), appliedBy=FLUX)
     denies(judged(other, user=FLUX, by=known(approvals=(brought,))), "one approval", "legacy-jane")
     grave = snapshot(
@@ -331,6 +353,16 @@ def test_an_applier_vouches_within_its_limits() -> None:
     )
     by = Snapshot(policies=grave.policies, register=grave.register)
     denies(judged(brought, user=FLUX, by=by), "high or critical", "sign it")
+    graver = acceptance(policies=[{"kind": "ClusterPolicy", "name": "policy", "severity": "high"}])
+    of_it = with_spec(approval(graver), approvedAt=format_time(NOW), appliedBy=FLUX)
+    denies(judged(of_it, user=FLUX, by=known(appetite=VOUCHED, risks=(graver,))), "high or critical")
+
+
+def test_what_a_controller_tries_one_by_one_may_come_before_the_acceptance_it_is_for() -> None:
+    """Flux tries an approval of a changed acceptance while the cluster still has the old one."""
+    later_on = approval(acceptance(title="Changed"), approvedAt=format_time(NOW))
+    warns(judged(with_spec(later_on, appliedBy=FLUX), user=FLUX), "counts once the acceptance says it")
+    warns(judged(with_spec(later_on, signature=KEY), user=FLUX), "counts once the acceptance says it")
 
 
 # The appetite.

@@ -12,7 +12,7 @@ import orjson
 from webhook.core import acceptance, appetite, approvals
 from webhook.core.coverage import Register
 from webhook.core.errors import CompileError
-from webhook.core.fields import generation_of, metadata_of
+from webhook.core.fields import created_of, generation_of, metadata_of
 from webhook.core.match import PolicyIndex
 from webhook.core.model import GROUP, GroupKind
 from webhook.core.owners import Owner, parse_owner
@@ -157,8 +157,10 @@ class Cache:
             self.compiled[digest] = known
         if isinstance(known, CompileError):
             raise known
-        generation = generation_of(obj)
-        return known if known.generation == generation else replace(known, generation=generation)
+        generation, created = generation_of(obj), created_of(obj)
+        if (known.generation, known.created) == (generation, created):
+            return known
+        return replace(known, generation=generation, created=created)
 
     def _guarded(self, kind: GroupKind, obj: Mapping[str, Any]) -> Meaning:
         try:

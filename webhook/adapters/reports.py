@@ -92,6 +92,9 @@ def accepted_data(accepted: AcceptedViolation) -> dict[str, Any]:
         **violation_data(accepted.violation),
         "acceptance": str(accepted.acceptance),
         "validUntil": format_time(accepted.valid_until),
+        "approvers": list(accepted.approvers),
+        "breakGlass": accepted.break_glass,
+        "keptRunning": accepted.kept_running,
     }
 
 

@@ -39,7 +39,7 @@ class Reader:
         return int.from_bytes(self.take(_LENGTH), "big")
 
     def string(self) -> bytes:
-        """Return the next bytes that have their length before them; raises ValueError where there are none."""
+        """Return the next bytes with their length before them; raises ValueError where there are none."""
         return self.take(self.uint32())
 
     def name(self) -> str:

@@ -96,7 +96,8 @@ def _accepted(accepted: AcceptedViolation, style: Style) -> Iterator[str]:
     yield "  " + " ".join(_what(accepted.violation, style("accepted", "accepted")))
     until = format_time(accepted.valid_until)
     by = f", approved by {', '.join(accepted.approvers)}" if accepted.approvers else ""
-    yield printable(f"      until {until} by {accepted.acceptance.kind} {accepted.acceptance}{by}")
+    emergency = ", in an emergency (break-glass)" if accepted.break_glass else ""
+    yield printable(f"      until {until} by {accepted.acceptance.kind} {accepted.acceptance}{by}{emergency}")
 
 
 def _remediations(

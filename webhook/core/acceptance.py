@@ -10,15 +10,16 @@ import enum
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
-from webhook.core.approvals import Approval, Count, Evidence, count, is_person
+from webhook.core.approvals import Approval, is_person
 from webhook.core.canonical import canonical_json
+from webhook.core.counting import Case, Count, Evidence, count
 from webhook.core.fields import created_of, generation_of, map_in, maps, metadata_of, texts
 from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
-from webhook.core.policy import AcceptanceLimits
+from webhook.core.policy import AcceptanceLimits, CompiledPolicy
 from webhook.core.selectors import Selector
 from webhook.core.times import format_time, later, parse_time
 
@@ -28,11 +29,19 @@ CLUSTER = "ClusterRiskAcceptance"
 
 @dataclass(frozen=True, slots=True)
 class AcceptedPolicy:
-    """A policy that an acceptance names, and which of its validations; empty for all of them."""
+    """A policy that an acceptance names.
+
+    Attributes:
+        kind: its kind.
+        name: its name.
+        validations: which of its validations; empty for all of them.
+        severity: how bad the acceptance takes a violation to be at least; None where it doesn't say.
+    """
 
     kind: str
     name: str
     validations: frozenset[str] = frozenset()
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,14 @@ class Acceptance:
     revoked: bool
     applied_by: str = ""
     created: datetime | None = None
+
+    def severity_of(self, policy: PolicyRef) -> Severity | None:
+        """Return how bad it takes a policy's violations to be; None unless it always says so."""
+        said = [
+            each.severity for each in self.policies if (each.kind, each.name) == (policy.kind, policy.name)
+        ]
+        named = [severity for severity in said if severity is not None]
+        return max(named) if named and len(named) == len(said) else None
 
     def names_policy(self, policy: PolicyRef, validation: str) -> bool:
         """Tell whether it accepts that validation of that policy."""
@@ -206,12 +223,20 @@ def _policies(spec: Mapping[str, Any]) -> tuple[AcceptedPolicy, ...]:
             str(policy.get("kind", "")),
             str(policy.get("name", "")),
             frozenset(texts(policy, "validations", "spec.policies")),
+            _severity(policy.get("severity")),
         )
         for policy in maps(spec, "policies", "spec")
     )
     if not found:
         raise ValueError("spec.policies: names no policy")
     return found
+
+
+def _severity(said: Any) -> Severity | None:
+    try:
+        return None if said is None else Severity.parse(str(said))
+    except ValueError as error:
+        raise ValueError(f"spec.policies: {error}") from None
 
 
 def _scope(scope: Mapping[str, Any], kind: str) -> Scope:
@@ -258,6 +283,7 @@ class Standing:
         reason: what is missing, for a person; empty when active.
         approvers: whose approvals count.
         required: how many approvals it needs.
+        since: when it came into force; None where it never did.
     """
 
     state: State
@@ -265,6 +291,7 @@ class Standing:
     reason: str = ""
     approvers: tuple[str, ...] = ()
     required: int = 1
+    since: datetime | None = None
 
     @property
     def was_in_force(self) -> bool:
@@ -300,8 +327,7 @@ class Surroundings:
 def standing(
     acceptance: Acceptance,
     approvals: Sequence[Approval],
-    limits: AcceptanceLimits,
-    severity: Severity,
+    policy: CompiledPolicy,
     surroundings: Surroundings,
     at: datetime,
 ) -> Standing:
@@ -309,17 +335,17 @@ def standing(
 
     The smallest of the policy's, the appetite's and the acceptance's own window holds, and an approval counts
     until the longest duration after it was given. For expiry the later of both clocks counts, for its start
-    the earlier.
+    the earlier. The appetite's rule is the one for the policy's severity, or for the one that the acceptance
+    names where that is higher: a policy that became weaker doesn't make weaker approvals enough.
 
     Args:
         acceptance: the acceptance.
         approvals: every approval that names it.
-        limits: the policy's.
-        severity: the policy's.
+        policy: the policy whose violations it may cover.
         surroundings: appetite, cluster and clocks.
         at: the moment, with its zone.
     """
-    appetite = surroundings.appetite
+    appetite, limits = surroundings.appetite, policy.limits
     until = acceptance.valid_until
     if appetite is None:
         return Standing(State.REFUSED, until, "no RiskAppetite named default is applied")
@@ -334,9 +360,11 @@ def standing(
         return Standing(State.REFUSED, until, f"its requester {acceptance.requester} is no person")
     if not limits.allowed:
         return Standing(State.REFUSED, until, "the policy allows no risk acceptance")
+    severity = severity_for(acceptance, policy)
     rule = appetite.rule_for(severity, break_glass=acceptance.break_glass)
     if rule is None or not rule.acceptable:
-        return Standing(State.REFUSED, until, f"the RiskAppetite accepts no {severity} risk")
+        emergency = " in an emergency" if acceptance.break_glass else ""
+        return Standing(State.REFUSED, until, f"the RiskAppetite accepts no {severity} risk{emergency}")
     missing = _missing(acceptance, limits, rule)
     if missing:
         return Standing(State.REFUSED, until, f"it must fill in {', '.join(missing)}")
@@ -345,19 +373,28 @@ def standing(
     latest, earliest = surroundings.clocks(at)
     if longest:
         until = min(until, later(acceptance.valid_from, longest))
-    counted = counted_approvals(acceptance, approvals, rule, surroundings, earliest)
-    approved_until = _approved_until(counted, required, longest)
-    if approved_until is not None:
-        until = min(until, approved_until)
-    state, reason = _state(
-        acceptance, counted, required, until, latest, earliest, approved=approved_until is not None
-    )
-    return Standing(state, until, reason, tuple(a.approver for a in counted.counting), required)
+    counted = counted_approvals(acceptance, approvals, policy, rule, surroundings, at)
+    approved = len(counted.counting) >= required
+    since = None
+    if approved:
+        until = min(until, _approved_until(counted, required, longest))
+        since = _since(acceptance, counted, required)
+    state, reason = _state(acceptance, counted, required, until, latest, earliest, since)
+    approvers = tuple(each.approval.approver for each in counted.counting)
+    in_force = since if since is not None and since < until else None
+    return Standing(state, until, reason, approvers, required, in_force)
+
+
+def severity_for(acceptance: Acceptance, policy: CompiledPolicy) -> Severity:
+    """Return how bad violations of a policy are taken to be: at least as bad as the acceptance says."""
+    named = acceptance.severity_of(policy.ref)
+    return policy.severity if named is None else max(named, policy.severity)
 
 
 def counted_approvals(
     acceptance: Acceptance,
     approvals: Sequence[Approval],
+    policy: CompiledPolicy,
     rule: AppetiteRule,
     surroundings: Surroundings,
     at: datetime,
@@ -365,10 +402,11 @@ def counted_approvals(
     """Return which approvals of an acceptance count at a moment, by a rule of the appetite that is there."""
     appetite = surroundings.appetite
     assert appetite is not None  # noqa: S101 - it has the rule
-    return count(
-        approvals,
+    latest, earliest = surroundings.clocks(at)
+    case = Case(
         digest=acceptance.digest,
         requester=acceptance.requester,
+        severity=severity_for(acceptance, policy),
         rule=rule,
         appetite=appetite,
         evidence=Evidence(
@@ -376,9 +414,13 @@ def counted_approvals(
             claimed=bool(acceptance.applied_by),
             created=acceptance.created,
             guarded_since=surroundings.guarded_since,
+            policy_created=policy.created,
+            severity_named=acceptance.severity_of(policy.ref) is not None,
         ),
-        at=at,
+        earliest=earliest,
+        latest=latest,
     )
+    return count(approvals, case)
 
 
 def _missing(acceptance: Acceptance, limits: AcceptanceLimits, rule: AppetiteRule) -> list[str]:
@@ -390,15 +432,23 @@ def _missing(acceptance: Acceptance, limits: AcceptanceLimits, rule: AppetiteRul
     return [f"spec.{name}" for name in wanted if name not in acceptance.filled]
 
 
-def _approved_until(counted: Count, required: int, longest: timedelta | None) -> datetime | None:
-    """Return until when enough approvals count; None when there aren't enough."""
-    if len(counted.counting) < required:
-        return None
-    if longest is None or required == 0:
-        return datetime.max.replace(tzinfo=counted.at.tzinfo)
-    return sorted((later(approval.approved_at, longest) for approval in counted.counting), reverse=True)[
-        required - 1
+def _approved_until(counted: Count, required: int, longest: timedelta | None) -> datetime:
+    """Return until when enough approvals count: each for the longest duration, and while its key holds."""
+    never = datetime.max.replace(tzinfo=UTC)
+    ends = [
+        min(
+            later(each.approval.approved_at, longest) if longest is not None else never,
+            each.revoked_at or never,
+        )
+        for each in counted.counting
     ]
+    return sorted(ends, reverse=True)[required - 1] if required else never
+
+
+def _since(acceptance: Acceptance, counted: Count, required: int) -> datetime:
+    """Return since when it is in force: no window that starts before its approvals makes it older."""
+    came = sorted(each.since for each in counted.counting)[:required]
+    return max([acceptance.valid_from, acceptance.created or acceptance.valid_from, *came])
 
 
 def _state(
@@ -408,10 +458,9 @@ def _state(
     until: datetime,
     latest: datetime,
     earliest: datetime,
-    *,
-    approved: bool,
+    since: datetime | None,
 ) -> tuple[State, str]:
-    if not approved:
+    if since is None:
         have = len(counted.counting)
         why = f": {'; '.join(counted.refused)}" if counted.refused else ""
         return State.PENDING, f"it has {have} of {required} approvals that count{why}"
@@ -419,7 +468,8 @@ def _state(
         cap = (
             "" if until == acceptance.valid_until else f", capped from {format_time(acceptance.valid_until)}"
         )
-        return State.EXPIRED, f"it ended at {format_time(until)}{cap}"
+        never = ", before it was approved: it was never in force" if since >= until else ""
+        return State.EXPIRED, f"it ended at {format_time(until)}{cap}{never}"
     if earliest < acceptance.valid_from:
         return State.PENDING, f"it starts at {format_time(acceptance.valid_from)}"
     return State.ACTIVE, ""

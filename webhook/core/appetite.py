@@ -14,7 +14,8 @@ from webhook.core.times import parse_duration, parse_time
 NAME = "default"
 """The one RiskAppetite that holds."""
 
-DEFAULT_ROUTES = frozenset({"ClusterUser", "Signature"})
+CLUSTER_USER, SIGNATURE, TRUSTED_APPLIER = "ClusterUser", "Signature", "TrustedApplier"
+DEFAULT_ROUTES = frozenset({CLUSTER_USER, SIGNATURE})
 _BREAK_GLASS_DURATION = timedelta(hours=4)
 _KEEP_RUNNING_FOR = timedelta(days=30)
 

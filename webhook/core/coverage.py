@@ -72,7 +72,7 @@ class Register:
     def standing(self, acceptance: Acceptance, policy: CompiledPolicy, at: datetime) -> Standing:
         """Say whether `acceptance` of that policy's violations is in force at a time."""
         approvals = self.approvals_of(acceptance)
-        return standing(acceptance, approvals, policy.limits, policy.severity, self.surroundings, at)
+        return standing(acceptance, approvals, policy, self.surroundings, at)
 
 
 class _Names:

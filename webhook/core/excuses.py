@@ -177,10 +177,11 @@ class Excuses:
             appetite is not None
             and appetite.keep_running
             and ended.state is State.EXPIRED
+            and ended.since is not None
             and not chain.broken
             and self._kind == _POD
             and latest <= later(ended.until, appetite.keep_running_for)
-            and made_within(chain, self.snapshot.owners, acceptance.valid_from, ended.until)
+            and made_within(chain, self.snapshot.owners, ended.since, ended.until)
             and not self._controls_missing(acceptance)
         )
 
@@ -200,7 +201,9 @@ class Excuses:
 def _accepted(
     violation: Violation, acceptance: Acceptance, now: Standing, *, kept_running: bool = False
 ) -> AcceptedViolation:
-    return AcceptedViolation(violation, acceptance.ref, now.until, now.approvers, kept_running)
+    return AcceptedViolation(
+        violation, acceptance.ref, now.until, now.approvers, kept_running, acceptance.break_glass
+    )
 
 
 def _same(own: Violation, violation: Violation) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from webhook.core.acceptance import Acceptance, counted_approvals
-from webhook.core.approvals import Approval, is_person, parse_approval
+from webhook.core.acceptance import Acceptance, counted_approvals, severity_for
+from webhook.core.approvals import Approval, is_person
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
 from webhook.core.model import Severity
 from webhook.core.policy import CompiledPolicy
@@ -17,20 +18,26 @@ WRITTEN_WITHIN = timedelta(minutes=15)
 """An approval says when it was given; the person who gives it writes it then."""
 SKEW = timedelta(seconds=30)
 
+ReadApproval = Callable[[Mapping[str, Any]], Approval]
+"""Returns the approval in a manifest, its signature verified; raises ValueError when it can't be read."""
 
-def judge_approval(findings: Findings, snapshot: Snapshot, now: datetime) -> None:
+
+def judge_approval(findings: Findings, snapshot: Snapshot, now: datetime, read: ReadApproval) -> None:
     """Judge a write to an approval; raises ValueError when it can't be read."""
     operation = findings.request.operation
     if operation == "UPDATE":
         findings.deny("unchanging", "spec", "an approval never changes: delete it and give a new one")
     if operation != "CREATE":
         return
-    given = parse_approval(findings.object)
+    given = read(findings.object)
     if not is_person(given.approver):
         findings.deny("approver", "spec.approver", f"{given.approver} is no person: name who approves")
+    elif given.signed:  # it says who approves, whoever brings it
+        if given.signature_problem:
+            findings.deny("signature", "spec.signature", f"does not hold: {given.signature_problem}")
     elif given.applied_by:
         judge_applier(findings, given.applied_by, given.ref.namespace, snapshot.register.appetite)
-    elif not given.signed:  # a signature says who approves, whoever brings it
+    else:
         _judge_approver(findings, given, snapshot, now)
     asked = snapshot.register.acceptance(given.approves)
     if asked is None:
@@ -74,11 +81,12 @@ def _judge_fit(
     known = snapshot.register.appetite
     if given.digest != asked.digest:
         findings.lacks(given.ref.namespace, given.acceptance)
-        findings.deny(
-            "digest",
-            "spec.digest",
-            f"{asked.ref.kind} {asked.ref} now has {asked.digest}: read it again, approve what it says now",
-        )
+        now_has = f"{asked.ref.kind} {asked.ref} now has {asked.digest}"
+        if given.signed or given.applied_by:
+            # What brings both tries them one by one before it writes any, as Flux does.
+            findings.warn("digest", "spec.digest", f"{now_has}: this counts once the acceptance says it")
+        else:
+            findings.deny("digest", "spec.digest", f"{now_has}: read it again, approve what it says now")
         return
     person = known.person if known is not None else str
     if person(given.approver) == person(asked.requester):
@@ -91,15 +99,18 @@ def _judge_fit(
     policies = [policy_of(asked, position, snapshot) for position in range(len(asked.policies))]
     if given.applied_by and not given.signed:
         _judge_applier_limits(findings, given, asked, snapshot, policies)
+        if not findings.verdict().allowed:
+            return
     if known is None:
         findings.warn("prospects", "spec", "it counts once a RiskAppetite named default is applied")
         return
     told: dict[str, None] = {}
+    around = snapshot.register.surroundings
+    at = now if given.signed else max(now, given.approved_at)  # by a clock that is a little ahead of ours
     for policy in filter(None, policies):
-        rule = known.rule_for(policy.severity, break_glass=asked.break_glass)
+        rule = known.rule_for(severity_for(asked, policy), break_glass=asked.break_glass)
         if rule is not None and rule.acceptable:
-            around = snapshot.register.surroundings
-            counted = counted_approvals(asked, [given], rule, around, max(now, given.approved_at))
+            counted = counted_approvals(asked, [given], policy, rule, around, at)
             told.update(dict.fromkeys(counted.refused))
     for refused in told:
         findings.warn("prospects", "spec", refused)
@@ -112,7 +123,9 @@ def _judge_applier_limits(
     snapshot: Snapshot,
     policies: Iterable[CompiledPolicy | None],
 ) -> None:
-    grave = sorted(str(each.ref) for each in policies if each is not None and each.severity >= Severity.HIGH)
+    grave = sorted(
+        str(each.ref) for each in policies if each is not None and severity_for(asked, each) >= Severity.HIGH
+    )
     if grave:
         findings.deny(
             "applier",

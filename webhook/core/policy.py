@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.activation import Passes, Program
@@ -137,6 +137,7 @@ class CompiledPolicy:
         passes: all validations as one function; None where there is none, or running them has other effects.
         make_authorizer: makes the ``authorizer`` variable from what answers checks, and the request;
             None where no expression asks.
+        created: when the API server created the object; None in files.
     """
 
     ref: PolicyRef
@@ -165,6 +166,7 @@ class CompiledPolicy:
     references: frozenset[str] = frozenset()
     passes: Passes | None = None
     make_authorizer: Callable[[Any, Any], Any] | None = None
+    created: datetime | None = None
 
     @property
     def named_namespaces(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ class AcceptedViolation:
         valid_until: when it ends.
         approvers: who approved it.
         kept_running: the acceptance has ended; the Pod of an unchanged workload may still be made again.
+        break_glass: the acceptance is for an emergency: one person approved it, for a short time.
     """
 
     violation: Violation
@@ -27,6 +28,7 @@ class AcceptedViolation:
     valid_until: datetime
     approvers: tuple[str, ...]
     kept_running: bool = False
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,9 @@ class Verdict:
                 else f"until {accepted.valid_until:%Y-%m-%d %H:%M}Z"
             )
             where = f" (container {violation.container})" if violation.container else ""
+            emergency = " in an emergency (break-glass)" if accepted.break_glass else ""
             found.append(
-                f"risk accepted by {accepted.acceptance.kind} {accepted.acceptance} {until}{by}: "
+                f"risk accepted{emergency} by {accepted.acceptance.kind} {accepted.acceptance} {until}{by}: "
                 f"{violation.policy}/{violation.validation}{where}"
             )
         return tuple(dict.fromkeys(found))
@@ -190,6 +193,9 @@ class Verdict:
                 f"until {a.valid_until:%Y-%m-%dT%H:%M:%SZ} {a.violation.fingerprint}"
                 for a in self.accepted
             )
+            emergencies = [f"{a.acceptance.kind}/{a.acceptance}" for a in self.accepted if a.break_glass]
+            if emergencies:
+                notes["break-glass"] = ",".join(dict.fromkeys(emergencies))
         if notes:
             notes["revision"] = self.revision
         return notes

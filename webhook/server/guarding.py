@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from webhook.adapters import logs
+from webhook.adapters.reading import read_approval
 from webhook.core.acceptance import digest_of
 from webhook.core.guard import guard
 from webhook.core.match import Selection
@@ -45,7 +46,7 @@ class Guard:
         while True:
             snapshot = self._current.snapshot
             assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
-            verdict = guard(request, snapshot, self._clock())
+            verdict = guard(request, snapshot, self._clock(), read_approval)
             if not verdict.lacking or not await self._current.newer_than(snapshot, wait.left):
                 if verdict.allowed and request.operation == "DELETE":
                     _record(request)

@@ -58,6 +58,11 @@ def _policies(own: bool) -> Schema:
                 longest=64,
                 kind="set",
             ),
+            "severity": text(
+                "The policy's severity as it is accepted. The RiskAppetite's rule for it holds where the "
+                "policy by then says less; where it says more, the one for that.",
+                choices=SEVERITIES,
+            ),
         },
         required=("kind", "name"),
         rules=_no_namespaced_policy(own),
@@ -190,8 +195,8 @@ def _spec(own: bool) -> Schema:
                 "Its last moment. The policy and the RiskAppetite may end it earlier, never later."
             ),
             "breakGlass": flag(
-                "An emergency: one approval by a group of the RiskAppetite's breakGlass, for its short "
-                "duration, only for severities that may be accepted at all."
+                "An emergency: one approval by those whom the RiskAppetite's breakGlass names, for its short "
+                "duration, only for severities that may be accepted at all. Every report says so."
             ),
             "revoked": record(
                 "It was taken back, for good.",
@@ -252,6 +257,13 @@ _COLUMNS = (
         "Reason",
         '.status.conditions[?(@.type=="Active")].message',
         description="Why it is in force, or what is missing",
+        priority=1,
+    ),
+    Column(
+        "Break glass",
+        ".spec.breakGlass",
+        "boolean",
+        description="It is for an emergency",
         priority=1,
     ),
     Column("Requester", ".spec.requester", description="Who asked", priority=1),

@@ -19,8 +19,6 @@ from webhook.adapters.schema.common import (
 from webhook.adapters.schema.types import Column, Kind, Rule, flag, integer, listing, record, text
 from webhook.core.times import parse_time
 
-_LATER = " It is judged by a later release: until then it admits nobody and nothing."
-
 _RULE = record(
     "What holds for some severities.",
     {
@@ -42,8 +40,9 @@ _RULE = record(
         ),
         "routes": listing(
             text("A route.", choices=ROUTES),
-            "By which routes an approval may come; ClusterUser and Signature without it. Signature and "
-            "TrustedApplier are judged by a later release: until then no approval comes by them.",
+            "By which routes an approval may come; ClusterUser and Signature without it. ClusterUser: the "
+            "approver wrote it to the cluster. Signature: a key of the approver's under signers signed it. "
+            "TrustedApplier: a service account under trustedAppliers vouches for it.",
             shortest=1,
             longest=3,
             kind="set",
@@ -85,15 +84,17 @@ _SIGNER = record(
     "An SSH key and whose it is.",
     {
         "approver": person("Whose key it is."),
-        "groups": groups("Those of this person's groups that count."),
+        "groups": groups(
+            "Those of this person's groups that count; what an approval says of groups doesn't."
+        ),
         "publicKey": text(
-            "The key, as in an authorized_keys file.",
+            "The public key, as in an authorized_keys file. RSA keys have at least 3072 bits.",
             longest=16384,
             pattern="^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh[.]com|"
             "sk-ecdsa-sha2-nistp256@openssh[.]com) [A-Za-z0-9+/]+=*( .*)?$",
         ),
-        "validFrom": time("Approvals count that were signed from then on."),
-        "validUntil": time("Approvals count that were signed until then."),
+        "validFrom": time("Approvals count whose approvedAt is not before it."),
+        "validUntil": time("Approvals count whose approvedAt is not after it."),
         "revokedAt": time("From then on no approval counts that this key ever signed."),
     },
     required=("approver", "publicKey"),
@@ -158,12 +159,12 @@ _SPEC = record(
             "acceptable.",
             longest=32,
         ),
-        "signers": listing(_SIGNER, "Whose SSH keys count for the route Signature." + _LATER, longest=256),
+        "signers": listing(_SIGNER, "Whose SSH keys count for the route Signature.", longest=256),
         "trustedAppliers": listing(
             _APPLIER,
             "Service accounts that may bring acceptances and approvals that others wrote. Their approvals "
-            "without a signature are of the route TrustedApplier, once for each acceptance, never for high "
-            "or critical risks, which is judged by a later release: until then they do not count.",
+            "without a signature are of the route TrustedApplier: one for each acceptance, never for high "
+            "or critical risks, and only where the rule's routes name it.",
             longest=64,
             kind="map",
             keys=("user",),

@@ -27,8 +27,9 @@ _SPEC = record(
         ),
         "comment": prose("What the approver wants to say."),
         "signature": text(
-            "An SSH signature over the approval, for the route Signature. Signatures are verified by a later "
-            "release: until then an approval that carries one does not count.",
+            "An SSH signature (SSHSIG, namespace tidewaiter.dev) of what `tidewaiter risk statement` prints: "
+            "approvedAt, approver and digest. It counts for the key's groups in the RiskAppetite, whoever "
+            "brings it; an approval whose signature doesn't hold counts for nothing.",
             longest=16384,
             pattern="^-----BEGIN SSH SIGNATURE-----\\s",
         ),
