@@ -183,6 +183,11 @@ FLOOR = {
         as_user("system:serviceaccount:flux-system:kustomize-controller"),
         "",
     ),
+    "a signed approval that another applier brought before": (
+        changed(GIVEN, signature="-----BEGIN SSH SIGNATURE-----\nAAAA\n", appliedBy=applier("before")),
+        as_user("system:serviceaccount:velero:velero"),
+        "",
+    ),
     "an unsigned approval by an account": (
         GIVEN,
         as_user(applier("floor"), "risk-owners"),
