@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,6 +56,24 @@ def test_an_accepted_violation_passes_and_says_who_accepted_it_until_when() -> N
     assert accepted.acceptance.name == "legacy"
     assert "until 2026-12-01 00:00Z, approved by jane@example.com" in verdict.warnings[0]
     assert "by RiskAcceptance/shop/legacy" in verdict.audit_annotations["accepted"]
+
+
+@pytest.mark.parametrize("obj", [pod(container(securityContext={"runAsNonRoot": True})), pod()])
+@pytest.mark.parametrize("risks", [(), (RISK,)], ids=["no acceptances", "an acceptance"])
+def test_a_request_that_is_judged_leaves_nothing_to_the_garbage_collector(
+    obj: dict[str, Any], risks: tuple[dict[str, Any], ...]
+) -> None:
+    around = snapshot(POLICY, risks=risks, approvals=tuple(map(approval, risks)))
+    evaluate(request(obj), around, NOW)
+    asked = request(obj)
+    gc.collect()
+    gc.disable()
+    try:
+        verdict = evaluate(asked, around, NOW)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    assert verdict.allowed is not bool(verdict.violations)
 
 
 @pytest.mark.parametrize(

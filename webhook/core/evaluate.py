@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from webhook.core.activation import Activation, Budget
@@ -92,7 +93,7 @@ class _Evaluation:
         self.hints: dict[str, tuple[str, ...]] = {}
         self.lacking: list[Lack] = []
         self._subjects: list[Subject | None] = [None, None]
-        self.excuses = Excuses(request, snapshot, now, budget, self._params, self._control_holds)
+        self._excuses: Excuses | None = None
 
     def run(self, bucket: Bucket, meter: Meter | None = None) -> Verdict:
         request, snapshot = self.request, self.snapshot
@@ -141,7 +142,7 @@ class _Evaluation:
             errors=tuple(self.errors),
             annotations=self.annotations,
             hints=self.hints,
-            lacking=tuple(dict.fromkeys((*self.lacking, *self.excuses.lacking))),
+            lacking=tuple(dict.fromkeys(self.lacking)),
             revision=snapshot.revision,
         )
 
@@ -198,7 +199,7 @@ class _Evaluation:
             if policy.overrides:
                 actions = self._capped(self._actions(policy))
             self.budget.refill()
-            for params in self._params(policy):
+            for params in _params(self.request, self.snapshot, policy):
                 activation.params = params
                 self._judge_once(policy, subject, activation, actions)
         except EvaluationError as error:
@@ -286,23 +287,6 @@ class _Evaluation:
     def _capped(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
         return actions if self.most is Action.DENY else capped(actions, self.most)
 
-    def _params(self, policy: CompiledPolicy) -> Sequence[Mapping[str, Any] | None]:
-        """Return what the policy is judged with, one after another; None is none at all."""
-        source = policy.param_source
-        if source is None:
-            return (policy.params,)
-        namespace = policy.ref.namespace or self.request.namespace
-        if not namespace and not source.namespace and self.snapshot.params.lie_in_namespaces(source):
-            raise EvaluationError(
-                f"its {source.kind} parameters lie in namespaces and this object in none: "
-                "spec.paramRef.namespace must say where they are"
-            )
-        found = self.snapshot.params.find(source, namespace)
-        if not found and source.required:
-            which = source.name or "its selector"
-            raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
-        return found
-
     def _ask(self, check: AuthorizerCheck) -> AuthorizerDecision:
         if self.decisions is None:
             raise EvaluationError("it asks the authorizer, and there is nobody to ask offline")
@@ -320,10 +304,11 @@ class _Evaluation:
     ) -> None:
         """Put each violation where it belongs: accepted, existing, or counted."""
         old: Activation | None = None
+        excuses = self._excuses = self._excuses or self._find_excuses()
         ratchet = policy.ratchet and self.request.operation == "UPDATE" and subject.old_object is not None
         for position, (violation, validation, container) in enumerate(findings.violations):
             try:
-                excuse = self.excuses.of(violation, policy)
+                excuse = excuses.of(violation, policy)
                 if excuse.accepted is not None:
                     self.accepted.append(excuse.accepted)
                     continue
@@ -347,18 +332,57 @@ class _Evaluation:
         """Tell whether the object is being deleted: its finalizers must come off, whatever has expired."""
         return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
-    def _control_holds(self, policy: CompiledPolicy) -> bool:
-        """Tell whether a compensating control passes for the request's object, accepted risks or not."""
-        alone = Snapshot(
-            namespaces=self.snapshot.namespaces,
-            params=self.snapshot.params,
-            index=PolicyIndex((policy,)),
-            exempt_namespaces=frozenset(),
+    def _find_excuses(self) -> Excuses:
+        # What it gets doesn't lead back to this evaluation: in a cycle the objects of a request would wait for
+        # the garbage collector, and the next ones would be decoded into memory that no cache holds.
+        request, snapshot = self.request, self.snapshot
+        params = partial(_params, request, snapshot)
+        control_holds = partial(
+            _control_holds, request, snapshot, self.now, self.budget, self.decisions, self.lacking
         )
-        verdict = evaluate(self.request, alone, self.now, budget=self.budget, decisions=self.decisions)
-        self.lacking += verdict.lacking
-        self.budget.refill()
-        return not (verdict.violations or verdict.existing or verdict.errors)
+        return Excuses(request, snapshot, self.now, self.budget, params, control_holds, self.lacking)
+
+
+def _params(
+    request: AdmissionRequest, snapshot: Snapshot, policy: CompiledPolicy
+) -> Sequence[Mapping[str, Any] | None]:
+    """Return what the policy is judged with, one after another; None is none at all."""
+    source = policy.param_source
+    if source is None:
+        return (policy.params,)
+    namespace = policy.ref.namespace or request.namespace
+    if not namespace and not source.namespace and snapshot.params.lie_in_namespaces(source):
+        raise EvaluationError(
+            f"its {source.kind} parameters lie in namespaces and this object in none: "
+            "spec.paramRef.namespace must say where they are"
+        )
+    found = snapshot.params.find(source, namespace)
+    if not found and source.required:
+        which = source.name or "its selector"
+        raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
+    return found
+
+
+def _control_holds(
+    request: AdmissionRequest,
+    snapshot: Snapshot,
+    now: datetime,
+    budget: Budget,
+    decisions: Mapping[AuthorizerCheck, AuthorizerDecision] | None,
+    lacking: list[Lack],
+    policy: CompiledPolicy,
+) -> bool:
+    """Tell whether a compensating control passes for the request's object, accepted risks or not."""
+    alone = Snapshot(
+        namespaces=snapshot.namespaces,
+        params=snapshot.params,
+        index=PolicyIndex((policy,)),
+        exempt_namespaces=frozenset(),
+    )
+    verdict = evaluate(request, alone, now, budget=budget, decisions=decisions)
+    lacking += verdict.lacking
+    budget.refill()
+    return not (verdict.violations or verdict.existing or verdict.errors)
 
 
 def _can_have_labels(obj: Mapping[str, Any] | None) -> bool:

@@ -56,6 +56,7 @@ class Excuses:
         budget: steps for judging the templates of owners.
         params: gives the parameters of a policy for this request.
         control_holds: tells whether a policy passes for the request's object.
+        lacking: takes what a later snapshot would have to bring.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class Excuses:
         budget: Budget,
         params: Params,
         control_holds: ControlHolds,
+        lacking: list[Lack],
     ) -> None:
         self.request = request
         self.snapshot = snapshot
         self.register = snapshot.register
         self.now = now
         self.budget = budget
-        self.lacking: list[Lack] = []
+        self._lacking = lacking
         self._params = params
         self._control_holds = control_holds
         self._kind = GroupKind(request.kind[0], request.kind[2])
@@ -119,7 +121,7 @@ class Excuses:
                         return Excuse(_accepted(violation, acceptance, ended, kept_running=True))
                 hints = hints or coverage.hints
         if chain.lack is not None and self._may_come(chain):
-            self.lacking.append(chain.lack)
+            self._lacking.append(chain.lack)
         if chain.broken and not hints:
             hints = (f"no acceptance of its owner counts: {chain.broken}",)
         return Excuse(hints=hints)
