@@ -333,7 +333,7 @@ class _Evaluation:
         return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
     def _find_excuses(self) -> Excuses:
-        # What it gets doesn't lead back to this evaluation: in a cycle the objects of a request would wait for
+        # What it gets doesn't lead back to this evaluation: in a cycle a request's objects would wait for
         # the garbage collector, and the next ones would be decoded into memory that no cache holds.
         request, snapshot = self.request, self.snapshot
         params = partial(_params, request, snapshot)
