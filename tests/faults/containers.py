@@ -205,7 +205,7 @@ class Replica:
     def acknowledged(self) -> list[dict[str, Any]]:
         """Return what each worker that lives says of itself."""
         found = []
-        for file in (self.snapshot / "acks").glob("*.json"):
+        for file in (self.snapshot / "acks").glob("[0-9]*.json"):
             with contextlib.suppress(OSError, ValueError):
                 said = json.loads(file.read_text())
                 if said["pid"] in self.workers:

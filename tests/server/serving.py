@@ -226,7 +226,7 @@ class SnapshotFolder:
 
     def acknowledged(self) -> list[dict[str, Any]]:
         """Return what the workers say."""
-        files = sorted((self.folder / "acks").glob("*.json"))
+        files = sorted((self.folder / "acks").glob("[0-9]*.json"))  # what is still written has a dot
         return [json.loads(file.read_text()) for file in files]
 
     def all_have(self, revision: str, workers: int = 2) -> bool:

@@ -13,6 +13,8 @@ import orjson
 from webhook.operator.publisher import ACKNOWLEDGEMENTS
 
 POLL = 0.25
+WRITTEN = "[0-9]*.json"
+"""Files that are whole: what a worker still writes starts with a dot."""
 LIVE_SECONDS = 15.0
 _FORGOTTEN_SECONDS = 3600.0
 _LARGEST = 1 << 20
@@ -71,7 +73,7 @@ class Acknowledgements:
         now = time.time()
         before = self._used
         found = []
-        for path in sorted(self._folder.glob("*.json")):
+        for path in sorted(self._folder.glob(WRITTEN)):
             acknowledgement = read(path)
             if acknowledgement is None:
                 continue
