@@ -1,4 +1,4 @@
-"""Attacks on what is approved: none is honoured, each refusal says why. tests/e2e has them on a real server."""
+"""Attacks on approvals: none is honoured, and each is told why. tests/e2e has them on a real API server."""
 
 from __future__ import annotations
 
