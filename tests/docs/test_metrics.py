@@ -63,6 +63,9 @@ def data_plane() -> Documented:
     metrics.verdict(Verdict(False, violations=(violation,), accepted=(accepted,), errors=(error,)))
     metrics.loaded(ok=True)
     metrics.reported(sent=True)
+    metrics.evidence("decision")
+    metrics.evidence_lost("overflow")
+    metrics.checkpointed(time.time())
     for _ in range(METERED):
         meter = metrics.meter()
         if meter is not None:

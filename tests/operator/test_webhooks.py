@@ -55,7 +55,7 @@ def sent(entry: dict[str, Any]) -> set[tuple[str, str, str, str, str]]:
     }
 
 
-GUARDS = ["guard.tidewaiter.dev", "deleted.guard.tidewaiter.dev"]
+GUARDS = ["guard.tidewaiter.dev", "deleted.guard.tidewaiter.dev", "recorded.guard.tidewaiter.dev"]
 
 
 def test_without_policies_only_the_guard_of_the_risk_kinds_is_registered() -> None:
@@ -72,9 +72,9 @@ def test_the_guard_fails_closed_for_everybody_whatever_the_policies_do(failure_p
         own_users=("system:serviceaccount:tidewaiter-system:operator",),
         exempt_users=("admin",),
     )
-    guard, deleted = desired([policy(rule(["pods"]))], registration)["webhooks"][-2:]
-    assert [guard["failurePolicy"], deleted["failurePolicy"]] == ["Fail", "Ignore"]
-    for entry in (guard, deleted):
+    guard, deleted, recorded = desired([policy(rule(["pods"]))], registration)["webhooks"][-3:]
+    assert [each["failurePolicy"] for each in (guard, deleted, recorded)] == ["Fail", "Ignore", "Ignore"]
+    for entry in (guard, deleted, recorded):
         assert entry["namespaceSelector"] == entry["objectSelector"] == {}
         assert "userInfo" not in str(entry["matchConditions"])
     both = {"CREATE", "UPDATE"}
@@ -91,6 +91,12 @@ def test_the_guard_fails_closed_for_everybody_whatever_the_policies_do(failure_p
     }
     assert guard["clientConfig"]["url"] == "https://127.0.0.1:8443/guard"
     assert deleted["clientConfig"]["url"] == "https://127.0.0.1:8443/guard/deleted"
+    assert sent(recorded) == {
+        ("tidewaiter.dev", "v1alpha1", resource, operation, scope)
+        for resource, scope in (("policies", "Namespaced"), ("clusterpolicies", "Cluster"))
+        for operation in both | {"DELETE"}
+    }
+    assert recorded["clientConfig"]["url"] == "https://127.0.0.1:8443/guard/recorded"
 
 
 def test_only_what_is_judged_is_sent() -> None:

@@ -97,6 +97,7 @@ DEFAULT_LISTEN = "0.0.0.0:8443"
     is_flag=True,
     help="Serve /debug/stacks and /debug/snapshot on --metrics-listen: what a worker does and holds.",
 )
+@shared.evidence
 @shared.log_level
 @shared.log_format
 def command(
@@ -117,6 +118,10 @@ def command(
     metrics_listen: str,
     drain_seconds: float,
     debug: bool,
+    evidence: str,
+    evidence_dir: str,
+    evidence_otlp: str,
+    evidence_key: str,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -140,9 +145,15 @@ def command(
     if debug and not metrics_listen:
         raise click.UsageError("--debug needs --metrics-listen: what it shows is served there alone.")
 
+    if evidence and evidence_dir:
+        raise click.UsageError("Give either --evidence or --evidence-dir.")
+    if evidence_key and not (evidence or evidence_dir or evidence_otlp):
+        raise click.UsageError("--evidence-key needs --evidence, --evidence-dir or --evidence-otlp.")
+
     from webhook.adapters import logs
     from webhook.adapters.addresses import parse_address
     from webhook.server.settings import (
+        EvidenceSettings,
         Limits,
         Settings,
         TlsSettings,
@@ -169,6 +180,9 @@ def command(
         limits=limits,
         drain_seconds=drain_seconds,
         debug=debug,
+        evidence=EvidenceSettings(evidence_dir, evidence == "stdout", evidence_otlp, evidence_key)
+        if evidence or evidence_dir or evidence_otlp
+        else None,
     )
     # Loaded only now, so that wrong options are answered at once; the counters' files must be known before.
     from webhook.server.launch import serve

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 kubeconfig = click.option(
@@ -100,3 +103,40 @@ output = click.option(
     show_default=True,
     help="The format.",
 )
+
+_EVIDENCE = (
+    click.option(
+        "--evidence",
+        type=click.Choice(["stdout"]),
+        default=None,
+        help="Keep the decision log, chained and signed, on standard output: every denial, acceptance used "
+        "and write to our kinds.",
+    ),
+    click.option(
+        "--evidence-dir",
+        metavar="DIR",
+        default="",
+        help="Keep the decision log in files of this folder, one after the other for each worker.",
+    ),
+    click.option(
+        "--evidence-otlp",
+        metavar="URL",
+        default="",
+        help="Send the decision log to this OpenTelemetry collector too, or only, as OTLP over HTTP, such as "
+        "http://collector:4318.",
+    ),
+    click.option(
+        "--evidence-key",
+        metavar="FILE",
+        default="",
+        help="Ed25519 key that signs the decision log, PEM.  [default: one made at the start, whose public "
+        "half is logged]",
+    ),
+)
+
+
+def evidence(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the decision log."""
+    for option in reversed(_EVIDENCE):
+        command = option(command)
+    return command

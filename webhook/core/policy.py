@@ -138,6 +138,7 @@ class CompiledPolicy:
         make_authorizer: makes the ``authorizer`` variable from what answers checks, and the request;
             None where no expression asks.
         created: when the API server created the object; None in files.
+        digest: of the object it was compiled from; empty where that has no canonical JSON.
     """
 
     ref: PolicyRef
@@ -167,6 +168,7 @@ class CompiledPolicy:
     passes: Passes | None = None
     make_authorizer: Callable[[Any, Any], Any] | None = None
     created: datetime | None = None
+    digest: str = ""
 
     @property
     def named_namespaces(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from webhook.cel import Expression, compile_expression, compile_passes
 from webhook.cel.opaque import Ask, Authorizer, ResourceCheck
 from webhook.core.activation import Passes
+from webhook.core.digests import object_digest
 from webhook.core.errors import CompileError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import Action, PolicyRef, Severity
@@ -78,6 +79,13 @@ def make_authorizer(ask: Ask, request: AdmissionRequest) -> Authorizer:
     return Authorizer(ask, request_resource=own)
 
 
+def _digest(obj: Mapping[str, Any]) -> str:
+    try:
+        return object_digest(obj)
+    except (ValueError, RecursionError):
+        return ""
+
+
 class _Compiler:
     """Compiles one manifest; remembers which variables its expressions read."""
 
@@ -134,6 +142,7 @@ class _Compiler:
             references=frozenset(self.references),
             passes=self.passes(),
             make_authorizer=make_authorizer if "authorizer" in self.references else None,
+            digest=_digest(self.obj),
         )
         if not policy.validations and not policy.audit_annotations:
             raise CompileError("has neither validations nor auditAnnotations", "spec")

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -24,7 +25,7 @@ from webhook.server.deadline import Deadline
 from webhook.server.decoding import decode
 from webhook.server.denial_log import DenialLog
 from webhook.server.denials import Reporter
-from webhook.server.guarding import Guard, record
+from webhook.server.guarding import Guard, Record
 from webhook.server.judging import Judge
 from webhook.server.metrics import CONTENT_TYPE, Metrics
 from webhook.server.pages import Page, Pages
@@ -33,6 +34,9 @@ from webhook.server.room import Room
 from webhook.server.settings import Limits
 from webhook.server.targets import Path, Target, Targets
 from webhook.server.tls import LiveContext
+
+if TYPE_CHECKING:
+    from webhook.server.evidence import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +60,7 @@ class DataPlane:
         certificate: what the listener shows; None where there is no TLS.
         reporter: told of denials; None: nobody is.
         closes: tells whether the next answer is to close its connection, so that load moves.
+        recorder: keeps the decision log; None: none is kept.
 
     Attributes:
         draining: the worker stops: it says that it isn't ready, and asks clients to connect anew.
@@ -74,12 +79,14 @@ class DataPlane:
         certificate: LiveContext | None = None,
         reporter: Reporter | None = None,
         closes: Callable[[], bool] = lambda: False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.current = current
         self.metrics = metrics
         self.limits = limits
         self.certificate = certificate
         self.reporter = reporter
+        self.recorder = recorder
         metrics.follow(current, certificate)
         self.draining = False
         self.answered = 0
@@ -91,8 +98,9 @@ class DataPlane:
         }
         self._judges: dict[Path, Judging] = {
             Path.ADMIT: judge or Judge(current, namespace_wait=limits.namespace_wait, meter=metrics.meter),
-            Path.GUARD: Guard(current),
-            Path.GUARD_DELETED: record,
+            Path.GUARD: Guard(current, recorder=recorder),
+            Path.GUARD_DELETED: Record(recorder, logs_deletions=True),
+            Path.GUARD_RECORDED: Record(recorder),
         }
         self._targets = Targets(limits.default_timeout)
         self.bodies = Bodies(limits.max_body, limits.max_bytes, limits.body_seconds)
@@ -115,6 +123,8 @@ class DataPlane:
             answer = Answer(orjson.dumps(response(request.uid, verdict)))
             if not verdict.found_nothing:
                 self.metrics.verdict(verdict)
+                if self.recorder is not None and (verdict.accepted or not verdict.allowed):
+                    self.recorder.decision(request, verdict)
             if not verdict.allowed:
                 self._denials.note(request, verdict)
                 if self.reporter is not None:

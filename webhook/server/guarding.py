@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from webhook.adapters import logs
 from webhook.adapters.reading import read_approval
 from webhook.core.acceptance import digest_of
 from webhook.core.guard import guard
 from webhook.core.match import Selection
+from webhook.core.model import GROUP
 from webhook.core.review import AdmissionRequest
 from webhook.core.verdict import Verdict
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
 from webhook.server.judging import utc_now
+
+if TYPE_CHECKING:
+    from webhook.server.evidence import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +32,20 @@ class Guard:
         current: the snapshot.
         wait: seconds that a request waits at most for a snapshot with the acceptance that it is about.
         clock: gives the time to judge at.
+        recorder: keeps the decision log; None: none is kept.
     """
 
-    def __init__(self, current: Current, wait: float = 1.0, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        current: Current,
+        wait: float = 1.0,
+        clock: Callable[[], datetime] = utc_now,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._current = current
         self._wait = wait
         self._clock = clock
+        self._recorder = recorder
 
     async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
         """Return the verdict: the last one when what it lacks doesn't come in time.
@@ -49,17 +62,34 @@ class Guard:
             verdict = guard(request, snapshot, self._clock(), read_approval)
             if not verdict.lacking or not await self._current.newer_than(snapshot, wait.left):
                 if verdict.allowed and request.operation == "DELETE":
-                    _record(request)
+                    _log_deletion(request)
+                if verdict.allowed and self._recorder is not None:
+                    self._recorder.write(request)
                 return verdict
 
 
-async def record(request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
-    """Record who deletes one of the risk kinds; it always passes."""
-    _record(request)
-    return Verdict(allowed=True)
+class Record:
+    """Lets writes pass that are only to be known of: to policies, and the deletion of risk kinds.
+
+    Args:
+        recorder: keeps the decision log; None: none is kept.
+        logs_deletions: the log tells of them too.
+    """
+
+    def __init__(self, recorder: Recorder | None, *, logs_deletions: bool = False) -> None:
+        self._recorder = recorder
+        self._logs_deletions = logs_deletions
+
+    async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
+        """Return that it passes, whatever it is."""
+        if self._logs_deletions:
+            _log_deletion(request)
+        if self._recorder is not None and request.kind[0] == GROUP:
+            self._recorder.write(request)
+        return Verdict(allowed=True)
 
 
-def _record(request: AdmissionRequest) -> None:
+def _log_deletion(request: AdmissionRequest) -> None:
     if request.dry_run:
         return
     try:

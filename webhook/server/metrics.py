@@ -53,6 +53,7 @@ class Metrics:
         self._current = Current()
         self._certificate: LiveContext | None = None
         self._in_flight = 0
+        self._checkpoint_at = 0.0
         self._turn = 0
         if folder:
             # By the worker's number instead of its pid: what a dead worker counted, its successor counts on.
@@ -95,6 +96,15 @@ class Metrics:
             "tidewaiter_denial_reports",
             "Denials of controllers that were sent to the operator for an Event, or dropped.",
             ("result",),
+            registry,
+        )
+        self._records = Family(
+            "tidewaiter_evidence_records", "Records of the decision log, by type.", ("type",), registry
+        )
+        self._records_lost = Family(
+            "tidewaiter_evidence_lost_records",
+            "Records that the decision log, or its export, lacks; the log itself says so too.",
+            ("reason",),
             registry,
         )
         self._evaluations = Stopwatch(
@@ -146,6 +156,18 @@ class Metrics:
         """Count a denial that the operator was told of, or could not be."""
         self._reports.inc("sent" if sent else "dropped")
 
+    def evidence(self, kind: str) -> None:
+        """Count a record of the decision log."""
+        self._records.inc(kind)
+
+    def evidence_lost(self, reason: str) -> None:
+        """Count a record that the decision log, or its export, lacks."""
+        self._records_lost.inc(reason)
+
+    def checkpointed(self, at: float) -> None:
+        """Say when the decision log was last signed."""
+        self._checkpoint_at = at
+
     def flush(self, in_flight: int = 0) -> None:
         """Write what was counted to where all workers' counters lie; called now and then.
 
@@ -163,6 +185,8 @@ class Metrics:
             self._errors,
             self._loads,
             self._reports,
+            self._records,
+            self._records_lost,
             self._evaluations,
         ):
             family.flush()
@@ -184,6 +208,7 @@ class Metrics:
             certificate_expires=certificate.expires_at if certificate is not None else 0.0,
             certificate_ok=certificate is not None and not certificate.error,
             in_flight=self._in_flight,
+            checkpoint_at=self._checkpoint_at,
         )
 
     def render(self) -> bytes:
@@ -269,6 +294,16 @@ class _Workers(Collector):
             "tidewaiter_certificate_load_ok",
             "1 when the certificate files could be loaded as they are now.",
             {number: state.certificate_ok for number, state in served.items()},
+        )
+
+        yield _gauge(
+            "tidewaiter_evidence_checkpoint_age_seconds",
+            "How long ago a worker last signed its decision log.",
+            {
+                number: max(0.0, now - state.checkpoint_at)
+                for number, state in workers.items()
+                if state.checkpoint_at
+            },
         )
 
     def _failures(self) -> Metric:

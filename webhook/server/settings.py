@@ -72,6 +72,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """Where the decision log goes; `folder` or `stdout` or neither, and `otlp` beside it or alone.
+
+    Attributes:
+        folder: for files.
+        stdout: to standard output.
+        otlp: endpoint of an OpenTelemetry collector.
+        key: file with the key that signs it; empty: one is made that is nowhere else.
+    """
+
+    folder: str = ""
+    stdout: bool = False
+    otlp: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that `tidewaiter serve` needs.
 
@@ -87,6 +104,7 @@ class Settings:
         limits: on requests.
         drain_seconds: how long a stopping worker still answers.
         debug: serve what the process does, beside the metrics.
+        evidence: the decision log; None: none is kept.
     """
 
     listen: Address
@@ -100,6 +118,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     drain_seconds: float = 10.0
     debug: bool = False
+    evidence: EvidenceSettings | None = None
 
 
 def default_workers() -> int:

@@ -30,6 +30,7 @@ class State:
         certificate_expires: when the certificate that it serves ends; 0.0 for none.
         certificate_ok: the certificate's files could be loaded as they are now.
         in_flight: requests that it works on.
+        checkpoint_at: when it last signed its decision log; 0.0 where it keeps none.
     """
 
     pid: int
@@ -41,6 +42,7 @@ class State:
     certificate_expires: float = 0.0
     certificate_ok: bool = False
     in_flight: int = 0
+    checkpoint_at: float = 0.0
 
 
 class Place:

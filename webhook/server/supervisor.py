@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Hashable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from webhook.adapters import logs
 from webhook.adapters.addresses import Address
@@ -30,6 +30,10 @@ from webhook.server.sockets import bind, refuse, take
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
 from webhook.server.worker import Inherited, log_snapshot, run
+
+if TYPE_CHECKING:
+    from webhook.adapters.evidence import Author
+    from webhook.server.evidence import Origin
 
 logger = logging.getLogger(__name__)
 
@@ -100,12 +104,21 @@ class Supervisor:
         if self.certificate.error:
             logger.warning("waiting_for_certificate", extra=logs.fields(error=self.certificate.error))
         self.metrics = Metrics(self.counters)
+        self.origin = self._make_origin()
         self._load_first()
         with Signals() as signals:
             for _ in range(settings.workers):
                 self._start_worker()
             self._log_listening()
             return self._watch(signals)
+
+    def _make_origin(self) -> Origin | None:
+        evidence = self.settings.evidence
+        if evidence is None:
+            return None
+        from webhook.server.evidence import Origin  # costs memory that most need for nothing else
+
+        return Origin(evidence, self.folder)
 
     def _load_first(self) -> None:
         started = time.perf_counter()
@@ -150,13 +163,14 @@ class Supervisor:
         gc.freeze()  # the pages that the collector would write to stay shared
         # A signal between the fork and the worker's own handlers must wait, not get lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        author = self.origin.author(row) if self.origin is not None else None
         pid = os.fork()
         if pid == 0:
-            self._become_worker(row)
+            self._become_worker(row, author)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self.workers[pid] = _Living(now, row)
 
-    def _become_worker(self, row: int) -> None:
+    def _become_worker(self, row: int, author: Author | None) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -173,6 +187,8 @@ class Supervisor:
                 self.metrics,
                 self.board,
                 row,
+                self.origin,
+                author,
             )
             run(self.settings, inherited)
             status = 0

@@ -19,6 +19,7 @@ class Path(enum.StrEnum):
     ADMIT = "/admit"
     GUARD = "/guard"
     GUARD_DELETED = "/guard/deleted"
+    GUARD_RECORDED = "/guard/recorded"
 
 
 class Target(NamedTuple):
@@ -68,7 +69,7 @@ class Targets:
 
 def _parse(path: str) -> tuple[Path, Selection] | None:
     """Return what a path asks for, such as ``/admit/cluster/v1.v1beta1``; ``any`` stands for all versions."""
-    if path in (Path.GUARD, Path.GUARD_DELETED, Path.ADMIT):
+    if path in (Path.GUARD, Path.GUARD_DELETED, Path.GUARD_RECORDED, Path.ADMIT):
         return Path(path), EVERY_POLICY
     parts = path.split("/")
     if len(parts) != 4 or f"/{parts[1]}" != Path.ADMIT or parts[2] not in SCOPES or not parts[3]:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -36,10 +37,16 @@ from webhook.server.settings import Settings
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
 
+if TYPE_CHECKING:
+    from webhook.adapters.evidence import Author
+    from webhook.server.evidence import Origin
+
 logger = logging.getLogger(__name__)
 
 _FINISH_SECONDS = 10.0
 _RETRY_SECONDS = 2.0
+_EVIDENCE_SECONDS = 0.5
+"""How often the decision log is written: what a worker that is killed can lose of it."""
 _HOUSEKEEPING_SECONDS = 0.5
 _YOUNG_OBJECTS = 20_000
 """How many new containers start a collection. Decoded reviews hold no cycles; the default of 700 would look
@@ -61,6 +68,8 @@ class Inherited:
         metrics: with its counters' files.
         board: where workers say that they live.
         row: this worker's row on it.
+        origin: of the decision log; None: none is kept.
+        author: who this worker is in it.
     """
 
     listener: socket.socket
@@ -73,6 +82,8 @@ class Inherited:
     metrics: Metrics
     board: Board
     row: int
+    origin: Origin | None = None
+    author: Author | None = None
 
 
 def run(settings: Settings, inherited: Inherited) -> None:
@@ -102,6 +113,11 @@ class _Worker:
         )
         self.balance = Balance(inherited.board, inherited.row)
         self.answered = 0
+        self.recorder = (
+            inherited.origin.recorder(inherited.author, self.current, inherited.metrics)
+            if inherited.origin is not None and inherited.author is not None
+            else None
+        )
         self.plane = DataPlane(
             self.current,
             inherited.metrics,
@@ -115,6 +131,7 @@ class _Worker:
             inherited.certificate,
             Reporter(Path(settings.snapshot), inherited.metrics) if settings.snapshot else None,
             self.balance.closes,
+            self.recorder,
         )
         self.stopping = asyncio.Event()
         self.at_once = asyncio.Event()
@@ -134,10 +151,14 @@ class _Worker:
             asyncio.create_task(_repeat(self._keep_house, _HOUSEKEEPING_SECONDS)),
             asyncio.create_task(_repeat(partial(self._balance, connections), BALANCE_SECONDS)),
         ]
+        if self.recorder is not None:
+            tasks.append(asyncio.create_task(_repeat(self.recorder.turn, _EVIDENCE_SECONDS)))
         await self.stopping.wait()
         await self._drain(connections)
         for each in connections:
             await each.finish(_FINISH_SECONDS)
+        if self.recorder is not None:
+            await self.recorder.close()
         self.plane.metrics.flush()
         for task in tasks:
             task.cancel()
