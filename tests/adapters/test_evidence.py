@@ -20,6 +20,7 @@ Lines = list[bytes]
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = new_key()
+KEYS = (KEY.public_key(),)
 NAME = "web-1/00ff/1"
 
 
@@ -44,7 +45,7 @@ def make_log(chain: Chain | None = None, *, ends: bool = True, note: str = "") -
     return [line.data for line in made]
 
 
-def look(*files: Lines, ordered: bool = True, keys: Any = (KEY.public_key(),), **options: bool) -> Report:
+def look(*files: Lines, ordered: bool = True, keys: Any = KEYS, **options: bool) -> Report:
     found = [
         record
         for name, lines in zip("abc", files, strict=False)
@@ -240,8 +241,12 @@ def test_chains_may_be_mixed_as_on_one_standard_output() -> None:
 def test_records_that_swap_their_chains_are_found() -> None:
     one, two = make_log(), make_log(make_chain(2))
     one[4], two[4] = edited(two[4], chain=NAME), edited(one[4], chain="web-1/00ff/2")
-    place = "record 6 does not follow from record 5 at {0}.jsonl:5: one of them was changed"
-    assert told(look(one, two)) == [f"{name}.jsonl:6: " + place.format(name) for name in "ab"]
+    assert told(look(one, two)) == [
+        f"{name}.jsonl:{after + 1}: record {after + 1} does not follow from record {after} at "
+        f"{name}.jsonl:{after}: one of them was changed"
+        for name in "ab"
+        for after in (4, 5)
+    ]
 
 
 def test_a_line_that_went_to_another_chains_file_is_missed_in_its_place() -> None:
