@@ -140,6 +140,7 @@ class Recorder:
         self._lost = 0
         self._marked: datetime | None = None
         self._problem = ""
+        self._closed = False
         # One thread of its own: a disk or a reader that hangs must hold up nobody else.
         self._thread = ThreadPoolExecutor(1, "evidence")
         self._turn = asyncio.Lock()
@@ -172,7 +173,7 @@ class Recorder:
 
     async def turn(self) -> None:
         """Write what was noted, with a checkpoint where one is due."""
-        if not self._turn.locked():
+        if not self._closed and not self._turn.locked():
             async with self._turn:
                 await self._write(Type.CHECKPOINT if self._is_due() else None)
 
@@ -181,6 +182,9 @@ class Recorder:
 
     async def close(self) -> None:
         """Write the rest and the chain's end, as far as that takes no longer than a few seconds."""
+        if self._closed:
+            return
+        self._closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS), self._turn:
                 await self._write(Type.END)
