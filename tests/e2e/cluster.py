@@ -70,9 +70,9 @@ class CuttableProxy:
 
 
 class Cluster:
-    """A control plane, a proxy before it, and `tidewaiter run` behind the proxy."""
+    """A control plane, a proxy before it, and `tidewaiter run` behind the proxy, with more `options`."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, *options: str) -> None:
         self.plane = plane
         self.proxy = CuttableProxy(urlsplit(plane.url).port or 0)
         self.log = plane.workdir / "tidewaiter.log"
@@ -84,6 +84,7 @@ class Cluster:
                 [
                     *(sys.executable, "-m", "webhook", "run"),
                     *("--kubeconfig", str(config), "--listen", "127.0.0.1:0", "--cluster", "test"),
+                    *options,
                 ],
                 stdout=log,
                 stderr=log,

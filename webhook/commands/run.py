@@ -43,6 +43,7 @@ from webhook.commands import shared
     "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
 )
 @shared.metrics_listen
+@shared.evidence
 @shared.log_level
 @shared.log_format
 def command(
@@ -60,6 +61,10 @@ def command(
     keep: bool,
     workers: int | None,
     metrics_listen: str,
+    evidence: str | None,
+    evidence_dir: str,
+    evidence_otlp: str,
+    evidence_key: str,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -91,6 +96,7 @@ def command(
         keep=keep,
         workers=workers,
         metrics_listen=metrics_listen,
+        data_plane=shared.evidence_words(evidence, evidence_dir, evidence_otlp, evidence_key),
         log_level=log_level,
         log_format=log_format,
     )

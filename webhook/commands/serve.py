@@ -118,7 +118,7 @@ def command(
     metrics_listen: str,
     drain_seconds: float,
     debug: bool,
-    evidence: str,
+    evidence: str | None,
     evidence_dir: str,
     evidence_otlp: str,
     evidence_key: str,
@@ -145,10 +145,7 @@ def command(
     if debug and not metrics_listen:
         raise click.UsageError("--debug needs --metrics-listen: what it shows is served there alone.")
 
-    if evidence and evidence_dir:
-        raise click.UsageError("Give either --evidence or --evidence-dir.")
-    if evidence_key and not (evidence or evidence_dir or evidence_otlp):
-        raise click.UsageError("--evidence-key needs --evidence, --evidence-dir or --evidence-otlp.")
+    shared.evidence_words(evidence, evidence_dir, evidence_otlp, evidence_key)
 
     from webhook.adapters import logs
     from webhook.adapters.addresses import parse_address

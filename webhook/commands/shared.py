@@ -140,3 +140,22 @@ def evidence(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_EVIDENCE):
         command = option(command)
     return command
+
+
+def evidence_words(evidence: str | None, folder: str, otlp: str, key: str) -> tuple[str, ...]:
+    """Return the options of the decision log as words of a command line.
+
+    Raises:
+        click.UsageError: they don't go together.
+    """
+    if evidence and folder:
+        raise click.UsageError("Give either --evidence or --evidence-dir.")
+    if key and not (evidence or folder or otlp):
+        raise click.UsageError("--evidence-key needs --evidence, --evidence-dir or --evidence-otlp.")
+    given = {
+        "--evidence": evidence,
+        "--evidence-dir": folder,
+        "--evidence-otlp": otlp,
+        "--evidence-key": key,
+    }
+    return tuple(f"{name}={value}" for name, value in given.items() if value)

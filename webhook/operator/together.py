@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `tidewaiter run` can be told; its options explain them."""
+    """What `tidewaiter run` can be told; its options explain them. `data_plane` are more words of `serve`."""
 
     kubeconfig: str
     listen: str
@@ -45,6 +45,7 @@ class Settings:
     metrics_listen: str
     log_level: str
     log_format: str
+    data_plane: tuple[str, ...] = ()
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -111,7 +112,7 @@ async def _data_plane(settings: Settings, listen: str, options: Options) -> None
     words = ["serve", "--snapshot", str(options.snapshot), "--listen", listen]
     words += ["--tls-cert", str(certificate), "--tls-key", str(key), "--log-level", settings.log_level]
     words += ["--log-format", settings.log_format]
-    words += ["--drain-seconds", "0.5"]
+    words += ["--drain-seconds", "0.5", *settings.data_plane]
     if settings.workers:
         words += ["--workers", str(settings.workers)]
     while True:
