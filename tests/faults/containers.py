@@ -144,6 +144,7 @@ class Replica:
         url: what the control plane registers.
         operator: more options of the control plane.
         serve: more options of the data plane.
+        environment: variables of both, beside our own.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class Replica:
         url: str,
         operator: Sequence[str] = (),
         serve: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
@@ -171,6 +173,7 @@ class Replica:
                 *("--tls-key", str(self.certificates / "tls.key")),
                 *serve,
             ],
+            environment,
         )
         self.operator = Container(
             folder / "operator.log",
@@ -179,7 +182,7 @@ class Replica:
                 *("--snapshot", str(self.snapshot), "--cert-dir", str(self.certificates)),
                 *operator,
             ],
-            {"POD_NAME": folder.name},
+            {"POD_NAME": folder.name, **(environment or {})},
         )
 
     def start(self) -> None:
