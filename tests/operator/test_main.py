@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 from webhook.cli import group
 from webhook.core.errors import InputError
-from webhook.operator import process
+from webhook.operator import clock, process
+from webhook.operator.client import Answer, ApiError
 from webhook.operator.clock import settled_skew
 from webhook.operator.options import Options
 
@@ -36,6 +38,43 @@ def _no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_clock_skew_follows_no_noise(known: float, measured: float, settled: float) -> None:
     assert settled_skew(known, measured) == settled
+
+
+class _Answers:
+    """An API server whose answers are given; an error is raised, and the last one is given for ever."""
+
+    def __init__(self, *answers: Answer | ApiError) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def request(self, *_: Any, **__: Any) -> Answer:
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "skew"),
+    [
+        ((Answer({}, 7200.0),), 1, 7200.0),
+        ((ApiError(503, "", ""), Answer({}), Answer({}, -60.0)), 3, -60.0),
+        ((ApiError(403, "", ""),), 5, 0.0),
+    ],
+    ids=["at once", "at last", "never"],
+)
+async def test_the_first_snapshot_waits_for_the_api_servers_clock(
+    monkeypatch: pytest.MonkeyPatch, answers: Any, asked: int, skew: float
+) -> None:
+    monkeypatch.setattr(clock, "_AGAIN", 0.0)
+    api, changed = _Answers(*answers), asyncio.Event()
+    followed = clock.Clock(api, lambda: changed.set() if followed.known else None)  # type: ignore[arg-type]
+    assert not followed.known
+    running = asyncio.create_task(followed.run())
+    await asyncio.wait_for(changed.wait(), 10)
+    assert (api.asked, followed.skew) == (asked, skew)
+    running.cancel()
 
 
 def _options(url: str) -> Options:

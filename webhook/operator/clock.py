@@ -11,6 +11,8 @@ from collections.abc import Callable
 from webhook.operator.client import ApiError, Client
 
 _EVERY = 60.0
+_AGAIN = 0.5
+_TRIES = 5
 _SKEW_STEP = 5.0
 
 logger = logging.getLogger(__name__)
@@ -21,35 +23,49 @@ class Clock:
 
     Args:
         client: the API server.
-        on_change: called when the skew changes.
+        on_change: called when the skew changes, or is known at last.
 
     Attributes:
         skew: the API server's clock minus ours, in seconds; see `settled_skew`.
+        known: it was measured, or can't be: a first snapshot must not go by our clock alone.
     """
 
     def __init__(self, client: Client, on_change: Callable[[], None]) -> None:
         self.skew = 0.0
+        self.known = False
         self._client = client
         self._on_change = on_change
 
     async def run(self) -> None:
         """Follow the API server's clock until cancelled."""
+        for _ in range(_TRIES):
+            if await self._measured():
+                break
+            await asyncio.sleep(_AGAIN)
+        self.known = True
+        self._on_change()
         while True:
-            with contextlib.suppress(ApiError):
-                await self._look()
             await asyncio.sleep(_EVERY)
+            await self._measured()
 
-    async def _look(self) -> None:
+    async def _measured(self) -> bool:
+        with contextlib.suppress(ApiError):
+            return await self._look()
+        return False
+
+    async def _look(self) -> bool:
+        """Measure the skew; return whether the answer says anything of it."""
         started = time.monotonic()
         answer = await self._client.request("GET", "/version", timeout=5)
         # An answer that was long under way says little of the time.
         if answer.skew is None or time.monotonic() - started > 1:
-            return
+            return False
         skew = settled_skew(self.skew, answer.skew)
         if skew != self.skew:
             logger.warning("the API server's clock differs from ours by %+.0f s", skew)
             self.skew = skew
             self._on_change()
+        return True
 
 
 def settled_skew(known: float, measured: float) -> float:

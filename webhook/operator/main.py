@@ -103,7 +103,7 @@ class Operator:
         self.clock = Clock(client, lambda: self._changed(at_once=False))
         self.inventory = Inventory(client, self._changed)
         self.floor = Floor(client, options.guard_policy, lambda: self._changed(at_once=True))
-        contents = Contents(self.inventory, self._context, lambda: self.floor.known)
+        contents = Contents(self.inventory, self._context, lambda: self.floor.known and self.clock.known)
         self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
         name = SECRET_NAME.format(options.webhook_name)
