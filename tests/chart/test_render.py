@@ -36,6 +36,8 @@ def container(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return dict(found)
 
 
+KEY_FILE = "/run/tidewaiter/evidence-key/evidence.pem"
+
 # Some sets of values that people have.
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -77,6 +79,16 @@ VALUES: dict[str, dict[str, Any]] = {
             "extraArgs": ["--max-body=4MiB"],
             "resources": {"limits": {"memory": "1Gi", "cpu": 2}},
         },
+        "evidence": {
+            "output": "files",
+            "keySecret": "evidence",
+            "volume": {"persistentVolumeClaim": {"claimName": "evidence"}},
+            "otlp": {
+                "endpoint": "https://collector.example.com",
+                "headersSecret": "token",
+                "authoritySecret": "authority",
+            },
+        },
         "log": {"level": "debug", "format": "text"},
         "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "networkPolicy": {
@@ -105,6 +117,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "podDisruptionBudget": {"enabled": False},
         "rbac": {"userRoles": False},
         "risk": {"admissionPolicy": False},
+        "evidence": {"enabled": False},
         "crds": {"upgrade": False},
         "uninstall": {"hook": False},
     },
@@ -202,6 +215,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"rbac": {"paramKinds": [{"apiGroup": "*", "resources": ["*"]}]}},
         "Secrets can't be parameters",
     ),
+    "evidence that goes nowhere": ({"evidence": {"output": "none"}}, "say where the decision log goes"),
+    "evidence in files without a volume": ({"evidence": {"output": "files"}}, "give evidence.volume"),
+    "a collector that is none": ({"evidence": {"otlp": {"endpoint": "collector:4318"}}}, "endpoint"),
     "a class of Kubernetes' own": (
         {"priorityClass": {"create": True, "name": "system-node-critical"}},
         "names that start with system- are Kubernetes' own",
@@ -291,6 +307,21 @@ def test_only_the_operator_has_a_token(helms: Path, tmp_path: Path) -> None:
         ({"webhook": {"workers": 3}}, "webhook", "--workers=3"),
         ({"webhook": {"maxInFlight": 100000}}, "webhook", "--max-in-flight=100000"),
         ({"webhook": {"drainSeconds": 25}}, "webhook", "--drain-seconds=25"),
+        (
+            {"evidence": {"keySecret": "k"}},
+            "webhook",
+            "--evidence-key=/run/tidewaiter/evidence-key/evidence.pem",
+        ),
+        (
+            {"evidence": {"output": "files", "volume": {"emptyDir": {}}}},
+            "webhook",
+            "--evidence-dir=/var/log/tidewaiter/evidence",
+        ),
+        (
+            {"evidence": {"output": "none", "otlp": {"endpoint": "http://c:4318"}}},
+            "webhook",
+            "--evidence-otlp=http://c:4318",
+        ),
         ({"log": {"level": "error"}}, "webhook", "--log-level=error"),
         ({"log": {"format": "text"}}, "operator", "--log-format=text"),
         ({"operator": {"extraArgs": ["--settle-seconds=5"]}}, "operator", "--settle-seconds=5"),
@@ -320,6 +351,36 @@ def test_every_argument_is_an_option_of_its_command(helms: Path, tmp_path: Path,
                 ).stdout
                 known = set(re.findall(r"--[a-z-]+", text))
                 assert {option.partition("=")[0] for option in options} <= known, one["name"]
+
+
+def test_only_the_data_plane_can_sign_the_decision_log(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    for values, key, environment in (
+        ({"keySecret": "k"}, True, []),
+        ({"otlp": {"endpoint": "https://c", "headersSecret": "h"}}, False, ["OTEL_EXPORTER_OTLP_HEADERS"]),
+        ({"enabled": False, "keySecret": "k", "otlp": {"headersSecret": "h"}}, False, []),
+    ):
+        objects = helm.template({"evidence": values})
+        webhook, operator = (container(objects, name) for name in ("webhook", "operator"))
+        mounted = {mount["name"]: mount for mount in webhook["volumeMounts"]}
+        assert ("evidence-key" in mounted) is key
+        assert not key or mounted["evidence-key"]["readOnly"] is True
+        assert "evidence-key" not in {mount["name"] for mount in operator["volumeMounts"]}
+        assert [each["name"] for each in webhook.get("env", [])] == environment
+    assert not any("--evidence" in word for word in container(objects, "webhook")["args"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://c:4318", 4318), ("https://c.example.com/otlp", 443), ("http://c", 80), ("", None)],
+)
+def test_the_network_policy_lets_the_log_out_to_its_collector(
+    helms: Path, tmp_path: Path, endpoint: str, port: int | None
+) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({"evidence": {"otlp": {"endpoint": endpoint}}})
+    egress = named(objects, "NetworkPolicy")["spec"]["egress"][1:]
+    expected = [[(port, "TCP")], [(53, "UDP"), (53, "TCP")]] if port else []
+    assert [[(each["port"], each["protocol"]) for each in rule["ports"]] for rule in egress] == expected
 
 
 def test_a_digest_wins_over_a_tag(helms: Path, tmp_path: Path) -> None:

@@ -158,3 +158,38 @@ helm.sh/hook: {{ .events }}
 helm.sh/hook-weight: {{ .weight | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
+
+{{/* The arguments of the decision log. */}}
+{{- define "tidewaiter.evidenceArgs" -}}
+{{- with .Values.evidence }}
+{{- if .enabled }}
+{{- if and (eq .output "none") (not .otlp.endpoint) }}
+{{- fail "evidence.output is none and evidence.otlp.endpoint is empty: say where the decision log goes, or set evidence.enabled to false" }}
+{{- end }}
+{{- if eq .output "stdout" }}
+- --evidence=stdout
+{{- else if eq .output "files" }}
+{{- if not .volume }}
+{{- fail "evidence.output is files: give evidence.volume, such as {persistentVolumeClaim: {claimName: evidence}}" }}
+{{- end }}
+- --evidence-dir=/var/log/tidewaiter/evidence
+{{- end }}
+{{- with .otlp.endpoint }}
+- {{ printf "--evidence-otlp=%s" . | quote }}
+{{- end }}
+{{- if .keySecret }}
+- --evidence-key=/run/tidewaiter/evidence-key/evidence.pem
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The port of the OpenTelemetry collector; empty where none gets the decision log. */}}
+{{- define "tidewaiter.collectorPort" -}}
+{{- with .Values.evidence }}
+{{- if and .enabled .otlp.endpoint }}
+{{- $url := urlParse .otlp.endpoint }}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+{{- end }}
+{{- end }}
