@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench import cel, evaluate, floor, memory, offline, start
+from bench import acceptances, cel, evaluate, floor, memory, offline, start
 from bench.report import show
 
 
@@ -18,7 +18,7 @@ def main() -> int:
         held &= show(cel.run(Path(oracles)))
     else:
         print("     CEL beside Kubernetes' own: skipped, set TIDEWAITER_ORACLES to a folder with cel-oracle")
-    for benchmark in (evaluate, start, offline, floor, memory):
+    for benchmark in (evaluate, acceptances, start, offline, floor, memory):
         held &= show(benchmark.run())
     return not held
 

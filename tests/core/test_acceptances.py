@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 import gc
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.builders import (
     APPETITE,
@@ -25,11 +28,11 @@ from tests.core.builders import (
     validation,
     workload,
 )
-from webhook.core.acceptance import digest_of
+from webhook.core.acceptance import digest_of, standing
 from webhook.core.evaluate import evaluate
 from webhook.core.model import Severity
 from webhook.core.policy import AcceptanceLimits
-from webhook.core.times import parse_time
+from webhook.core.times import format_time, parse_duration, parse_time
 from webhook.core.verdict import OwnerLack, Verdict
 
 POLICY = policy(NON_ROOT)
@@ -543,8 +546,8 @@ def test_only_the_acceptances_of_the_objects_own_namespace_are_looked_at() -> No
         other["metadata"]["namespace"] = "other"
     wide = acceptance("wide", kind="ClusterRiskAcceptance")
     register = snapshot(POLICY, risks=(*others, RISK, wide)).register
-    found = register.naming(POLICY.ref, "run-as-non-root", "shop")
-    assert [known.ref.name for known in found] == ["legacy", "wide"]
+    found = list(register.naming(POLICY.ref, "run-as-non-root", "shop"))
+    assert [known.ref.name for known in found] == ["wide", "legacy"]
     assert [known.ref.name for known in register.naming(POLICY.ref, "run-as-non-root", "")] == ["wide"]
 
 
@@ -553,3 +556,76 @@ def test_an_owner_that_would_have_come_long_ago_is_not_waited_for() -> None:
     assert not by_controller(changed_pod, owners=(REPLICASET,)).lacking
     young = changed(REPLICASET, lambda o: o["metadata"].update(creationTimestamp="2026-11-23T11:59:30Z"))
     assert by_controller(owned(pod(), young), owners=(young,)).lacking
+
+
+NAMES = st.lists(
+    st.sampled_from(["web", "we", "api", "*", "w*", "web*", "*b", "a*i", "we*b*"]), min_size=1, max_size=3
+)
+
+
+@given(patterns=st.lists(NAMES, max_size=6), name=st.sampled_from(["web", "we", "api", "a", "", "webber"]))
+@settings(max_examples=200, deadline=None)
+def test_what_is_found_by_its_object_is_all_that_may_name_it(patterns: list[list[str]], name: str) -> None:
+    risks = [
+        acceptance(f"n{number}", scope={"kinds": [{"kind": "Pod"}], "names": names})
+        for number, names in enumerate(patterns)
+    ]
+    risks.append(acceptance("any", scope={"kinds": [{"kind": "Pod"}], "images": ["*"]}))
+    register = snapshot(POLICY, risks=tuple(risks)).register
+    found = {each.ref.name for each in register.names.of_object(POLICY.ref, "shop", name)}
+    wanted = {
+        f"n{number}"
+        for number, names in enumerate(patterns)
+        if name and any(fnmatch.fnmatchcase(name, pattern) for pattern in names)
+    }
+    assert wanted | {"any"} <= found
+    assert len(found) == len(list(register.names.of_object(POLICY.ref, "shop", name)))
+
+
+MOMENTS = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours))
+HOURS = st.integers(1, 90).map(lambda hours: f"{hours}h")
+
+
+@given(
+    start=MOMENTS,
+    hours=st.integers(1, 80),
+    approved=st.lists(MOMENTS, max_size=3),
+    revoked=st.none() | MOMENTS,
+    longest=st.tuples(HOURS, HOURS),
+    skew=st.sampled_from([-3600, -5, 0, 5, 3600]),
+    asked=st.lists(st.tuples(MOMENTS, st.sampled_from([-1, 0, 1])), min_size=1, max_size=12),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_standing_that_is_said_again_is_the_one_that_holds(
+    start: datetime,
+    hours: int,
+    approved: list[datetime],
+    revoked: datetime | None,
+    longest: tuple[str, str],
+    skew: int,
+    asked: list[tuple[datetime, int]],
+) -> None:
+    risk = acceptance(validFrom=format_time(start), validUntil=format_time(start + timedelta(hours=hours)))
+    given = tuple(
+        approval(risk, f"{number}@example.com", approvedAt=format_time(moment), signature="ssh-rsa A")
+        for number, moment in enumerate(approved)
+    )
+    revocation = {"revokedAt": format_time(revoked)} if revoked else {}
+    known = with_appetite(maxDuration=longest[0])
+    known["spec"]["signers"] = [
+        {
+            "approver": f"{number}@example.com",
+            "groups": ["risk-owners"],
+            "publicKey": "ssh-rsa A",
+            **revocation,
+        }
+        for number in range(3)
+    ]
+    made = policy(NON_ROOT, limits=AcceptanceLimits(max_duration=parse_duration(longest[1])))
+    around = {"risks": (risk,), "approvals": given, "appetite": known, "clock_skew": timedelta(seconds=skew)}
+    register = snapshot(made, **around).register
+    (only,) = register.acceptances
+    for moment, seconds in asked:
+        at = moment + timedelta(seconds=seconds)
+        fresh = standing(only, register.approvals_of(only), made, register.surroundings, at)
+        assert register.standing(only, made, at) == fresh

@@ -385,6 +385,28 @@ def standing(
     return Standing(state, until, reason, approvers, required, in_force)
 
 
+def turns(
+    acceptance: Acceptance,
+    approvals: Sequence[Approval],
+    policy: CompiledPolicy,
+    surroundings: Surroundings,
+) -> Sequence[datetime]:
+    """Return every moment at which `standing` may begin to say something else, in order."""
+    appetite = surroundings.appetite
+    durations = [policy.limits.max_duration]
+    moments = {acceptance.valid_from, acceptance.valid_until}
+    if appetite is not None:
+        rules = (*appetite.rules, *([appetite.break_glass] if appetite.break_glass else []))
+        durations += [rule.max_duration for rule in rules]
+        moments.update(signer.revoked_at for signer in appetite.signers if signer.revoked_at)
+    moments.update(approval.approved_at for approval in approvals)
+    longest = {duration for duration in durations if duration is not None}
+    moments.update([later(moment, duration) for moment in moments for duration in longest])
+    none = timedelta()
+    skews = {max(surroundings.clock_skew, none), min(surroundings.clock_skew, none)}
+    return sorted({later(moment, -skew) for moment in moments for skew in skews})
+
+
 def severity_for(acceptance: Acceptance, policy: CompiledPolicy) -> Severity:
     """Return how bad violations of a policy are taken to be: at least as bad as the acceptance says."""
     named = acceptance.severity_of(policy.ref)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, Standing, State, Surroundings, standing
+from webhook.core.acceptance import Acceptance, Standing, State, Surroundings, standing, turns
 from webhook.core.appetite import Appetite
 from webhook.core.approvals import Approval
 from webhook.core.model import GroupKind, ObjectRef, PolicyRef, Violation
+from webhook.core.naming import Names
 from webhook.core.policy import CompiledPolicy
 from webhook.core.selectors import labels_of
 
 _MOST_HINTS = 3
+_MOST_LOOKED_AT = 30
 
 
 class Register:
@@ -40,7 +44,8 @@ class Register:
         self.acceptances = tuple(acceptances)
         self.approvals = tuple(approvals)
         same = before is not None and before.holds(self.acceptances, self.approvals)
-        self.names: _Names = before.names if before and same else _Names(self.acceptances, self.approvals)
+        self.names: Names = before.names if before and same else Names(self.acceptances, self.approvals)
+        self._standings: dict[tuple[PolicyRef, PolicyRef], _Standings] = {}
 
     def holds(self, acceptances: Sequence[Acceptance], approvals: Sequence[Approval]) -> bool:
         """Tell whether these are its acceptances and approvals."""
@@ -59,34 +64,41 @@ class Register:
         """Return every approval that names `acceptance`, whether or not it counts."""
         return self.names.approvals.get(acceptance.ref, ())
 
-    def naming(self, policy: PolicyRef, validation: str, namespace: str) -> list[Acceptance]:
-        """Return the acceptances that name a validation of a policy and may be for objects in a namespace.
-
-        Those of other namespaces are never looked at, however many their owners write.
-        """
-        found: list[Acceptance] = []
-        for place in dict.fromkeys((namespace, "")):
-            found += self.names.acceptances.get((policy.kind, policy.name, place), ())
-        return [acceptance for acceptance in found if acceptance.names_policy(policy, validation)]
+    def naming(self, policy: PolicyRef, validation: str, namespace: str) -> Iterator[Acceptance]:
+        """Give the acceptances that name a validation of a policy and may be for objects in a namespace."""
+        for acceptance in self.names.of_policy(policy, namespace):
+            if acceptance.names_policy(policy, validation):
+                yield acceptance
 
     def standing(self, acceptance: Acceptance, policy: CompiledPolicy, at: datetime) -> Standing:
-        """Say whether `acceptance` of that policy's violations is in force at a time."""
+        """Say whether `acceptance` of that policy's violations is in force at a time.
+
+        It is said again as long as nothing can have changed: a request comes by far more often than a moment
+        at which an acceptance starts or ends.
+        """
         approvals = self.approvals_of(acceptance)
-        return standing(acceptance, approvals, policy, self.surroundings, at)
+        if self.names.by_ref.get(acceptance.ref) is not acceptance:  # as somebody is about to write it
+            return standing(acceptance, approvals, policy, self.surroundings, at)
+        key = (acceptance.ref, policy.ref)
+        known = self._standings.get(key)
+        if known is None or known.policy is not policy:
+            known = _Standings(policy, turns(acceptance, approvals, policy, self.surroundings), {})
+            self._standings[key] = known
+        between = bisect.bisect_right(known.turns, at)
+        said = known.said.get(between)
+        if said is None:
+            said = standing(acceptance, approvals, policy, self.surroundings, at)
+            known.said[between] = said
+        return said
 
 
-class _Names:
-    """Acceptances by the policies that they name, approvals by the acceptance."""
+@dataclass(frozen=True, slots=True)
+class _Standings:
+    """What was said of one acceptance and one policy: the same between one turn and the next."""
 
-    def __init__(self, acceptances: Sequence[Acceptance], approvals: Iterable[Approval]) -> None:
-        self.approvals: dict[PolicyRef, list[Approval]] = {}
-        for approval in approvals:
-            self.approvals.setdefault(approval.approves, []).append(approval)
-        self.by_ref = {acceptance.ref: acceptance for acceptance in acceptances}
-        self.acceptances: dict[tuple[str, str, str], list[Acceptance]] = {}
-        for acceptance in acceptances:
-            for kind, name in dict.fromkeys((policy.kind, policy.name) for policy in acceptance.policies):
-                self.acceptances.setdefault((kind, name, acceptance.ref.namespace), []).append(acceptance)
+    policy: CompiledPolicy
+    turns: Sequence[datetime]
+    said: dict[int, Standing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +146,13 @@ def cover(
     active: list[tuple[Acceptance, Standing]] = []
     ended: list[tuple[Acceptance, Standing]] = []
     hints: list[str] = []
-    others: list[str] = []
-    for acceptance in register.naming(violation.policy, violation.validation, target.namespace):
+    for acceptance in register.names.of_object(violation.policy, target.namespace, target.name):
+        if not acceptance.names_policy(violation.policy, violation.validation):
+            continue
         if _is_elsewhere(acceptance, target):
             continue  # and not named: who is denied here needn't know what other namespaces accept
         misses, near = mismatch(acceptance, violation, target, obj)
         if misses and not near:
-            others.append(_hint(acceptance, misses))
             continue
         now = register.standing(acceptance, policy, at) if not misses else None
         if now is not None and now.was_in_force and now.state is not State.ACTIVE:
@@ -152,13 +164,26 @@ def cover(
             active.append((acceptance, now))
     if active:
         return Coverage(by=min(active, key=_preference), ended=tuple(ended))
-    if not hints and not others:
-        return UNCOVERED
-    return Coverage(
-        ended=tuple(ended),
-        hints=tuple(sorted(hints)[:_MOST_HINTS]),
-        others=tuple(sorted(others)[:_MOST_HINTS]),
-    )
+    if hints:
+        return Coverage(ended=tuple(ended), hints=tuple(sorted(hints)[:_MOST_HINTS]))
+    others = _others(register, violation, target, obj)
+    return Coverage(others=others) if others else UNCOVERED
+
+
+def _others(
+    register: Register, violation: Violation, target: ObjectRef, obj: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Return what is missing from the first of those for other objects; of very many, some are looked at."""
+    found: list[str] = []
+    named = register.naming(violation.policy, violation.validation, target.namespace)
+    for acceptance in itertools.islice(named, _MOST_LOOKED_AT):
+        if not _is_elsewhere(acceptance, target):
+            misses, near = mismatch(acceptance, violation, target, obj)
+            if misses and not near:
+                found.append(_hint(acceptance, misses))
+        if len(found) == _MOST_HINTS:
+            break
+    return tuple(found)
 
 
 def _hint(acceptance: Acceptance, lacking: str) -> str:

@@ -105,7 +105,8 @@ class Excuses:
 
     def _by_owner(self, violation: Violation, policy: CompiledPolicy) -> Excuse:
         """Excuse what Kubernetes makes of a workload whose own template's same violation is accepted."""
-        if not self.register.naming(violation.policy, violation.validation, self.request.namespace):
+        named = self.register.naming(violation.policy, violation.validation, self.request.namespace)
+        if next(named, None) is None:
             return _NONE
         chain = self._owners()
         hints: tuple[str, ...] = ()
