@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webhook.adapters.evidence import Author, Chain, Type, line_digest
+from webhook.adapters.evidence import Author, Chain, Type, encoded, line_digest
 from webhook.adapters.evidence_keys import new_key
 from webhook.adapters.evidence_verify import Report, in_order, records, verify
 from webhook.core.canonical import canonical_json
@@ -380,9 +382,24 @@ def test_what_has_no_canonical_form_leaves_the_chain_as_it_was() -> None:
     chain = make_chain()
     first = chain.add(Type.START, {}, NOW)
     with pytest.raises(ValueError):
-        chain.add(Type.DECISION, {"name": 1.5}, NOW)
+        chain.add(Type.WRITE, {"change": {"after": {"spec": 1.5}}}, NOW)
+    with pytest.raises(ValueError):
+        chain.add(Type.DECISION, {"name": "\ud800"}, NOW)
     lines = [first.data, chain.add(Type.END, {}, NOW).data]
     assert told(look(lines, complete=True)) == []
+
+
+NAMES = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=5)
+CONTENT = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(NAMES, CONTENT, max_size=5))
+def test_the_fast_encoder_writes_what_rfc_8785_says(record: dict[str, Any]) -> None:
+    assert encoded(record) == canonical_json(record)
 
 
 def test_findings_are_bounded() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from webhook.adapters.evidence_keys import KeyId, public_text
@@ -118,8 +119,8 @@ class Chain:
             record |= {"publicKey": public_text(self._key.public_key()), "writer": self._writer()}
         if kind in MARKS:
             record |= {"format": FORMAT, "key": str(self._key_id)}
-            record["signature"] = base64.b64encode(self._key.sign(canonical_json(record))).decode()
-        data = canonical_json(record)
+            record["signature"] = base64.b64encode(self._key.sign(encoded(record))).decode()
+        data = encoded(record)
         self._sequence += 1
         self._previous = line_digest(data)
         return Line(self._sequence, kind, at, data)
@@ -142,7 +143,24 @@ def line_digest(data: bytes) -> str:
 
 def signed_bytes(record: Mapping[str, Any]) -> bytes:
     """Return what the signature of a mark is over: the RFC 8785 JSON of all but the signature."""
-    return canonical_json({name: value for name, value in record.items() if name != "signature"})
+    return encoded({name: value for name, value in record.items() if name != "signature"})
+
+
+def encoded(record: Mapping[str, Any]) -> bytes:
+    """Return a record as RFC 8785 JSON.
+
+    Only a change brings names and numbers that aren't ours. All others are the same from a faster encoder,
+    which sorts names by code points and knows of fractions.
+
+    Raises:
+        ValueError: it has no canonical JSON.
+    """
+    if "change" not in record:
+        try:
+            return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            pass  # such as a lone surrogate; the slower one says which
+    return canonical_json(record)
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ def as_text(report: Report, style: Style) -> Iterator[str]:
     for chain in report.chains:
         yield from map(printable, _chain(chain))
     if report.other_lines:
-        yield f"{report.other_lines} lines are no records and were passed over"
+        yield f"other lines, passed over: {report.other_lines}"
     if not report.pinned:
         yield (
             "the signatures were held against the keys that the files bring themselves: whoever can write a "
@@ -54,13 +54,10 @@ def _chain(chain: ChainReport) -> Iterator[str]:
     yield f"{chain.name}: {chain.records} records ({kinds}), signed by {chain.key or 'nobody'}"
     if not chain.vouched:
         yield "  no checkpoint: nothing vouches for any of it"
-    elif chain.unsigned:
-        yield (
-            f"  vouched for up to record {chain.vouched}, {chain.vouched_at}; after it {chain.unsigned} "
-            "records that anyone who can write the file could have changed"
-        )
     else:
-        yield f"  vouched for up to record {chain.vouched}, {chain.vouched_at}"
+        yield f"  last checkpoint: record {chain.vouched}, {chain.vouched_at}"
+        if chain.unsigned:
+            yield f"  after it: {chain.unsigned} records that whoever can write the file could have changed"
     if not chain.ended:
         yield "  no end: the writer still runs or was killed, or what came later was cut off"
 

@@ -67,7 +67,7 @@ class ChainReport:
         first: the sequence number of the first.
         last: that of the last.
         checkpoints: how many of its marks are signed as they must be.
-        vouched: the sequence number that the last of these speaks for.
+        vouched: the sequence number of the last of these: it speaks for all before it that tie up.
         vouched_at: when that was signed; empty for never.
         ended: its last record says that it is the last.
         key: names the key that signed it.
