@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from offline_manifests import acceptance, always, appetite, approval, deployment, pod, policy, write
+
+from webhook.adapters import signatures
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -203,3 +206,58 @@ def test_what_cannot_be_read_is_an_error_and_does_not_hold(
     assert any(field in error["message"] for error in outcome.data["errors"])
     assert any(message in error["message"] for error in outcome.data["errors"])
     assert all((error["file"], error["line"]) == ("risk.yaml", 2) for error in outcome.data["errors"])
+
+
+KEY, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
+
+
+def signed_by(key: Ed25519PrivateKey, **spec: Any) -> dict[str, Any]:
+    """Return an approval as `tidewaiter risk sign` prints it."""
+    given = approval(LEGACY, **spec)
+    given["spec"].pop("groups", None)
+    given["spec"]["signature"] = signatures.sign(key, signatures.statement(given["spec"]))
+    return given
+
+
+def listing(**more: Any) -> dict[str, Any]:
+    known = appetite(routes=["Signature"])
+    (group,) = known["spec"]["rules"][0]["approvers"]["groups"]
+    approver = approval(LEGACY)["spec"]["approver"]
+    signer = {"approver": approver, "groups": [group], "publicKey": f"{signatures.public_key(KEY)} a comment"}
+    known["spec"]["signers"] = [{**signer, **more}]
+    return known
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "said"),
+    [
+        (signed_by(KEY), listing(), ""),
+        (signed_by(OTHER), listing(), "the RiskAppetite lists no key SHA256:"),
+        (signed_by(KEY), listing(validUntil="2026-01-01T00:00:00Z"), "was valid until 2026-01-01T00:00:00Z"),
+        (signed_by(KEY), listing(revokedAt="2026-11-30T00:00:00Z"), "was revoked at 2026-11-30T00:00:00Z"),
+        (signed_by(KEY), listing(groups=["developers"]), "none of the approvers"),
+        (
+            signed_by(KEY) | {"spec": {**signed_by(KEY)["spec"], "approvedAt": "2026-11-20T00:00:00Z"}},
+            listing(),
+            "it is not of this approver, time and digest",
+        ),
+        (approval(LEGACY), listing(), "needs an approval by Signature"),
+    ],
+    ids=["right", "unlisted", "expired", "revoked", "another group", "changed", "unsigned"],
+)
+def test_signed_approvals_mean_in_a_pull_request_what_they_mean_in_the_cluster(
+    run: Any, given: dict[str, Any], known: dict[str, Any], said: str
+) -> None:
+    """Nothing needs to be trusted for them, and nothing that a cluster adds makes them mean something else."""
+    words = ("--at", "2026-12-01T00:00:00Z")
+    offline = judge(run, [LEGACY, given, known], *words)
+    in_cluster = [
+        {**obj, "metadata": {**obj["metadata"], "uid": "1", "creationTimestamp": "2026-11-29T00:00:00Z"}}
+        for obj in (LEGACY, given, known)
+    ]
+    online = judge(run, in_cluster, "--trust-approvals", *words)
+    assert offline.status == online.status == (1 if said else 0)
+    assert offline.data == online.data
+    write("risk.yaml", LEGACY, given, known)
+    told = run("check", "m.yaml", "--policies", "p.yaml", "--acceptances", "risk.yaml", *words).out
+    assert said in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from webhook import cli
 from webhook.adapters import advice
@@ -17,6 +19,9 @@ from webhook.adapters.manifests import Document, read
 from webhook.adapters.material import Material, Settings, gather, is_own
 from webhook.adapters.offline import Judged, judge
 from webhook.adapters.reports import accepted_data, violation_data
+from webhook.adapters.schema.appetite import RISK_APPETITE
+from webhook.adapters.schema.types import Schema
+from webhook.adapters.signatures import check, public_key, sign, statement
 from webhook.adapters.snapshots import Context, dump, load
 from webhook.adapters.suite_runs import request_of
 from webhook.adapters.suites import Case
@@ -27,7 +32,7 @@ from webhook.core.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-SETTINGS = Settings(trust_approvals=True)
+SETTINGS = Settings()
 GOVERNING = (
     *("policies/pss-restricted", "examples/policies", "examples/risk", "examples/risk-appetite.yaml"),
 )
@@ -134,6 +139,43 @@ def test_the_approvals_carry_the_digests_of_their_acceptances() -> None:
         assert approval["digest"] == digests[approval["riskAcceptance"]]
 
 
+def test_the_approvals_are_signed_by_the_keys_of_the_appetite() -> None:
+    (appetite,) = [document.object for document in read(["examples/risk-appetite.yaml"])]
+    keys = {
+        signer["approver"]: signer["publicKey"].rpartition(" ")[0]
+        for signer in appetite["spec"]["signers"][:2]
+    }
+    approvals = [one.object for one in read(["examples/risk"]) if one.object["kind"] == "RiskApproval"]
+    for approval in approvals:
+        spec = approval["spec"]
+        key = Ed25519PrivateKey.from_private_bytes(
+            hashlib.sha256(f"tidewaiter example: {spec['approver']}".encode()).digest()
+        )
+        assert public_key(key) == keys[spec["approver"]]
+        assert check(spec).signed_by == keys[spec["approver"]], sign(key, statement(spec))
+
+
+def fields(schema: Schema, path: str = "") -> Iterator[str]:
+    if schema.items is not None:
+        yield from fields(schema.items, path)
+    for name, field in schema.fields.items():
+        yield f"{path}.{name}"
+        yield from fields(field, f"{path}.{name}")
+
+
+def shown(value: Any, path: str = "") -> Iterator[str]:
+    for item in value if isinstance(value, list) else ():
+        yield from shown(item, path)
+    for name, field in value.items() if isinstance(value, dict) else ():
+        yield f"{path}.{name}"
+        yield from shown(field, f"{path}.{name}")
+
+
+def test_the_appetite_shows_every_field() -> None:
+    (appetite,) = [document.object for document in read(["examples/risk-appetite.yaml"])]
+    assert set(fields(RISK_APPETITE.spec)) - set(shown(appetite["spec"])) <= {".breakGlass.users"}
+
+
 def test_every_suite_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["verify", "examples", "-o", "json"]) == 0
     summary = json.loads(capsys.readouterr().out)["summary"]
@@ -146,7 +188,7 @@ def test_the_commands_of_the_readme(shop: str, capsys: pytest.CaptureFixture[str
     words = [
         *("check", f"examples/shop/{shop}", "--policies", "policies/pss-restricted", "examples/policies"),
         *("--acceptances", "examples/risk", "examples/risk-appetite.yaml"),
-        *("--trust-approvals", "--at", "2026-12-01T00:00:00Z", "-o", "json"),
+        *("--at", "2026-12-01T00:00:00Z", "-o", "json"),
     ]
     assert cli.run(words) == (0 if shop == "good" else 1)
     assert json.loads(capsys.readouterr().out)["errors"] == []
