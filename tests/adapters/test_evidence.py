@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from webhook.adapters.evidence import Author, Chain, Type, encoded, line_digest
 from webhook.adapters.evidence_keys import new_key
-from webhook.adapters.evidence_verify import Report, in_order, records, verify
+from webhook.adapters.evidence_lines import in_order, records
+from webhook.adapters.evidence_verify import Report, verify
 from webhook.core.canonical import canonical_json
 
 Lines = list[bytes]

@@ -17,7 +17,8 @@ from tests.core.builders import acceptance, pod, request, review, snapshot
 from tests.server.builders import Start, make_policy, make_review, make_snapshot
 from webhook.adapters.evidence import Author, Chain
 from webhook.adapters.evidence_keys import new_key
-from webhook.adapters.evidence_verify import Report, records, verify
+from webhook.adapters.evidence_lines import records
+from webhook.adapters.evidence_verify import Report, verify
 from webhook.core.model import Action
 from webhook.core.review import AdmissionRequest
 from webhook.core.verdict import Verdict

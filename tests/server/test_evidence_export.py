@@ -15,7 +15,8 @@ from aiohttp import web
 from tests.server.builders import make_review, make_snapshot
 from webhook.adapters.evidence import Author, Chain
 from webhook.adapters.evidence_keys import new_key
-from webhook.adapters.evidence_verify import Report, records, verify
+from webhook.adapters.evidence_lines import records
+from webhook.adapters.evidence_verify import Report, verify
 from webhook.core.errors import InputError
 from webhook.core.review import AdmissionRequest
 from webhook.core.verdict import Verdict

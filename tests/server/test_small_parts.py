@@ -16,8 +16,8 @@ from webhook.core.model import PolicyRef
 from webhook.core.policy import PolicyFailure
 from webhook.core.snapshot import Snapshot
 from webhook.server.deadline import allowance, parse_duration
+from webhook.server.loaded import log_snapshot
 from webhook.server.settings import parse_size
-from webhook.server.worker import log_snapshot
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from webhook.commands import shared
 from webhook.commands.options import ManyValues
 
 if TYPE_CHECKING:
-    from webhook.adapters.evidence_verify import Record
+    from webhook.adapters.evidence_lines import Record
 
 
 @click.group(name="evidence")
@@ -54,13 +54,13 @@ def verify(
     Exit status: 0 every record up to each chain's last checkpoint is as it was written, 1 something isn't,
     2 files or keys that can't be used.
     """
-    from webhook.adapters import evidence_keys, evidence_report, evidence_verify
+    from webhook.adapters import evidence_keys, evidence_lines, evidence_report, evidence_verify
     from webhook.core.errors import InputError
 
     keys = [evidence_keys.public_key(file) for file in public_keys]
     found = _records(files)
     report = evidence_verify.verify(
-        evidence_verify.in_order(found) if unordered else found, keys, partial=partial, complete=complete
+        evidence_lines.in_order(found) if unordered else found, keys, partial=partial, complete=complete
     )
     if not report.chains:
         raise InputError("there is no record of a decision log", " ".join(files))
@@ -77,7 +77,7 @@ def verify(
 
 
 def _records(files: Sequence[str]) -> Iterator[Record | None]:
-    from webhook.adapters.evidence_verify import records
+    from webhook.adapters.evidence_lines import records
     from webhook.core.errors import InputError
 
     for file in files:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,9 @@ class _Written:
     problem: str = ""
 
 
+MakeRecorder = Callable[[Current, Metrics], "Recorder"]
+
+
 class Origin:
     """What the supervisor knows of the decision log: the key, and which workers it has started.
 
@@ -88,12 +92,11 @@ class Origin:
             ),
         )
 
-    def author(self, row: int) -> Author:
-        """Return who a worker is that starts now."""
-        return Author(self._replica, self._run, next(self._starts), row, utc_now())
+    def worker(self, row: int) -> MakeRecorder:
+        """Return what makes the recorder of a worker that starts now; the worker itself calls it."""
+        return partial(self._recorder, Author(self._replica, self._run, next(self._starts), row, utc_now()))
 
-    def recorder(self, author: Author, current: Current, metrics: Metrics) -> Recorder:
-        """Return what keeps the log of the worker that this process is."""
+    def _recorder(self, author: Author, current: Current, metrics: Metrics) -> Recorder:
         exporter = Exporter(self._collector, author, metrics) if self._collector is not None else None
         return Recorder(Chain(author, self._key), self._sink(author), current, metrics, exporter)
 

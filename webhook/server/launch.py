@@ -22,7 +22,7 @@ def serve(settings: Settings) -> int:
     prometheus_client reads the folder of its counters from the environment when it is imported.
 
     Raises:
-        InputError: an address, a certificate or, standalone, the policies can't be used.
+        InputError: an address, a certificate, the log's key or, standalone, the policies can't be used.
     """
     # Until the supervisor listens for it: the first process of a container would not hear it at all.
     signal.signal(signal.SIGTERM, _terminate)
@@ -42,7 +42,12 @@ def serve(settings: Settings) -> int:
         else:
             context = Context(cluster=settings.cluster, trust_approvals=settings.trust_approvals)
             source = FilesSource(settings.policies, context)
-        return Supervisor(settings, source, folder, counters).run()
+        origin = None
+        if settings.evidence is not None:
+            from webhook.server.evidence import Origin  # takes memory, for what not everybody keeps
+
+            origin = Origin(settings.evidence, folder)
+        return Supervisor(settings, source, folder, counters, origin).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # a worker never comes here: it ends by os._exit
 

@@ -9,14 +9,13 @@ What is a state and not a count each worker says in a file of its own: see `stat
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import prometheus_client.values
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -25,6 +24,7 @@ from webhook.core.meter import Meter
 from webhook.core.verdict import Verdict
 from webhook.server import states
 from webhook.server.current import Current
+from webhook.server.gauges import Workers
 from webhook.server.series import Durations, Family, Stopwatch
 from webhook.server.states import Place, State
 
@@ -36,7 +36,6 @@ METERED = 16
 """One request in so many measures each policy."""
 
 _BUCKETS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_MOST_FAILURES = 500
 
 
 class Metrics:
@@ -220,7 +219,7 @@ class Metrics:
         else:
             registry.register(_Copy(self._registry))
             workers = {0: self._state()}
-        registry.register(_Workers(workers, self._current))
+        registry.register(Workers(workers, self._current))
         return generate_latest(registry)
 
 
@@ -233,96 +232,6 @@ class _Copy(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return its metrics."""
         return iter(self._registry.collect())
-
-
-class _Workers(Collector):
-    """What is true now of each worker, and which policies don't compile."""
-
-    def __init__(self, workers: dict[int, State], current: Current) -> None:
-        self._workers = workers
-        self._current = current
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield one metric after the other."""
-        workers, now = self._workers, time.time()
-        loaded = {number: state for number, state in workers.items() if state.loaded_at}
-        served = {number: state for number, state in workers.items() if state.certificate_expires}
-        yield GaugeMetricFamily("tidewaiter_workers", "Workers that live.", value=len(workers))
-        yield _gauge(
-            "tidewaiter_requests_in_flight",
-            "Requests that a worker works on.",
-            {number: state.in_flight for number, state in workers.items()},
-        )
-        yield _gauge(
-            "tidewaiter_snapshot_load_ok",
-            "1 when the latest snapshot could be loaded; 0 when an older one still serves.",
-            {number: state.load_ok for number, state in workers.items()},
-        )
-        info = GaugeMetricFamily(
-            "tidewaiter_snapshot_info", "The snapshot that a worker judges by.", labels=["worker", "revision"]
-        )
-        for number, state in loaded.items():
-            info.add_metric([str(number), state.revision], 1)
-        yield info
-        yield _gauge(
-            "tidewaiter_snapshot_loaded_timestamp_seconds",
-            "When a worker loaded its snapshot.",
-            {number: state.loaded_at for number, state in loaded.items()},
-        )
-        yield _gauge(
-            "tidewaiter_snapshot_age_seconds",
-            "How long a worker has judged by its snapshot.",
-            {number: max(0.0, now - state.loaded_at) for number, state in loaded.items()},
-        )
-        yield _gauge(
-            "tidewaiter_policies",
-            "Policies that a worker enforces.",
-            {number: state.policies for number, state in loaded.items()},
-        )
-        yield _gauge(
-            "tidewaiter_policy_compile_errors",
-            "Policies that don't compile, and so alone are not enforced.",
-            {number: state.failures for number, state in loaded.items()},
-        )
-        yield self._failures()
-        yield _gauge(
-            "tidewaiter_certificate_expiry_timestamp_seconds",
-            "When the certificate that a worker serves ends.",
-            {number: state.certificate_expires for number, state in served.items()},
-        )
-        yield _gauge(
-            "tidewaiter_certificate_load_ok",
-            "1 when the certificate files could be loaded as they are now.",
-            {number: state.certificate_ok for number, state in served.items()},
-        )
-
-        yield _gauge(
-            "tidewaiter_evidence_checkpoint_age_seconds",
-            "How long ago a worker last signed its decision log.",
-            {
-                number: max(0.0, now - state.checkpoint_at)
-                for number, state in workers.items()
-                if state.checkpoint_at
-            },
-        )
-
-    def _failures(self) -> Metric:
-        found = GaugeMetricFamily(
-            "tidewaiter_policy_compile_error",
-            f"1 for each policy that doesn't compile; the first {_MOST_FAILURES}.",
-            labels=["kind", "namespace", "name"],
-        )
-        snapshot = self._current.snapshot
-        for failure in snapshot.failures[:_MOST_FAILURES] if snapshot is not None else ():
-            found.add_metric(list(failure.ref), 1)
-        return found
-
-
-def _gauge(name: str, text: str, values: dict[int, float] | dict[int, int] | dict[int, bool]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=["worker"])
-    for number, value in values.items():
-        family.add_metric([str(number)], value)
-    return family
 
 
 def forget_worker(pid: int, folder: str) -> None:

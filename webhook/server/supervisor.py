@@ -22,6 +22,7 @@ from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 from webhook.core.snapshot import Snapshot
 from webhook.server.board import Board
+from webhook.server.loaded import log_snapshot
 from webhook.server.metrics import Metrics, forget_worker
 from webhook.server.selfsigned import write_pair
 from webhook.server.settings import Settings
@@ -29,11 +30,10 @@ from webhook.server.signals import SIGNALS, Signals
 from webhook.server.sockets import bind, refuse, take
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
-from webhook.server.worker import Inherited, log_snapshot, run
+from webhook.server.worker import Inherited, run
 
 if TYPE_CHECKING:
-    from webhook.adapters.evidence import Author
-    from webhook.server.evidence import Origin
+    from webhook.server.evidence import MakeRecorder, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +63,17 @@ class Supervisor:
         source: where snapshots come from.
         folder: of this run alone; a self-signed certificate lies there.
         counters: the folder of the workers' counters.
+        origin: of the decision log; None: none is kept.
     """
 
-    def __init__(self, settings: Settings, source: SnapshotSource, folder: Path, counters: Path) -> None:
+    def __init__(
+        self, settings: Settings, source: SnapshotSource, folder: Path, counters: Path, origin: Origin | None
+    ) -> None:
         self.settings = settings
         self.source = source
         self.folder = folder
         self.counters = str(counters)
+        self.origin = origin
         self.snapshot: Snapshot | None = None
         self.seen: Hashable = None
         self.newest: Hashable = None
@@ -104,21 +108,12 @@ class Supervisor:
         if self.certificate.error:
             logger.warning("waiting_for_certificate", extra=logs.fields(error=self.certificate.error))
         self.metrics = Metrics(self.counters)
-        self.origin = self._make_origin()
         self._load_first()
         with Signals() as signals:
             for _ in range(settings.workers):
                 self._start_worker()
             self._log_listening()
             return self._watch(signals)
-
-    def _make_origin(self) -> Origin | None:
-        evidence = self.settings.evidence
-        if evidence is None:
-            return None
-        from webhook.server.evidence import Origin  # costs memory that most need for nothing else
-
-        return Origin(evidence, self.folder)
 
     def _load_first(self) -> None:
         started = time.perf_counter()
@@ -163,14 +158,14 @@ class Supervisor:
         gc.freeze()  # the pages that the collector would write to stay shared
         # A signal between the fork and the worker's own handlers must wait, not get lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        author = self.origin.author(row) if self.origin is not None else None
+        recorder = self.origin.worker(row) if self.origin is not None else None
         pid = os.fork()
         if pid == 0:
-            self._become_worker(row, author)
+            self._become_worker(row, recorder)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self.workers[pid] = _Living(now, row)
 
-    def _become_worker(self, row: int, author: Author | None) -> None:
+    def _become_worker(self, row: int, recorder: MakeRecorder | None) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -187,8 +182,7 @@ class Supervisor:
                 self.metrics,
                 self.board,
                 row,
-                self.origin,
-                author,
+                recorder,
             )
             run(self.settings, inherited)
             status = 0

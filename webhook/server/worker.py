@@ -31,6 +31,7 @@ from webhook.server.connections import Connections
 from webhook.server.current import Current
 from webhook.server.denials import Reporter
 from webhook.server.judging import Judge
+from webhook.server.loaded import log_snapshot
 from webhook.server.metrics import Metrics
 from webhook.server.pages import Pages
 from webhook.server.settings import Settings
@@ -38,8 +39,7 @@ from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
 
 if TYPE_CHECKING:
-    from webhook.adapters.evidence import Author
-    from webhook.server.evidence import Origin
+    from webhook.server.evidence import MakeRecorder
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,7 @@ class Inherited:
         metrics: with its counters' files.
         board: where workers say that they live.
         row: this worker's row on it.
-        origin: of the decision log; None: none is kept.
-        author: who this worker is in it.
+        recorder: makes what keeps this worker's decision log; None: none is kept.
     """
 
     listener: socket.socket
@@ -82,8 +81,7 @@ class Inherited:
     metrics: Metrics
     board: Board
     row: int
-    origin: Origin | None = None
-    author: Author | None = None
+    recorder: MakeRecorder | None
 
 
 def run(settings: Settings, inherited: Inherited) -> None:
@@ -113,11 +111,8 @@ class _Worker:
         )
         self.balance = Balance(inherited.board, inherited.row)
         self.answered = 0
-        self.recorder = (
-            inherited.origin.recorder(inherited.author, self.current, inherited.metrics)
-            if inherited.origin is not None and inherited.author is not None
-            else None
-        )
+        make_recorder = inherited.recorder
+        self.recorder = make_recorder(self.current, inherited.metrics) if make_recorder is not None else None
         self.plane = DataPlane(
             self.current,
             inherited.metrics,
@@ -287,30 +282,3 @@ async def _repeat(job: Callable[[], Awaitable[None]], every: float) -> None:
         except Exception as error:
             logger.error("task_failed", extra=logs.fields(exception=logs.describe(error)))
         await asyncio.sleep(every)
-
-
-def log_snapshot(
-    to: logging.Logger, snapshot: Snapshot, seconds: float, before: Snapshot | None = None
-) -> None:
-    """Log that a snapshot judges from now on, and what of it doesn't hold, unless it was so before."""
-    to.info(
-        "snapshot_loaded",
-        extra=logs.fields(
-            revision=snapshot.revision,
-            policies=len(snapshot.policies),
-            failures=len(snapshot.failures),
-            seconds=round(seconds, 3),
-        ),
-    )
-    for failure in snapshot.failures:
-        if before is not None and failure in before.failures:
-            continue
-        place = {"file": failure.file, "line": failure.line} if failure.file else {}
-        to.error(
-            "policy_not_enforced",
-            extra=logs.fields(kind=failure.ref.kind, policy=str(failure.ref), error=failure.message, **place),
-        )
-    for problem in snapshot.problems:
-        if before is not None and problem in before.problems:
-            continue
-        to.error("object_not_used", extra=logs.fields(error=problem))
