@@ -248,7 +248,7 @@ def listing(**more: Any) -> dict[str, Any]:
 def test_signed_approvals_mean_in_a_pull_request_what_they_mean_in_the_cluster(
     run: Any, given: dict[str, Any], known: dict[str, Any], said: str
 ) -> None:
-    """Nothing needs to be trusted for them, and nothing that a cluster adds makes them mean something else."""
+    """Nothing needs to be trusted for them, and what a cluster adds makes them mean nothing else."""
     words = ("--at", "2026-12-01T00:00:00Z")
     offline = judge(run, [LEGACY, given, known], *words)
     in_cluster = [
