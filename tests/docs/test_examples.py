@@ -23,6 +23,7 @@ import yaml
 from docs_pages import ROOT, Block, blocks
 
 from webhook.adapters import manifests, strict
+from webhook.adapters.signatures import check, statement
 from webhook.adapters.suite_shape import misshapen
 from webhook.cli import run
 from webhook.core.acceptance import digest_of, parse_acceptance
@@ -135,6 +136,50 @@ def test_the_canonical_json_can_be_made_with_jq() -> None:
         command, shell=True, input=json.dumps(acceptance), capture_output=True, text=True, check=True
     )
     assert f"sha256:{done.stdout.split()[0]}" == digest_of(acceptance)
+
+
+def test_an_approval_can_be_signed_as_the_page_says(tmp_path: Path) -> None:
+    for program in ("jq", "ssh-keygen"):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program} in PATH")
+    command = tmp_path / "tidewaiter"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m webhook "$@"\n')
+    command.chmod(0o755)
+    keys = tmp_path / ".ssh"
+    keys.mkdir(0o700)
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "id_ed25519")]
+    subprocess.run(made, check=True)
+    shutil.copy(ROOT / "docs/tutorial/shop/acceptance.yaml", tmp_path)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{tmp_path}:{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT),
+    }
+    sign, verify = [
+        block.body.replace("~/", f"{tmp_path}/")
+        for block in blocks()
+        if block.page.name == "signatures.md" and "ssh-keygen -Y" in block.body
+    ]
+    for script in (sign, verify):
+        subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    acceptance = yaml.load((ROOT / "docs/tutorial/shop/acceptance.yaml").read_text(), yaml.BaseLoader)
+    spec = {
+        "approvedAt": "2026-12-01T10:00:00Z",
+        "approver": "jane.doe@example.com",
+        "digest": digest_of(acceptance),
+        "signature": (tmp_path / "statement.sig").read_text(),
+    }
+    assert (tmp_path / "statement").read_bytes() == statement(spec)
+    assert check(spec).signed_by == " ".join((keys / "id_ed25519.pub").read_text().split()[:2])
+
+    (shown,) = [block for block in blocks() if block.page.name == "signatures.md" and "kubectl" in block.body]
+    found = re.search(r"jq (-\w+) '([^']+)'", shown.body)
+    assert found is not None
+    done = subprocess.run(
+        ["jq", found[1], found[2]], input=json.dumps({"spec": spec}).encode(), capture_output=True
+    )
+    assert done.stdout == statement(spec)
 
 
 def test_the_script_makes_an_acceptance_that_holds_today(
