@@ -121,6 +121,15 @@ async def test_a_chain_begins_goes_on_and_ends(make: Make) -> None:
     assert report.chains[0].unsigned == 0
 
 
+async def test_a_clock_that_is_put_back_stops_no_checkpoint(make: Make) -> None:
+    paper, clock = Paper(), Clock()
+    recorder = make(paper, clock=clock)
+    for minutes in (0, -60, -60, -59):
+        clock.now = NOW + timedelta(minutes=minutes)
+        await recorder.turn()
+    assert paper.types == ["start", "checkpoint", "checkpoint"]
+
+
 async def test_marks_say_which_policies_judge(make: Make) -> None:
     paper, clock, current = Paper(), Clock(), Current()
     recorder = make(paper, current, clock=clock)

@@ -215,6 +215,22 @@ async def test_what_finds_no_room_is_told_of_once_there_is_room(
     )
 
 
+async def test_an_export_that_fails_begins_again(
+    recorder: Recorder, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = recorder._exporter
+    assert exporter is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(exporter, "_batch", lambda: 1 / 0)
+        await recorder.turn()
+        assert exporter._task is not None
+        await asyncio.wait({exporter._task})
+    await denied(recorder, 1)
+    await receiver.has(2)
+    assert "evidence_export_failed" in [record.message for record in caplog.records]
+    assert not receiver.look().findings
+
+
 async def test_a_collector_that_is_away_stops_nothing() -> None:
     metrics = Metrics()
     exporter = Exporter(Collector.of("http://127.0.0.1:9", {}), AUTHOR, metrics)

@@ -181,7 +181,10 @@ class Recorder:
                 await self._write(Type.CHECKPOINT if self._is_due() else None)
 
     def _is_due(self) -> bool:
-        return self._marked is None or (self._clock() - self._marked).total_seconds() >= self._every
+        if self._marked is None:
+            return True
+        passed = (self._clock() - self._marked).total_seconds()
+        return not 0 <= passed < self._every  # nor may a clock that is put back stop the checkpoints
 
     async def close(self) -> None:
         """Write the rest and the chain's end, as far as that takes no longer than a few seconds."""

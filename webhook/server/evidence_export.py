@@ -146,7 +146,10 @@ class Exporter:
                 self._queue.append(line)
                 self._size += len(line.data)
         self._came.set()
-        if self._task is None or self._task.done():
+        task = self._task
+        if task is not None and task.done() and (error := task.exception()) is not None:
+            logger.error("evidence_export_failed", extra=logs.fields(exception=logs.describe(error)))
+        if task is None or task.done():
             self._task = asyncio.create_task(self._send_all())
 
     def take_lost(self) -> tuple[Range, ...]:
