@@ -497,3 +497,31 @@ def test_what_came_before_the_guard_does_not_count(
     standing = register.standing(register.acceptances[0], POLICY, NOW)
     assert standing.state.value == ("Pending" if said else "Active")
     assert said in standing.reason
+
+
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkyDiJd6MgGBRJGkVIRXjBJyGs7BFHBURVBQyPMvSxk"
+
+
+@pytest.mark.parametrize(
+    ("signers", "said"),
+    [
+        ([{"approver": JANE, "publicKey": f"{ED25519} a comment"}], ""),
+        ([{"approver": JANE, "publicKey": "ssh-ed25519 AAAA"}], "key ssh-ed25519 is none"),
+        ([{"approver": JANE, "publicKey": ED25519.replace("ssh-ed25519", "ssh-rsa")}], "key ssh-rsa is none"),
+        ([{"approver": JANE, "publicKey": ED25519[:-1]}], "is none"),
+        (
+            [{"approver": JANE, "publicKey": ED25519}, {"approver": JOHN, "publicKey": ED25519}],
+            "have one key",
+        ),
+        ([{"approver": JANE, "publicKey": ED25519}, {"approver": "oidc:jane", "publicKey": ED25519}], ""),
+    ],
+)
+def test_a_key_that_can_not_be_meant_is_told(signers: list[dict[str, Any]], said: str) -> None:
+    people = [{"name": "Jane", "users": [JANE, "oidc:jane"]}]
+    verdict = judged(
+        with_spec(APPETITE, signers=signers, people=people), APPETITE, user="admin", groups=("security",)
+    )
+    if said:
+        warns(verdict, said)
+    else:
+        passes_silently(verdict)

@@ -108,12 +108,16 @@ def test_the_appetite_is_its_administrators(cluster: Cluster) -> None:
         cluster.kubectl("delete", "clusterrolebinding", "guard-eve", check=True)
 
 
-def test_a_listed_applier_brings_what_only_a_signature_can_approve(cluster: Cluster) -> None:
+def test_a_listed_applier_brings_what_no_user_can_approve_and_vouches_for_it_once(cluster: Cluster) -> None:
     space = cluster.namespace()
     rule = policy(space, NO_SECRETS)
     cluster.enforce(rule)
     asked, given = acceptance(rule, space, CONFIGMAP, ["one"])
-    listing = changed(APPETITE, trustedAppliers=[{"user": applier(space), "namespaces": [space]}])
+    vouched = {**APPETITE["spec"]["rules"][0], "severities": ["medium"]}
+    vouched["routes"] = ["ClusterUser", "TrustedApplier"]
+    listing = changed(
+        APPETITE, rules=[vouched], trustedAppliers=[{"user": applier(space), "namespaces": [space]}]
+    )
     cluster.apply(listing, check=True)
     try:
         asked = changed(asked, appliedBy=applier(space))
@@ -123,7 +127,15 @@ def test_a_listed_applier_brings_what_only_a_signature_can_approve(cluster: Clus
         done = write(cluster.plane, given, *as_user(JANE, *OWNERS))
         assert done.returncode == 0
         assert "it needs a signature" in done.stderr
-        cluster.denied(configmap(space, password="x"))
+        bad = configmap(space, password="x")
+        cluster.denied(bad)
+        brought = named(changed(given, appliedBy=applier(space)), "brought")
+        assert not write(cluster.plane, brought, *flags).stderr
+        eventually(
+            lambda: write(cluster.plane, bad, "--dry-run=server").returncode == 0, "what is vouched for"
+        )
+        other = named(changed(brought, approver=EVE), "other")
+        denied(cluster, other, flags, "appliers vouch for one approval of an acceptance, here brought")
     finally:
         cluster.apply(APPETITE, check=True)
 

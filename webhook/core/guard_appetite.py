@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -37,6 +39,7 @@ def judge_appetite(findings: Findings, snapshot: Snapshot, now: datetime) -> Non
     system = sorted({name for name in _approvers(wanted) if not is_person(name)})
     if system:
         findings.deny("approvers", "spec", f"{listed(system)} can't approve: Kubernetes' own are no people")
+    _judge_signers(findings, wanted)
     if wanted.administrators and not findings.groups & wanted.administrators:
         findings.warn(
             "administrators",
@@ -67,6 +70,35 @@ def _judge_administrator(findings: Findings, outside: frozenset[str], before: Ap
                 f"{findings.user} is in none of the groups that may change it, as {where} names them: "
                 f"{listed(sorted(groups))}",
             )
+
+
+def _judge_signers(findings: Findings, wanted: Appetite) -> None:
+    """Tell what of the keys can't be meant."""
+    owners: dict[str, str] = {}
+    for signer in wanted.signers:
+        kind, _, encoded = signer.public_key.partition(" ")
+        if not _is_key(kind, encoded):
+            findings.warn(
+                "signers", "spec.signers", f"{signer.approver}'s key {kind} is none: it signs nothing"
+            )
+        other = owners.setdefault(signer.public_key, signer.approver)
+        if wanted.person(other) != wanted.person(signer.approver):
+            findings.warn(
+                "signers",
+                "spec.signers",
+                f"{other} and {signer.approver} have one key: whoever holds it approves as both",
+            )
+
+
+def _is_key(kind: str, encoded: str) -> bool:
+    """Tell whether base64 is spelt in its one way, and begins with the key's type (RFC 4253, section 6.6)."""
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    name = kind.encode()
+    start = len(name).to_bytes(4, "big") + name
+    return base64.b64encode(blob).decode("ascii") == encoded and blob.startswith(start)
 
 
 def _approvers(wanted: Appetite) -> Iterable[str]:

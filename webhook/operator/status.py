@@ -142,7 +142,7 @@ def acceptance_status(
             }
         )
     standings, unknown = _standings(acceptance, policies, register, now)
-    phase, conditions = _judged(standings, unknown, now)
+    phase, conditions = _judged(standings, unknown, now, break_glass=acceptance.break_glass)
     best = _best(standings)
     fields = {
         "observedGeneration": generation,
@@ -200,7 +200,11 @@ def _best(standings: Sequence[tuple[PolicyRef, Standing]]) -> Standing | None:
 
 
 def _judged(
-    standings: Sequence[tuple[PolicyRef, Standing]], unknown: Iterable[PolicyRef], now: datetime
+    standings: Sequence[tuple[PolicyRef, Standing]],
+    unknown: Iterable[PolicyRef],
+    now: datetime,
+    *,
+    break_glass: bool,
 ) -> tuple[str, list[Condition]]:
     best = _best(standings)
     reasons = list(dict.fromkeys(f"{ref}: {each.reason}" for ref, each in standings if each.reason))
@@ -214,7 +218,7 @@ def _judged(
     state = best.state
     have = f"{len(best.approvers)} of {best.required}: {', '.join(best.approvers)}".removesuffix(": ")
     approved = len(best.approvers) >= best.required and state is not State.REFUSED
-    until = f"until {format_time(best.until)}"
+    until = f"until {format_time(best.until)}" + (", in an emergency (break-glass)" if break_glass else "")
     active = state is State.ACTIVE
     expiring = active and best.until - now <= EXPIRING
     phase = _PHASES[state]
