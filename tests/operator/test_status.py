@@ -192,3 +192,16 @@ def test_only_the_default_appetite_holds(name: str, rule: dict[str, Any], expect
         "spec": {"rules": [{**APPETITE["spec"]["rules"][0], **rule}]},
     }
     assert conditions(appetite_status(obj, {}, NOW)) == {"Ready": expected}
+
+
+def test_an_acceptance_for_an_emergency_says_so() -> None:
+    known = {**APPETITE, "spec": {**APPETITE["spec"], "breakGlass": {"groups": ["owners"]}}}
+    obj = acceptance(
+        breakGlass=True,
+        validFrom=format_time(NOW - timedelta(hours=1)),
+        validUntil=format_time(NOW + timedelta(hours=1)),
+    )
+    status = of_acceptance(obj, approval(obj), policy(), known)
+    active = next(each for each in status["conditions"] if each["type"] == "Active")
+    assert (status["phase"], active["status"]) == ("Active", "True")
+    assert "in an emergency (break-glass)" in active["message"]
