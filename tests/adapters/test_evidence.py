@@ -390,6 +390,37 @@ def test_what_has_no_canonical_form_leaves_the_chain_as_it_was() -> None:
     assert told(look(lines, complete=True)) == []
 
 
+WHOLE = make_log()
+
+
+@st.composite
+def tampered(draw: st.DrawFn) -> Lines:
+    """Return a log with one thing done to it that needs no key."""
+    lines = list(WHOLE)
+    at, other = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))
+    what = draw(st.sampled_from(["byte", "delete", "copy", "swap", "move", "cut"]))
+    if what == "byte":
+        place = draw(st.integers(0, len(lines[at]) - 1))
+        byte = draw(st.integers(0, 255))
+        lines[at] = lines[at][:place] + bytes([byte]) + lines[at][place + 1 :]
+    elif what == "delete":
+        del lines[at]
+    elif what == "copy":
+        lines.insert(other, lines[at])
+    elif what == "swap":
+        lines[at], lines[other] = lines[other], lines[at]
+    elif what == "move":
+        lines.insert(other, lines.pop(at))
+    else:
+        lines = lines[: at + 1]
+    return lines
+
+
+@given(tampered())
+def test_whatever_is_done_to_a_log_that_ended_is_found(lines: Lines) -> None:
+    assert bool(look(lines, complete=True).findings) is (lines != WHOLE)
+
+
 NAMES = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=5)
 CONTENT = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
