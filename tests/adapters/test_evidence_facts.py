@@ -167,6 +167,13 @@ def test_an_error_tells_no_more_than_the_policy_that_failed() -> None:
     assert set(error) == {"policy", "actions"}
 
 
+def test_a_policy_without_canonical_json_is_enforced_and_told_without_digest() -> None:
+    policy = make_policy()
+    policy["spec"]["params"] = {"share": 0.5}
+    content, _ = decided(request(pod()), policy)
+    assert content["violations"][0]["policy"] == {"kind": "ClusterPolicy", "name": "strict"}
+
+
 def test_another_snapshots_digests_are_not_told() -> None:
     content, snapshot = decided(request(pod()), make_policy())
     assert "digest" in content["violations"][0]["policy"]
