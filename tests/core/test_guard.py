@@ -525,3 +525,20 @@ def test_a_key_that_can_not_be_meant_is_told(signers: list[dict[str, Any]], said
         warns(verdict, said)
     else:
         passes_silently(verdict)
+
+
+@pytest.mark.parametrize(
+    ("account", "shared"),
+    [
+        ("system:serviceaccount:flux-system:kustomize-controller", True),
+        ("system:serviceaccount:argocd:argocd-application-controller", True),
+        (FLUX, False),
+    ],
+)
+def test_an_account_that_applies_every_tenants_repository_is_told(account: str, shared: bool) -> None:
+    wanted = with_spec(APPETITE, trustedAppliers=[{"user": account, "namespaces": ["shop"]}])
+    verdict = judged(wanted, APPETITE, user="admin", groups=("security",))
+    if shared:
+        warns(verdict, f"{account} applies every tenant's repository")
+    else:
+        passes_silently(verdict)

@@ -16,6 +16,8 @@ NAME = "default"
 
 CLUSTER_USER, SIGNATURE, TRUSTED_APPLIER = "ClusterUser", "Signature", "TrustedApplier"
 DEFAULT_ROUTES = frozenset({CLUSTER_USER, SIGNATURE})
+SHARED_APPLIERS = ("kustomize-controller", "helm-controller", "argocd-application-controller")
+"""Service accounts, by name, with which Flux and Argo CD apply every tenant's repository."""
 _BREAK_GLASS_DURATION = timedelta(hours=4)
 _KEEP_RUNNING_FOR = timedelta(days=30)
 
@@ -108,6 +110,10 @@ class Appetite:
     def trusts(self, user: str, namespace: str) -> bool:
         """Tell whether a service account may bring to a namespace what others wrote."""
         return bool(namespace) and namespace in self.appliers.get(user, ())
+
+    def shared_appliers(self) -> tuple[str, ...]:
+        """Return the listed appliers that by their names are Flux's or Argo CD's shared accounts."""
+        return tuple(user for user in sorted(self.appliers) if user.rpartition(":")[2] in SHARED_APPLIERS)
 
 
 def parse_appetite(obj: Mapping[str, Any]) -> Appetite:

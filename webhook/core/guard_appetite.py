@@ -40,6 +40,12 @@ def judge_appetite(findings: Findings, snapshot: Snapshot, now: datetime) -> Non
     if system:
         findings.deny("approvers", "spec", f"{listed(system)} can't approve: Kubernetes' own are no people")
     _judge_signers(findings, wanted)
+    for applier in wanted.shared_appliers():
+        findings.warn(
+            "appliers",
+            "spec.trustedAppliers",
+            f"{applier} applies every tenant's repository: list an account of its own for the reviewed folder",
+        )
     if wanted.administrators and not findings.groups & wanted.administrators:
         findings.warn(
             "administrators",
