@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook.adapters.evidence import Author, Chain, Type, encoded, line_digest
@@ -416,6 +416,7 @@ def tampered(draw: st.DrawFn) -> Lines:
     return lines
 
 
+@settings(max_examples=300, deadline=None)
 @given(tampered())
 def test_whatever_is_done_to_a_log_that_ended_is_found(lines: Lines) -> None:
     assert bool(look(lines, complete=True).findings) is (lines != WHOLE)
@@ -429,6 +430,7 @@ CONTENT = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(NAMES, CONTENT, max_size=5))
 def test_the_fast_encoder_writes_what_rfc_8785_says(record: dict[str, Any]) -> None:
     assert encoded(record) == canonical_json(record)
