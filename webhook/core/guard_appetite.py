@@ -44,7 +44,7 @@ def judge_appetite(findings: Findings, snapshot: Snapshot, now: datetime) -> Non
         findings.warn(
             "appliers",
             "spec.trustedAppliers",
-            f"{applier} applies every tenant's repository: list an account of its own for the reviewed folder",
+            f"{applier} applies every tenant's repository: list one of the reviewed folder's own",
         )
     if wanted.administrators and not findings.groups & wanted.administrators:
         findings.warn(
