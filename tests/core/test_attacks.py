@@ -450,3 +450,16 @@ def test_a_wider_scope_names_the_approvals_that_it_loses() -> None:
     wider = acceptance(scope={"kinds": [{"group": "", "kind": "Pod"}], "names": ["*"]})
     (said,) = written(wider, JOHN, old=RISK).warnings
     assert "this change voids what was approved: legacy-jane" in said
+
+
+def test_a_violation_whose_approvals_were_voided_is_no_existing_one() -> None:
+    """Else an update would keep what only a stolen key ever accepted."""
+    old, new = pod(), pod(labels={"app": "web"})
+    update = request(new, old)
+    stolen = appetite(signers=[signer(JANE, LOST, revokedAt=at(-DAY))])
+    verdict = asked_for(RISK, signed(RISK, LOST), by=stolen, req=update)
+    assert not verdict.allowed
+    assert not verdict.existing
+    assert "was revoked at" in verdict.message
+    never = appetite(signers=[signer(JANE, LOST, revokedAt=at(-30 * DAY))])  # before it was given
+    assert asked_for(RISK, signed(RISK, LOST), by=never, req=update).existing

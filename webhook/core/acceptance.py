@@ -485,6 +485,9 @@ def _state(
     if since is None:
         have = len(counted.counting)
         why = f": {'; '.join(counted.refused)}" if counted.refused else ""
+        # It was approved once: what it covered must not pass as if it had always been there.
+        if have + len(counted.voided) >= required:
+            return State.REVOKED, f"it has {have} of {required} approvals that count{why}"
         return State.PENDING, f"it has {have} of {required} approvals that count{why}"
     if latest >= until:
         cap = (

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from webhook.core.appetite import (
@@ -98,10 +98,17 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Which approvals count, at most one for each person, and why the others don't."""
+    """Which approvals count, at most one for each person, and why the others don't.
+
+    Attributes:
+        counting: those that count.
+        refused: why the others don't.
+        voided: people whose approval counted until their key was revoked.
+    """
 
     counting: tuple[Counted, ...]
     refused: tuple[str, ...]
+    voided: frozenset[str] = frozenset()
 
 
 def count(approvals: Sequence[Approval], case: Case) -> Count:
@@ -114,17 +121,33 @@ def count(approvals: Sequence[Approval], case: Case) -> Count:
     counting: dict[str, Counted] = {}
     refused: list[str] = []
     vouched: list[Approval] = []
+    voided: set[str] = set()
     for approval in sorted(approvals, key=lambda approval: (approval.approved_at, approval.ref)):
         signer = _signer_of(approval, case)
         why = _problem(approval, signer, case)
         if why:
             refused.append(_refusal(approval, why))
+            if _counted_once(approval, case):
+                voided.add(case.appetite.person(approval.approver))
         elif route_of(approval) == TRUSTED_APPLIER:
             vouched.append(approval)
         else:
             _add(counting, approval, case, signer.revoked_at if isinstance(signer, Signer) else None)
     _add_vouched(counting, vouched, case, refused)
-    return Count(tuple(counting.values()), tuple(refused))
+    return Count(tuple(counting.values()), tuple(refused), frozenset(voided - counting.keys()))
+
+
+def _counted_once(approval: Approval, case: Case) -> bool:
+    """Tell whether a signed approval would count at the moment before its key was revoked."""
+    revoked = [
+        signer.revoked_at
+        for signer in case.appetite.signers
+        if signer.public_key == approval.signed_by and signer.revoked_at is not None
+    ]
+    if not revoked or not approval.approved_at < min(revoked) <= case.latest:
+        return False
+    before = replace(case, latest=min(revoked) - timedelta(microseconds=1))
+    return not _problem(approval, _signer_of(approval, before), before)
 
 
 def route_of(approval: Approval) -> str:
