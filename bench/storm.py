@@ -32,6 +32,8 @@ _CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigu
 _AFTER = 5.0
 _IDLE_SHARE = 0.1
 _WITHDRAWN = 20
+_ASKED_ONCE = 2.0
+"""Seconds in which each acceptance has been asked about before it goes."""
 
 
 Versions = dict[str, dict[str, str]]
@@ -224,6 +226,7 @@ class Cluster:
         deleted: dict[str, float] = {}
 
         async def delete() -> None:
+            await asyncio.sleep(_ASKED_ONCE)
             for number in range(_WITHDRAWN):
                 deleted[crowd.acceptance_name(number)] = await crowd.withdraw(api, number, self.size)
                 await asyncio.sleep(0.1)
@@ -232,7 +235,7 @@ class Cluster:
             crowd.review(crowd.group_of(number), crowd.space_name(number), "forbidden")
             for number in range(_WITHDRAWN)
         ]
-        answers = (await self.phase(delete(), bodies, 1 + _WITHDRAWN * 0.1 + _AFTER)).answers
+        answers = (await self.phase(delete(), bodies, _ASKED_ONCE + _WITHDRAWN * 0.1 + _AFTER)).answers
         names = list(deleted)
         excused = [answer for answer in answers if names[answer.body] in answer.notes.get("accepted", "")]
         if {answer.body for answer in excused} != set(range(_WITHDRAWN)):

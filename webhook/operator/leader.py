@@ -149,7 +149,8 @@ class Elector:
             while not stop.is_set():
                 await self._round()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), self._pause())
+                    async with asyncio.timeout(self._pause()):
+                        await stop.wait()
         finally:
             if self._task is not None:
                 await self._end_work()
@@ -168,7 +169,8 @@ class Elector:
         if self._task is not None:
             limit = max(0.05, min(limit, self._renewed + self._timing.renew - started))
         try:
-            held = await asyncio.wait_for(self._take(), limit)
+            async with asyncio.timeout(limit):
+                held = await self._take()
         except (ApiError, TimeoutError) as error:
             logger.warning("lease %s: %s", self._name, error or "timed out")
             held = None  # not known

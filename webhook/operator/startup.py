@@ -30,7 +30,8 @@ async def until_answered(
                 logger.warning("the API server: %s; trying again", error)
             told = str(error)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every)
+            async with asyncio.timeout(every):
+                await stop.wait()
     return None
 
 

@@ -143,7 +143,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     process.terminate()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(process.wait()), _STOP_SECONDS)
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
         return
     process.kill()
     await process.wait()

@@ -43,7 +43,8 @@ class Current:
         if seconds <= 0:
             return False
         try:
-            await asyncio.wait_for(self._swapped.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._swapped.wait()
         except TimeoutError:
             return False
         return True

@@ -207,7 +207,8 @@ class _Worker:
 
     async def _grace(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.at_once.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.at_once.wait()
 
     async def _follow(self) -> None:
         """Load the snapshot if it is another one, off the loop, and swap it in."""
