@@ -48,6 +48,9 @@ _NUMBER_START = frozenset("+-.0123456789")
 _CACHED_SCALARS = 8192
 _CACHED_LENGTH = 128
 
+_TOO_DEEP = "maximum nesting depth"
+"""What libyaml says since PyYAML 6.0.4 where it stops by itself, before its events reach our limit."""
+
 _UNSET: Any = object()
 _MERGE: Any = object()
 
@@ -65,6 +68,10 @@ def decode_yaml(text: str, file: str) -> Iterator[Decoded]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "can't be parsed"
+        if _TOO_DEEP in problem:
+            raise InputError(
+                f"nested deeper than {MAX_DEPTH} levels", file, mark.line + 1 if mark else 0
+            ) from None
         if "cannot start any token" in problem:
             problem += " (a tab can't indent YAML, and @, ` and % need quotes)"
         raise InputError(f"no valid YAML: {problem}", file, mark.line + 1 if mark else 0) from None
