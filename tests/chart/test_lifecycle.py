@@ -6,15 +6,18 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.chart.conftest import Site
 from tests.chart.helm import CHART, NAMESPACE
 from tests.chart.pod import Pod, probe
 from tests.controlplane import _Authority
 from tests.e2e.cluster import APPETITE, acceptance, configmap, deployment, eventually, namespace, policy
+from webhook.cli import group
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -125,6 +128,28 @@ def test_only_the_operator_holds_a_token(site: Site) -> None:
     }
     assert "token" in mounted["operator"]
     assert "token" not in mounted["webhook"]
+
+
+def test_status_needs_no_more_than_the_roles_for_viewing(site: Site, tmp_path: Path) -> None:
+    site.plane.kubectl("create", "serviceaccount", "viewer", "-n", SPACE, check=True)
+    account = f"--serviceaccount={SPACE}:viewer"
+    for kind, role, *place in (
+        ("clusterrolebinding", "--clusterrole=tidewaiter-view"),
+        ("rolebinding", "--role=tidewaiter-view", "-n", NAMESPACE),
+    ):
+        site.plane.kubectl("create", kind, "viewer", role, account, *place, check=True)
+    token = site.plane.kubectl("create", "token", "viewer", "-n", SPACE, check=True).stdout.strip()
+    config = json.loads(site.plane.kubeconfig.read_text())
+    config["users"] = [{"name": "admin", "user": {"token": token}}]
+    path = tmp_path / "viewer.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+    command = ["status", "--kubeconfig", str(path), "--namespace", NAMESPACE, "-o", "json"]
+    done = CliRunner().invoke(group, command, standalone_mode=False)
+    told = json.loads(done.stdout)
+    assert told["complete"], told["unknown"]
+    assert done.return_value in (0, 1), done.output
+    assert len(told["replicas"]) == 2
 
 
 def test_exempt_users_and_namespaces_are_let_through(site: Site) -> None:
