@@ -78,6 +78,7 @@ async def test_without_a_name_there_is_nothing_to_wait_for(client: KubernetesCli
     floor = Floor(client, "", lambda: None)
     assert floor.known
     assert floor.since == ""
+    assert floor.problem == ""
 
 
 @pytest.mark.e2e
@@ -89,6 +90,7 @@ async def test_the_floor_is_as_old_as_its_youngest_part(
     floor = Floor(client, "floor", lambda: changes.append(floor.since))
     assert not floor.known
     assert floor.since == NEVER, "nothing counts before it is known"
+    assert floor.problem == ""
     task = asyncio.create_task(floor.run())
 
     def apply(*objects: dict[str, Any]) -> None:
@@ -101,18 +103,22 @@ async def test_the_floor_is_as_old_as_its_youngest_part(
     try:
         await until(lambda: floor.known, 30)
         assert floor.since == NEVER
+        assert "floor-acceptances or its binding is missing" in floor.problem
         await asyncio.to_thread(apply, policy("floor-acceptances"), policy("floor-approvals"))
         await asyncio.to_thread(apply, binding("floor-acceptances"))
         await asyncio.sleep(1.1)  # creation times are whole seconds
         assert floor.since == NEVER
+        assert "floor-approvals or its binding is missing" in floor.problem
         await asyncio.to_thread(apply, binding("floor-approvals"))
         await until(lambda: floor.since != NEVER, 30)
         youngest = await asyncio.to_thread(created, "validatingadmissionpolicybinding", "floor-approvals")
         assert floor.since == youngest
+        assert floor.problem == ""
         assert changes[-1] == youngest
         gone = ("delete", "validatingadmissionpolicy", "floor-acceptances")
         await asyncio.to_thread(plane.kubectl, *gone, check=True)
         await until(lambda: floor.since == NEVER, 30)
+        assert "floor-acceptances" in floor.problem
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

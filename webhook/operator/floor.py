@@ -59,14 +59,29 @@ class Floor:
         """Since when it has held, as RFC 3339; `NEVER` while it doesn't, empty where nobody asks for one."""
         if not self._name:
             return ""
-        times = []
+        if self._lacking():
+            return NEVER
+        parts = [*self._policies.values(), *self._bindings.values()]
+        found = [obj for part in parts for obj in part.items.values()]
+        # All are in UTC and of one length.
+        return max(str(each["metadata"].get("creationTimestamp") or NEVER) for each in found)
+
+    @property
+    def problem(self) -> str:
+        """What is missing from the floor, for people; empty while it holds, and before that is known."""
+        part = self._lacking() if self.known else ""
+        return part and (
+            f"the ValidatingAdmissionPolicy {self._name}-{part} or its binding is missing, changed or can't "
+            "be read: no approval without a signature counts until both are back and it is given anew"
+        )
+
+    def _lacking(self) -> str:
         for part, policies in self._policies.items():
             policy = next(iter(policies.items.values()), None)
             binding = next(iter(self._bindings[part].items.values()), None)
             if policy is None or binding is None or not holds(policy, binding):
-                return NEVER
-            times += [str(each["metadata"].get("creationTimestamp") or NEVER) for each in (policy, binding)]
-        return max(times)  # all are in UTC and of one length
+                return part
+        return ""
 
     async def run(self) -> None:
         """Watch until cancelled."""

@@ -132,7 +132,14 @@ class Operator:
         self.owners = Owners(client, options.namespace, options.owner_deployment, options.owner_cluster_role)
         replica = options.replica or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self.reporter = Reporter(
-            options, replica, self.inventory, self.publisher, self.acknowledgements, self.serving, self.clock
+            options,
+            replica,
+            self.inventory,
+            self.publisher,
+            self.acknowledgements,
+            self.serving,
+            self.clock,
+            self.floor,
         )
         self.lease = ReplicaLease(
             client,

@@ -8,6 +8,7 @@ from webhook import __version__
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator.acknowledgements import Acknowledgements
 from webhook.operator.clock import Clock
+from webhook.operator.floor import Floor
 from webhook.operator.inventory import Inventory
 from webhook.operator.options import Options
 from webhook.operator.publisher import Publisher
@@ -28,6 +29,7 @@ class Reporter:
         acknowledgements: what its workers say.
         serving: their certificate.
         clock: the API server's.
+        floor: of the guard.
 
     Attributes:
         webhooks: keeps the webhook configuration while this replica leads; None while it doesn't.
@@ -42,6 +44,7 @@ class Reporter:
         acknowledgements: Acknowledgements,
         serving: Serving,
         clock: Clock,
+        floor: Floor,
     ) -> None:
         self.webhooks: WebhookReconciler | None = None
         self._options = options
@@ -51,10 +54,11 @@ class Reporter:
         self._acknowledgements = acknowledgements
         self._serving = serving
         self._clock = clock
+        self._floor = floor
 
     def problems(self) -> list[str]:
         """Return what is wrong with this replica and with what it keeps, as text for people."""
-        found = [self._serving.problem]
+        found = [self._serving.problem, self._floor.problem]
         if self.webhooks is not None:
             found.append(self.webhooks.problem)
         if self._publisher.failing:
