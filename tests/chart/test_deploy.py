@@ -52,6 +52,10 @@ def test_one_command_applies_them_to_a_fresh_cluster_and_one_removes_them(plane:
         assert "Warning" not in done.stderr
     found = plane.kubectl("get", "deployments", "-n", NAMESPACE, "-o", "name", check=True).stdout
     assert found == "deployment.apps/tidewaiter\n"
+    # A kind that is removed while the API server still starts to serve it may stay for good:
+    # InstanceDeletionFailed, "storage is (re)initializing".
+    plane.kubectl("wait", "crds", "--all", "--for=condition=Established", "--timeout=60s", check=True)
+    eventually(lambda: plane.kubectl("get", "tidewaiter", "-A").returncode == 0, "all kinds are served", 60)
     plane.kubectl("delete", "-k", str(DEPLOY), "--wait=false", check=True)
 
     kinds = "crds,clusterroles,validatingadmissionpolicies"

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("serve")
 def connects(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 10).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return False
     return True
 
