@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import gc
 import sys
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +11,12 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench.evaluate import policy, review
+from bench.evaluate import cost_of_round, policy, review
 from bench.fixtures import POLICIES, namespace
 from bench.report import Figure, show
 from webhook.adapters.signatures import public_key, sign, statement
 from webhook.adapters.snapshots import build
 from webhook.core.acceptance import digest_of
-from webhook.core.evaluate import evaluate
-from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
 
@@ -80,15 +76,8 @@ def accepted(number: int, space: str, policies: Sequence[str], name: str) -> lis
 
 
 def cost(snapshot: Snapshot, data: bytes, allowed: bool) -> float:
-    """Return the CPU seconds of one evaluation of a freshly decoded request."""
-    requests = [AdmissionRequest.parse(orjson.loads(data)) for _ in range(ROUNDS)]
-    gc.disable()
-    start = time.process_time_ns()
-    verdicts = [evaluate(request, snapshot, NOW) for request in requests]
-    spent = time.process_time_ns() - start
-    gc.enable()
-    assert all(verdict.allowed is allowed and not verdict.errors for verdict in verdicts)
-    return spent / ROUNDS / 1e9
+    """Return the CPU seconds of one evaluation."""
+    return cost_of_round(snapshot, data, NOW, ROUNDS, allowed=allowed)
 
 
 def ratio(one: Snapshot, other: Snapshot, asked: dict[str, Any], *allowed: bool) -> float:

@@ -39,6 +39,7 @@ from tests.e2e.test_guard import (
 from tests.faults.conftest import QUICK
 from tests.faults.containers import ROOT, Replica
 from tests.faults.world import World
+from tests.server.builders import make_review
 from webhook.adapters.signatures import public_key, sign, statement
 from webhook.core.acceptance import digest_of
 
@@ -633,22 +634,17 @@ def judged_by(replica: Replica, obj: Mapping[str, Any]) -> dict[str, Any] | None
     """Return what a replica answers when somebody creates an object; None while it doesn't."""
     resource = {"group": "", "version": "v1", "resource": "configmaps"}
     kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
-    review = {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "1",
-            "kind": kind,
-            "resource": resource,
-            "requestKind": kind,
-            "requestResource": resource,
-            "name": obj["metadata"]["name"],
-            "namespace": obj["metadata"]["namespace"],
-            "operation": "CREATE",
-            "userInfo": {"username": JOHN},
-            "object": obj,
-        },
-    }
+    metadata = obj["metadata"]
+    review = make_review(
+        metadata["name"],
+        metadata["namespace"],
+        kind=kind,
+        resource=resource,
+        requestKind=kind,
+        requestResource=resource,
+        userInfo={"username": JOHN},
+        object=obj,
+    )
     asked = urllib.request.Request(
         f"https://127.0.0.1:{replica.endpoint.port}/admit?timeout=10s",
         json.dumps(review).encode(),

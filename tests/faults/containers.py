@@ -20,6 +20,7 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from tests.e2e.cluster import eventually
 from tests.faults.forwarder import Endpoint
+from webhook.operator.acknowledgements import WRITTEN
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT = 40.0
@@ -208,7 +209,7 @@ class Replica:
     def acknowledged(self) -> list[dict[str, Any]]:
         """Return what each worker that lives says of itself."""
         found = []
-        for file in (self.snapshot / "acks").glob("[0-9]*.json"):
+        for file in (self.snapshot / "acks").glob(WRITTEN):
             with contextlib.suppress(OSError, ValueError):
                 said = json.loads(file.read_text())
                 if said["pid"] in self.workers:

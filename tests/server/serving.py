@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from tests.server.builders import make_review
 from webhook.adapters.snapshots import Context, digest, dump
+from webhook.operator.acknowledgements import WRITTEN
 from webhook.server.selfsigned import write_pair
 
 PATIENCE = 30.0
@@ -226,7 +227,7 @@ class SnapshotFolder:
 
     def acknowledged(self) -> list[dict[str, Any]]:
         """Return what the workers say."""
-        files = sorted((self.folder / "acks").glob("[0-9]*.json"))  # what is still written has a dot
+        files = sorted((self.folder / "acks").glob(WRITTEN))
         return [json.loads(file.read_text()) for file in files]
 
     def all_have(self, revision: str, workers: int = 2) -> bool:

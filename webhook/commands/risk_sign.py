@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,8 +155,8 @@ def _dumper() -> Any:
     class Dumper(yaml.SafeDumper):
         pass
 
-    represent: Callable[[Any, str], Any] = lambda dumper, text: dumper.represent_scalar(  # noqa: E731
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
-    )
+    def represent(dumper: Any, text: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
     Dumper.add_representer(str, represent)
     return Dumper

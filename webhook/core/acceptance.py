@@ -7,7 +7,6 @@ a timer.
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,10 +14,10 @@ from typing import Any
 
 from webhook.core.appetite import Appetite, AppetiteRule
 from webhook.core.approvals import Approval, is_person
-from webhook.core.canonical import canonical_json
 from webhook.core.counting import Case, Count, Evidence, count
+from webhook.core.digests import placed_digest
 from webhook.core.fields import created_of, generation_of, map_in, maps, metadata_of, texts
-from webhook.core.model import GROUP, GroupKind, PolicyRef, Severity
+from webhook.core.model import GroupKind, PolicyRef, Severity
 from webhook.core.policy import AcceptanceLimits, CompiledPolicy
 from webhook.core.selectors import Selector
 from webhook.core.times import format_time, later, parse_time
@@ -137,16 +136,8 @@ def digest_of(obj: Mapping[str, Any]) -> str:
     Raises:
         ValueError: it holds what has no canonical JSON, such as a float.
     """
-    metadata = metadata_of(obj)
-    content = {
-        "group": GROUP,
-        "kind": obj.get("kind"),
-        "name": metadata.get("name", ""),
-        "spec": obj.get("spec") or {},
-    }
-    if obj.get("kind") == NAMESPACED:
-        content["namespace"] = metadata.get("namespace") or "default"
-    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+    namespaced = obj.get("kind") == NAMESPACED
+    return placed_digest(obj, (metadata_of(obj).get("namespace") or "default") if namespaced else "")
 
 
 def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:

@@ -139,14 +139,10 @@ def count(approvals: Sequence[Approval], case: Case) -> Count:
 
 def _counted_once(approval: Approval, case: Case) -> bool:
     """Tell whether a signed approval would count at the moment before its key was revoked."""
-    revoked = [
-        signer.revoked_at
-        for signer in case.appetite.signers
-        if signer.public_key == approval.signed_by and signer.revoked_at is not None
-    ]
-    if not revoked or not approval.approved_at < min(revoked) <= case.latest:
+    revoked_at = _revoked_at(_listed(approval, case))
+    if revoked_at is None or not approval.approved_at < revoked_at <= case.latest:
         return False
-    before = replace(case, latest=min(revoked) - timedelta(microseconds=1))
+    before = replace(case, latest=revoked_at - timedelta(microseconds=1))
     return not _problem(approval, _signer_of(approval, before), before)
 
 
@@ -221,12 +217,12 @@ def _signer_of(approval: Approval, case: Case) -> Signer | str | None:
     if not approval.signed_by:
         return f"its signature does not hold: {approval.signature_problem or 'nobody verified it'}"
     key = key_fingerprint(approval.signed_by)
-    known = [signer for signer in case.appetite.signers if signer.public_key == approval.signed_by]
+    known = _listed(approval, case)
     if not known:
         return f"the RiskAppetite lists no key {key} under spec.signers"
-    revoked = [signer.revoked_at for signer in known if signer.revoked_at is not None]
-    if revoked and min(revoked) <= case.latest:
-        return f"its key {key} was revoked at {format_time(min(revoked))}"
+    revoked_at = _revoked_at(known)
+    if revoked_at is not None and revoked_at <= case.latest:
+        return f"its key {key} was revoked at {format_time(revoked_at)}"
     person = case.appetite.person
     own = [signer for signer in known if person(signer.approver) == person(approval.approver)]
     if not own:
@@ -240,6 +236,16 @@ def _signer_of(approval: Approval, case: Case) -> Signer | str | None:
     return (
         f"it says that it was given at {format_time(given)}, and its key {key} was valid {_validity(own[0])}"
     )
+
+
+def _listed(approval: Approval, case: Case) -> list[Signer]:
+    """Return every entry of the appetite for the key that signed an approval."""
+    return [signer for signer in case.appetite.signers if signer.public_key == approval.signed_by]
+
+
+def _revoked_at(entries: Sequence[Signer]) -> datetime | None:
+    """Return since when a key counts no more, wherever it is listed; None where it still does."""
+    return min((entry.revoked_at for entry in entries if entry.revoked_at is not None), default=None)
 
 
 def _validity(signer: Signer) -> str:

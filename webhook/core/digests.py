@@ -12,23 +12,35 @@ from webhook.core.model import GROUP
 
 
 def object_digest(obj: Mapping[str, Any]) -> str:
-    """Return ``sha256:`` and the hex SHA-256 of the RFC 8785 JSON of group, kind, name, namespace and spec.
+    """Return the digest of an object of one of our kinds, as the API server has it.
 
     Of an acceptance it is what an approval must carry; see `webhook.core.acceptance.digest_of`.
 
     Args:
-        obj: an object of one of our kinds, as the API server has it; a cluster kind has no namespace.
+        obj: the object; a cluster kind has no namespace.
 
     Raises:
         ValueError: it holds what has no canonical JSON, such as a float.
     """
-    metadata = metadata_of(obj)
+    return placed_digest(obj, metadata_of(obj).get("namespace") or "")
+
+
+def placed_digest(obj: Mapping[str, Any], namespace: str) -> str:
+    """Return ``sha256:`` and the hex SHA-256 of the RFC 8785 JSON of group, kind, name, namespace and spec.
+
+    Args:
+        obj: the object.
+        namespace: where it is, or will be; empty for a cluster kind, of which it is no part.
+
+    Raises:
+        ValueError: it holds what has no canonical JSON, such as a float.
+    """
     content = {
         "group": GROUP,
         "kind": obj.get("kind"),
-        "name": metadata.get("name", ""),
+        "name": metadata_of(obj).get("name", ""),
         "spec": obj.get("spec") or {},
     }
-    if metadata.get("namespace"):
-        content["namespace"] = metadata["namespace"]
+    if namespace:
+        content["namespace"] = namespace
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()

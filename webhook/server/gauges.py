@@ -79,7 +79,6 @@ class Workers(Collector):
             "1 when the certificate files could be loaded as they are now.",
             {number: state.certificate_ok for number, state in served.items()},
         )
-
         yield _gauge(
             "tidewaiter_evidence_checkpoint_age_seconds",
             "How long ago a worker last signed its decision log.",
