@@ -89,7 +89,7 @@ def control_plane() -> Documented:
         denials={"sent": 1},
         policies={("ClusterPolicy", "Enforced"): 1},
         acceptances={("RiskAcceptance", "Active"): 1},
-        ends=[1.0],
+        ends={("RiskAcceptance", "shop", "legacy"): 1.0},
     )
     return exported(operator_metrics.render(facts))
 

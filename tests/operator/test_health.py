@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -86,7 +87,7 @@ def test_what_the_metrics_say() -> None:
                 "namespaces": (now - 100, "403: no"),
                 "riskappetites": (0.0, ""),
             },
-            ends=(now + 0.5 * DAY, now + 5 * DAY, now + 20 * DAY, now + 90 * DAY),
+            ends={("RiskAcceptance", "shop", f"in-{days}"): now + days * DAY for days in (90, 20, 5, 0.5)},
             webhook_in_place=False,
         )
     ).decode()
@@ -103,6 +104,22 @@ def test_what_the_metrics_say() -> None:
         "tidewaiter_operator_webhook_configuration_in_place 0.0",
     ):
         assert line in text.splitlines()
+
+
+def days_to_expiry(ends: dict[tuple[str, str, str], float]) -> list[tuple[str, float]]:
+    text = metrics.render(Facts(leader=True, ends=ends)).decode()
+    found = re.findall(r'^tidewaiter_acceptance_days_to_expiry\{.*name="(.*?)".*\} (.*)$', text, re.MULTILINE)
+    return [(name, float(value)) for name, value in found]
+
+
+def test_the_days_that_acceptances_have_left_are_told_of_those_that_end_first() -> None:
+    now = time.time()
+    ends = {("RiskAcceptance", "shop", f"n{days}"): now + days * DAY for days in range(150, 0, -1)}
+    found = days_to_expiry(ends)
+    assert [name for name, _ in found] == [f"n{days}" for days in range(1, 101)]
+    assert found[0][1] == pytest.approx(1, abs=0.1)
+    assert found[99][1] == pytest.approx(100, abs=0.1)
+    assert days_to_expiry({}) == []
 
 
 def test_only_the_leader_tells_of_what_only_it_judges() -> None:

@@ -172,9 +172,39 @@ def test_an_acceptance_that_does_not_hold_says_why(
     assert why in active["message"]
 
 
-def test_an_acceptance_that_ends_within_thirty_days_is_expiring() -> None:
-    obj = acceptance(validUntil=format_time(NOW + timedelta(days=20)))
-    assert conditions(of_acceptance(obj, approval(obj), policy(), APPETITE))["Expiring"] == ("True", "Soon")
+@pytest.mark.parametrize(
+    ("hours", "expected", "says"),
+    [
+        (31 * 24, ("False", "NotSoon"), ""),
+        (30 * 24, ("True", "WithinThirtyDays"), "ends within 30 days, at 2026-12-23T12:00:00Z: one"),
+        (7 * 24 + 1, ("True", "WithinThirtyDays"), "ends within 30 days, at 2026-11-30T13:00:00Z: one"),
+        (7 * 24, ("True", "WithinSevenDays"), "ends within 7 days, at 2026-11-30T12:00:00Z: one"),
+        (24, ("True", "WithinOneDay"), "ends within 1 day, at 2026-11-24T12:00:00Z: one"),
+        (0, ("False", "NotSoon"), ""),
+    ],
+)
+def test_the_condition_expiring_changes_with_each_notice(
+    hours: int, expected: tuple[str, str], says: str
+) -> None:
+    obj = acceptance(validUntil=format_time(NOW + timedelta(hours=hours)))
+    status = of_acceptance(obj, approval(obj), policy(), APPETITE)
+    assert conditions(status)["Expiring"] == expected
+    (expiring,) = (each for each in status["conditions"] if each["type"] == "Expiring")
+    assert expiring["message"] == says
+
+
+def test_the_end_that_counts_for_notices_is_the_first_of_several_policies() -> None:
+    short = policy()
+    short["metadata"]["name"] = "short"
+    short["spec"]["riskAcceptance"] = {"maxDuration": "3d"}
+    named = [{"kind": "ClusterPolicy", "name": name} for name in ("one", "short")]
+    obj = acceptance(policies=named)
+    built = snapshot(obj, approval(obj), policy(), short, APPETITE)
+    policies = {each.ref: each for each in built.policies}
+    found = acceptance_status(obj, policies, built.register, {}, NOW)
+    assert found.until == NOW + timedelta(days=2)
+    (expiring,) = (each for each in found.fields["conditions"] if each["type"] == "Expiring")
+    assert expiring["message"] == "ends within 7 days, at 2026-11-25T12:00:00Z: short"
 
 
 @pytest.mark.parametrize(

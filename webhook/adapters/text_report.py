@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from webhook.adapters.offline import Judged
 from webhook.core.model import Action, PolicyRef, Violation
 from webhook.core.policy import CompiledPolicy
-from webhook.core.times import format_time
+from webhook.core.times import format_time, within
 from webhook.core.verdict import AcceptedViolation
 
 Style = Callable[[str, str], str]
@@ -97,7 +97,9 @@ def _accepted(accepted: AcceptedViolation, style: Style) -> Iterator[str]:
     until = format_time(accepted.valid_until)
     by = f", approved by {', '.join(accepted.approvers)}" if accepted.approvers else ""
     emergency = ", in an emergency (break-glass)" if accepted.break_glass else ""
-    yield printable(f"      until {until} by {accepted.acceptance.kind} {accepted.acceptance}{by}{emergency}")
+    soon = f", {within(accepted.notice)}" if accepted.notice else ""
+    how = f"{by}{emergency}{soon}"
+    yield printable(f"      until {until} by {accepted.acceptance.kind} {accepted.acceptance}{how}")
 
 
 def _remediations(

@@ -10,6 +10,7 @@ from typing import Any
 from webhook.core.acceptance import Acceptance, Standing, State
 from webhook.core.activation import Activation, Budget
 from webhook.core.coverage import UNCOVERED, Coverage, cover
+from webhook.core.ending import notice
 from webhook.core.judge import judge, template_subject
 from webhook.core.model import GroupKind, PolicyRef, Violation
 from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
@@ -95,7 +96,7 @@ class Excuses:
         obj = request.object if request.object is not None else request.old_object
         coverage = cover(register, violation, policy, request.target, obj, self.now, self._controls_missing)
         if coverage.by is not None:
-            return Excuse(_accepted(violation, *coverage.by))
+            return Excuse(self._accepted(violation, *coverage.by))
         found = _NONE
         if self._kind in _MADE_BY_CONTROLLERS:
             found = self._by_owner(violation, policy)
@@ -116,10 +117,10 @@ class Excuses:
                     continue
                 coverage = self._of_owner(own, policy, owner)
                 if coverage.by is not None:
-                    return Excuse(_accepted(violation, *coverage.by))
+                    return Excuse(self._accepted(violation, *coverage.by))
                 for acceptance, ended in coverage.ended:
                     if self._keeps_running(chain, acceptance, ended):
-                        return Excuse(_accepted(violation, acceptance, ended, kept_running=True))
+                        return Excuse(self._accepted(violation, acceptance, ended, kept_running=True))
                 hints = hints or coverage.hints
         if chain.lack is not None and self._may_come(chain):
             self._lacking.append(chain.lack)
@@ -188,6 +189,20 @@ class Excuses:
             and not self._controls_missing(acceptance)
         )
 
+    def _accepted(
+        self, violation: Violation, acceptance: Acceptance, now: Standing, *, kept_running: bool = False
+    ) -> AcceptedViolation:
+        latest, _ = self.register.surroundings.clocks(self.now)
+        return AcceptedViolation(
+            violation,
+            acceptance.ref,
+            now.until,
+            now.approvers,
+            kept_running,
+            acceptance.break_glass,
+            notice(now, latest),
+        )
+
     def _controls_missing(self, acceptance: Acceptance) -> str:
         """Say which compensating control doesn't hold for the request's object; empty when all do."""
         for ref in acceptance.controls:
@@ -199,14 +214,6 @@ class Excuses:
             if not self._controls[ref]:
                 return f"its compensating control {ref} does not hold for this object"
         return ""
-
-
-def _accepted(
-    violation: Violation, acceptance: Acceptance, now: Standing, *, kept_running: bool = False
-) -> AcceptedViolation:
-    return AcceptedViolation(
-        violation, acceptance.ref, now.until, now.approvers, kept_running, acceptance.break_glass
-    )
 
 
 def _same(own: Violation, violation: Violation) -> bool:

@@ -53,3 +53,8 @@ def later(moment: datetime, duration: timedelta) -> datetime:
 def format_time(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def within(days: int) -> str:
+    """Return a notice as text: ``ends within 7 days``."""
+    return f"ends within {days} day{'' if days == 1 else 's'}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from webhook.core.model import Action, PolicyRef, Violation, strongest
+from webhook.core.times import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class AcceptedViolation:
         approvers: who approved it.
         kept_running: the acceptance has ended; the Pod of an unchanged workload may still be made again.
         break_glass: the acceptance is for an emergency: one person approved it, for a short time.
+        notice: it ends within so many days, of those at which people are told; None where none is reached.
     """
 
     violation: Violation
@@ -29,6 +32,7 @@ class AcceptedViolation:
     approvers: tuple[str, ...]
     kept_running: bool = False
     break_glass: bool = False
+    notice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,10 @@ class Verdict:
             for error in self.errors
             if strongest(error.actions) is Action.WARN
         ]
-        for accepted in self.accepted:
+        # What ends first comes first: an API server that cuts the list off leaves out what can wait.
+        for accepted in sorted(self.accepted, key=lambda each: each.notice or math.inf):
             violation = accepted.violation
+            soon = f"{within(accepted.notice)}: " if accepted.notice else ""
             by = f", approved by {', '.join(accepted.approvers)}" if accepted.approvers else ""
             until = (
                 f"ended {accepted.valid_until:%Y-%m-%d}, kept running"
@@ -165,8 +171,8 @@ class Verdict:
             where = f" (container {violation.container})" if violation.container else ""
             emergency = " in an emergency (break-glass)" if accepted.break_glass else ""
             found.append(
-                f"risk accepted{emergency} by {accepted.acceptance.kind} {accepted.acceptance} {until}{by}: "
-                f"{violation.policy}/{violation.validation}{where}"
+                f"{soon}risk accepted{emergency} by {accepted.acceptance.kind} {accepted.acceptance} "
+                f"{until}{by}: {violation.policy}/{violation.validation}{where}"
             )
         return tuple(dict.fromkeys(found))
 

@@ -22,14 +22,14 @@ def gather(operator: Operator) -> Facts:
     publisher, leading = operator.publisher, operator.leading
     policies: Counter[tuple[str, ...]] = Counter()
     acceptances: Counter[tuple[str, ...]] = Counter()
-    ends: list[float] = []
-    for (kind, _), standing in leading.parts.statuses.states.items() if leading is not None else ():
+    ends: dict[tuple[str, str, str], float] = {}
+    for (kind, key), standing in leading.parts.statuses.states.items() if leading is not None else ():
         if kind in _POLICIES:
             policies[kind, standing.state] += 1
         elif kind in _ACCEPTANCES:
             acceptances[kind, standing.state] += 1
             if standing.until is not None:
-                ends.append(standing.until.timestamp())
+                ends[kind, *key] = standing.until.timestamp()
     return Facts(
         leader=leading is not None,
         revision=publisher.revision,

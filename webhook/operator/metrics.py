@@ -16,6 +16,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _PREFIX = "tidewaiter_operator_"
 _WITHIN = {"30d": timedelta(days=30), "7d": timedelta(days=7), "1d": timedelta(days=1)}
 _MOST_RESOURCES = 100
+_MOST_ENDS = 100
+_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Facts:
         denials: how many denials of controllers came to which end.
         policies: how many of which kind are in which state; only on the leader.
         acceptances: how many of which kind are in which phase; only on the leader.
-        ends: when each acceptance in force ends, in seconds since the epoch; only on the leader.
+        ends: when each acceptance in force ends, by kind, namespace and name, in seconds since the epoch;
+            only on the leader.
     """
 
     leader: bool = False
@@ -54,7 +57,7 @@ class Facts:
     denials: Mapping[str, int] = field(default_factory=dict)
     policies: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     acceptances: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    ends: Sequence[float] = ()
+    ends: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 def render(facts: Facts) -> bytes:
@@ -162,7 +165,7 @@ class _Collector(Collector):
             "Risk acceptances in force that end within a time; on the leader.",
             ("within",),
             {
-                (label,): sum(end - now <= span.total_seconds() for end in facts.ends)
+                (label,): sum(end - now <= span.total_seconds() for end in facts.ends.values())
                 for label, span in _WITHIN.items()
             },
         )
@@ -170,8 +173,17 @@ class _Collector(Collector):
             yield _gauge(
                 "acceptance_next_expiry_timestamp_seconds",
                 "When the next risk acceptance ends; on the leader.",
-                min(facts.ends),
+                min(facts.ends.values()),
             )
+        first = sorted(facts.ends.items(), key=lambda each: (each[1], each[0]))[:_MOST_ENDS]
+        days = GaugeMetricFamily(
+            "tidewaiter_acceptance_days_to_expiry",
+            f"Days until a risk acceptance ends, of the {_MOST_ENDS} that end first; on the leader.",
+            labels=["kind", "namespace", "name"],
+        )
+        for name, end in first:
+            days.add_metric(list(name), (end - now) / _DAY)
+        yield days
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from webhook.core.acceptance import Acceptance, Standing, State, parse_acceptance
 from webhook.core.appetite import NAME as APPETITE_NAME
 from webhook.core.appetite import parse_appetite
 from webhook.core.coverage import Register
+from webhook.core.ending import notice
 from webhook.core.fields import generation_of
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
-from webhook.core.times import format_time
+from webhook.core.times import format_time, within
 from webhook.operator.webhooks import unsent
 
-EXPIRING = timedelta(days=30)
+_NOTICES = {30: "WithinThirtyDays", 7: "WithinSevenDays", 1: "WithinOneDay"}
 _LONGEST_MESSAGE = 1024
 
 Condition = dict[str, Any]
@@ -96,7 +97,7 @@ class AcceptanceStatus:
 
     Attributes:
         fields: those of its status that are ours.
-        until: when it ends, if it is in force; else None.
+        until: when it ends for the first of its policies, if it is in force; else None.
     """
 
     fields: Status
@@ -142,7 +143,8 @@ def acceptance_status(
             }
         )
     standings, unknown = _standings(acceptance, policies, register, now)
-    phase, conditions = _judged(standings, unknown, now, break_glass=acceptance.break_glass)
+    latest, _ = register.surroundings.clocks(now)
+    phase, conditions = _judged(standings, unknown, latest, break_glass=acceptance.break_glass)
     best = _best(standings)
     fields = {
         "observedGeneration": generation,
@@ -151,7 +153,8 @@ def acceptance_status(
         "approvals": len(best.approvers) if best else 0,
         "conditions": _dated(conditions, observed, generation, now),
     }
-    return AcceptanceStatus(fields, best.until if best and best.state is State.ACTIVE else None)
+    ends = [each.until for _, each in standings if each.state is State.ACTIVE]
+    return AcceptanceStatus(fields, min(ends, default=None))
 
 
 def _standings(
@@ -220,17 +223,28 @@ def _judged(
     approved = len(best.approvers) >= best.required and state is not State.REFUSED
     until = f"until {format_time(best.until)}" + (", in an emergency (break-glass)" if break_glass else "")
     active = state is State.ACTIVE
-    expiring = active and best.until - now <= EXPIRING
     phase = _PHASES[state]
     active_text = f"{until}; {why}".removesuffix("; ") if active else why
     conditions = [
         _condition("Approved", approved, "Approved" if approved else phase, have if approved else why),
         _condition("Active", active, phase, active_text),
-        _condition("Expiring", expiring, "Soon" if expiring else "NotSoon", until if expiring else ""),
+        _expiring(standings, now),
     ]
     for end in (State.EXPIRED, State.REVOKED):
         conditions.append(_condition(_PHASES[end], state is end, phase, why if state is end else ""))
     return phase, conditions
+
+
+def _expiring(standings: Sequence[tuple[PolicyRef, Standing]], now: datetime) -> Condition:
+    """Return whether it ends soon for any of its policies: its reason changes with each notice."""
+    ending = [(ref, each, notice(each, now)) for ref, each in standings]
+    days = min((days for _, _, days in ending if days is not None), default=None)
+    if days is None:
+        return _condition("Expiring", False, "NotSoon", "")
+    first = min(each.until for _, each, due in ending if due == days)
+    policies = ", ".join(str(ref) for ref, each, _ in ending if each.until == first)
+    message = f"{within(days)}, at {format_time(first)}: {policies}"
+    return _condition("Expiring", True, _NOTICES[days], message)
 
 
 def condition(fields: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Writes statuses where they differ from what is there, and an Event where a policy does not compile."""
+"""Writes statuses where they differ from what is there, and Events of what that change tells."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from webhook.operator.client import ApiError, Client, Resource, get_or_none, mer
 from webhook.operator.events import Regarded
 from webhook.operator.informer import Key
 from webhook.operator.inventory import Inventory
+from webhook.operator.notices import notices
 from webhook.operator.publisher import Publisher
 
 _AT_ONCE = 8  # writes in flight
@@ -239,10 +240,7 @@ class StatusReconciler:
         wanted: Mapping[str, Any],
         observed: Mapping[str, Any],
     ) -> None:
-        """Write an Event on a policy that does not compile, once for each error."""
-        ready, before = status.condition(wanted, "Ready"), status.condition(observed, "Ready")
-        if ready.get("reason") != "CompileError" or before.get("message") == ready["message"]:
-            return
+        """Write an Event on each thing that the change of a status is worth telling."""
         metadata, now = obj["metadata"], datetime.now(UTC)
         regarded = Regarded(
             API_VERSION,
@@ -251,9 +249,10 @@ class StatusReconciler:
             metadata["name"],
             metadata.get("uid", ""),
         )
-        event = events.warning(regarded, "CompileError", ready["message"], ready["message"], now, now)
-        try:
-            await events.send(self._client, event)
-        except ApiError as error:
-            if error.status != 409:  # it was told of not long ago
-                logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
+        for each in notices(wanted, observed):
+            event = events.warning(regarded, each.reason, each.message, each.key, now, now)
+            try:
+                await events.send(self._client, event)
+            except ApiError as error:
+                if error.status != 409:  # it was told of not long ago
+                    logger.warning("no event on %s %s: %s", resource.kind, metadata["name"], error)
