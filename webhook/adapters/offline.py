@@ -55,10 +55,24 @@ def judge(
     later = later_snapshot(snapshot)
     for document in documents:
         request = request_of(document.object, kinds, settings.namespace, user)
-        verdict = evaluate(request, snapshot, now)
-        if later is not None and GroupKind(request.kind[0], request.kind[2]) in TEMPLATE_PATHS:
-            verdict = _both(verdict, evaluate(_as_pods(request), later, now))
-        yield Judged(document, request, verdict)
+        yield Judged(document, request, verdict_of(request, snapshot, later, now))
+
+
+def verdict_of(
+    request: AdmissionRequest, snapshot: Snapshot, later: Snapshot | None, now: datetime
+) -> Verdict:
+    """Return the verdict on an object at a time, with what its Pods would meet.
+
+    Args:
+        request: as `request_of` makes it.
+        snapshot: what it is judged with.
+        later: `later_snapshot` of the same.
+        now: the time to judge at.
+    """
+    verdict = evaluate(request, snapshot, now)
+    if later is not None and GroupKind(request.kind[0], request.kind[2]) in TEMPLATE_PATHS:
+        verdict = _both(verdict, evaluate(_as_pods(request), later, now))
+    return verdict
 
 
 def request_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import click
@@ -71,6 +71,19 @@ class Time(click.ParamType):  # type: ignore[type-arg]
             return parse_time(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Until(Time):
+    """An RFC 3339 time, or a day, which lasts until its end."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time that `value` names."""
+        try:
+            return datetime.combine(date.fromisoformat(str(value)), time(), UTC) + timedelta(days=1)
+        except (ValueError, OverflowError):
+            return super().convert(value, param, ctx)
 
 
 def now_or(moment: datetime | None) -> datetime:

@@ -110,6 +110,14 @@ def _kind_of(reference: Mapping[str, Any]) -> GroupKind:
     return GroupKind(group, str(reference.get("kind", "")))
 
 
+def is_made_from_workload(obj: Mapping[str, Any]) -> bool:
+    """Tell whether an object says that Kubernetes made it of a workload: reports show that one instead."""
+    reference = controller_reference(metadata_of(obj))
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    made = GroupKind(group, str(obj.get("kind", "")))
+    return reference is not None and (made, _kind_of(reference)) in _CONTROLLERS
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """What made the object of a request, the nearest first; empty where nothing that can be trusted did.

@@ -88,6 +88,7 @@ class Reporter:
                 for each in self._acknowledgements.live
             ],
             "clockSkewSeconds": self._clock.skew,
+            "guardedSince": self._floor.since,
             "problems": self.problems(),
             "settings": {
                 "cluster": options.cluster,

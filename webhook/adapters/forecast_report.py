@@ -1,0 +1,141 @@
+"""A forecast as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from webhook.adapters.text_report import Style, printable
+from webhook.core.forecast import Ending, Forecast, Refusal
+from webhook.core.model import ObjectRef
+from webhook.core.review import AdmissionRequest
+from webhook.core.times import format_time
+from webhook.core.verdict import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An object that exists, or will.
+
+    Attributes:
+        request: to create it.
+        place: the file and line that it comes from; empty for a cluster.
+    """
+
+    request: AdmissionRequest
+    place: str = ""
+
+    @property
+    def target(self) -> ObjectRef:
+        """Which object it is."""
+        return self.request.target
+
+
+def lines(forecast: Forecast[Live], until: datetime, style: Style) -> Iterator[str]:
+    """Yield a forecast as text: each ending with what is refused from then on.
+
+    Args:
+        forecast: what changes.
+        until: the last moment it looks at.
+        style: colours, or none.
+    """
+    left = list(forecast.refusals)
+    for ending in forecast.endings:
+        what = f"{ending.acceptance.kind} {ending.acceptance}: {ending.reason}"
+        yield style("strong", format_time(ending.at)) + " " + style("warned", printable(what))
+        if ending.pods_until is not None:
+            yield "  Pods of unchanged workloads may be made again until " + format_time(ending.pods_until)
+        mine = [each for each in left if each.at == ending.at and _ended_by(each, ending)]
+        for refusal in mine:
+            left.remove(refusal)
+            yield from _refusal(refusal, style)
+    yield _summary(forecast, until)
+
+
+def _ended_by(refusal: Refusal[Live], ending: Ending) -> bool:
+    return any(each.acceptance == ending.acceptance for each in refusal.ended)
+
+
+def _refusal(refusal: Refusal[Live], style: Style) -> Iterator[str]:
+    place = f"{refusal.subject.place}: " if refusal.subject.place else ""
+    yield f"  {style('denied', 'refused then')} " + printable(f"{place}{_name(refusal.subject.target)}")
+    for violation in refusal.verdict.denying:
+        yield printable(f"      {describe(violation)}")
+
+
+def _name(target: ObjectRef) -> str:
+    name = target.name or "(name to be generated)"
+    return f"{target.kind} {target.namespace}/{name}" if target.namespace else f"{target.kind} {name}"
+
+
+def _summary(forecast: Forecast[Live], until: datetime) -> str:
+    ending = len({each.acceptance for each in forecast.endings})
+    return (
+        f"{ending} acceptance{'' if ending == 1 else 's'} "
+        f"{'ends' if ending == 1 else 'end'} by {format_time(until)}; "
+        f"of {forecast.subjects} object{'' if forecast.subjects == 1 else 's'} "
+        f"{len(forecast.refusals)} would then be refused, {len(forecast.refused_now)} refused already"
+    )
+
+
+def as_json(forecast: Forecast[Live], start: datetime, until: datetime) -> dict[str, Any]:
+    """Return a forecast as plain JSON data."""
+    return {
+        "from": format_time(start),
+        "until": format_time(until),
+        "endings": [_ending(each) for each in forecast.endings],
+        "refusals": [_refusal_json(each) for each in forecast.refusals],
+        "refusedNow": [_object(each) for each in forecast.refused_now],
+        "summary": {
+            "objects": forecast.subjects,
+            "acceptancesEnding": len({each.acceptance for each in forecast.endings}),
+            "refused": len(forecast.refusals),
+            "refusedNow": len(forecast.refused_now),
+        },
+    }
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    ref = ending.acceptance
+    return {
+        "at": format_time(ending.at),
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "policies": [f"{policy.kind}/{policy}" for policy in ending.policies],
+        "reason": ending.reason,
+        "podsUntil": format_time(ending.pods_until) if ending.pods_until else None,
+    }
+
+
+def _refusal_json(refusal: Refusal[Live]) -> dict[str, Any]:
+    violations: list[Mapping[str, Any]] = [
+        {
+            "policy": str(violation.policy),
+            "validation": violation.validation,
+            "container": violation.container,
+            "message": violation.message,
+            "fingerprint": violation.fingerprint,
+        }
+        for violation in refusal.verdict.denying
+    ]
+    ended = dict.fromkeys(f"{each.acceptance.kind}/{each.acceptance}" for each in refusal.ended)
+    return {
+        "at": format_time(refusal.at),
+        **_object(refusal.subject),
+        "acceptances": list(ended),
+        "violations": violations,
+    }
+
+
+def _object(live: Live) -> dict[str, Any]:
+    target = live.target
+    return {
+        "group": target.group,
+        "kind": target.kind,
+        "namespace": target.namespace,
+        "name": target.name,
+        "place": live.place,
+    }

@@ -1,0 +1,124 @@
+"""The snapshot of a running installation as a user may read it: what the workers judge by now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.adapters.snapshots import Context, build
+from webhook.core.errors import InputError
+from webhook.core.snapshot import EXEMPT_NAMESPACES, Snapshot
+from webhook.core.times import parse_time
+from webhook.operator import listing, params, replicas, status_reading
+from webhook.operator.client import ApiError, Client, Resource
+from webhook.operator.floor import NEVER
+from webhook.operator.inventory import NAMESPACES, OWN_RESOURCES
+from webhook.operator.leader import LEASES
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What was read.
+
+    Attributes:
+        snapshot: policies, acceptances, approvals, appetite, Namespaces and parameters.
+        at: the API server's time, in seconds since the epoch.
+        notes: what could not be read and may make a difference, for people.
+    """
+
+    snapshot: Snapshot
+    at: float
+    notes: tuple[str, ...]
+
+
+async def read(client: Client, namespace: str, webhook_name: str, cluster: str = "") -> Live:
+    """Return the snapshot of an installation.
+
+    Args:
+        client: the API server.
+        namespace: the installation's.
+        webhook_name: of its webhook configuration.
+        cluster: the cluster's name; empty for what its replicas were told.
+
+    Raises:
+        ApiError: the API server does not answer, or does not know the user.
+        InputError: a kind that the answer depends on can't be read.
+    """
+    found = await status_reading.read(client, namespace, webhook_name)
+    own = {resource.kind for resource in OWN_RESOURCES}
+    lacking = [f"{kind}: {why}" for kind, why in found.unreadable.items() if kind in own]
+    lacking += [f"{kind}: the API server has no such kind" for kind in found.missing]
+    if lacking:
+        raise InputError(f"can't be read: {'; '.join(sorted(lacking))}")
+    objects = [dict(obj) for kind in own for obj in found.objects.get(kind, ())]
+    objects += await _all(client, NAMESPACES)
+    notes: list[str] = []
+    for kind, named in params.sources(objects).items():
+        try:
+            resource = await params.discover(client, kind)
+            known = await _all(client, resource) if resource is not None else []
+        except ApiError as error:
+            notes.append(f"parameters of kind {kind.kind}: {error.message}")
+            continue
+        objects += [obj for obj in known if any(source.means(obj) for source in named)]
+    reports = [replicas.report_of(lease) for lease in found.objects.get(LEASES.kind, ())]
+    told = next((report for report in reports if report.get("leader")), reports[0] if reports else {})
+    if not told:
+        notes.append("what the replicas were told can't be read: the defaults are assumed")
+    return Live(build(objects, _context(told, cluster)), found.at, tuple(notes))
+
+
+async def objects(client: Client, live: Live) -> AsyncIterator[tuple[Resource, Object | str]]:
+    """Give each object that a policy matches, page by page; in place of a resource that can't be, why.
+
+    Raises:
+        ApiError: the API server does not answer.
+    """
+    resources, problems = await listing.matched(client, live.snapshot.policies)
+    for problem in problems:
+        yield Resource("", "", "", ""), problem
+    for resource in resources:
+        try:
+            async for page in listing.pages(client, resource):
+                for obj in page:
+                    yield resource, obj
+        except ApiError as error:
+            if error.status in (0, 401):
+                raise
+            yield resource, f"{resource.plural}: {error.message}"
+
+
+async def _all(client: Client, resource: Resource) -> list[Object]:
+    return [obj async for page in listing.pages(client, resource) for obj in page]
+
+
+def _context(told: Any, cluster: str) -> Context:
+    given = told.get("settings")
+    settings = given if isinstance(given, dict) else {}
+    namespaces, users = (_texts(settings.get(name)) for name in ("exemptNamespaces", "exemptUsers"))
+    since = str(told.get("guardedSince") or "")
+    most = str(settings.get("maxAction") or "")
+    return Context(
+        cluster=cluster or str(settings.get("cluster") or ""),
+        exempt_namespaces=namespaces or EXEMPT_NAMESPACES,
+        trust_approvals=True,  # the API server brought them
+        clock_skew=0.0,  # it is the API server's clock that is asked
+        max_action=most if most in ("Warn", "Audit") else "",
+        exempt_users=users,
+        guarded_since=since if not since or _is_time(since) else NEVER,
+    )
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list) else ()
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True
