@@ -85,6 +85,8 @@ class Acceptance:
         revoked: it was taken back.
         applied_by: the service account that brought it, so that its requester is a claim; else empty.
         created: when the API server created it; None in files.
+        renews: the name of the acceptance that it goes on with; empty for none.
+        renewal: which renewal it is; 0 for none.
     """
 
     ref: PolicyRef
@@ -103,6 +105,8 @@ class Acceptance:
     revoked: bool
     applied_by: str = ""
     created: datetime | None = None
+    renews: str = ""
+    renewal: int = 0
 
     def severity_of(self, policy: PolicyRef) -> Severity | None:
         """Return how bad it takes a policy's violations to be; None unless it always says so."""
@@ -169,7 +173,18 @@ def parse_acceptance(obj: Mapping[str, Any]) -> Acceptance:
         revoked=spec.get("revoked") is not None,
         applied_by=str(spec.get("appliedBy") or ""),
         created=created_of(obj),
+        renews=str(spec.get("renews") or ""),
+        renewal=_renewal(spec),
     )
+
+
+def _renewal(spec: Mapping[str, Any]) -> int:
+    number = spec.get("renewal", 0)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ValueError("spec.renewal: must be a number")
+    if bool(number) != bool(spec.get("renews")):
+        raise ValueError("spec.renewal: it and spec.renews need each other")
+    return number
 
 
 def _says_something(value: Any) -> bool:
@@ -351,6 +366,9 @@ def standing(
         return Standing(State.REFUSED, until, f"its requester {acceptance.requester} is no person")
     if not limits.allowed:
         return Standing(State.REFUSED, until, "the policy allows no risk acceptance")
+    if limits.max_renewals is not None and acceptance.renewal > limits.max_renewals:
+        reason = f"it is renewal {acceptance.renewal}, and the policy allows {limits.max_renewals}"
+        return Standing(State.REFUSED, until, reason)
     severity = severity_for(acceptance, policy)
     rule = appetite.rule_for(severity, break_glass=acceptance.break_glass)
     if rule is None or not rule.acceptable:

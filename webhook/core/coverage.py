@@ -194,7 +194,7 @@ def _is_elsewhere(acceptance: Acceptance, target: ObjectRef) -> bool:
     """Tell whether a ClusterRiskAcceptance is for other namespaces; `naming` left out the rest."""
     if acceptance.ref.namespace or not target.namespace:
         return False
-    return not _any_matches(acceptance.scope.namespaces, target.namespace)
+    return not any_matches(acceptance.scope.namespaces, target.namespace)
 
 
 def _preference(candidate: tuple[Acceptance, Standing]) -> tuple[float, bool, str]:
@@ -212,7 +212,7 @@ def mismatch(
     scope = acceptance.scope
     if GroupKind(target.group, target.kind) not in scope.kinds:
         return f"its scope has no kind {target.kind}", False
-    if scope.names and not _any_matches(scope.names, target.name):
+    if scope.names and not any_matches(scope.names, target.name):
         return f"its scope does not name {target.name or 'an object without a name yet'}", False
     if scope.selector and not scope.selector.matches(labels_of(obj)):
         return "its objectSelector does not match the object's labels", True
@@ -220,12 +220,12 @@ def mismatch(
         return "its scope names containers or images, and this validation is not about one container", True
     if scope.containers and violation.container not in scope.containers:
         return f"its scope does not name the container {violation.container}", True
-    if scope.images and not _any_matches(scope.images, violation.image):
+    if scope.images and not any_matches(scope.images, violation.image):
         return f"its scope does not name the image {violation.image}", True
     return "", True
 
 
-def _any_matches(patterns: Sequence[str], text: str) -> bool:
+def any_matches(patterns: Sequence[str], text: str) -> bool:
     """Tell whether one of the patterns, with ``*`` for any text, is all of `text`; nothing is no text."""
     return bool(text) and any(
         pattern == text or ("*" in pattern and _glob(pattern).fullmatch(text) is not None)

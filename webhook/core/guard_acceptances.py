@@ -11,6 +11,7 @@ from webhook.core.appetite import Appetite
 from webhook.core.approvals import is_person
 from webhook.core.fields import map_in
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
+from webhook.core.renewal import problems
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
 
@@ -29,6 +30,10 @@ def judge_acceptance(findings: Findings, snapshot: Snapshot, now: datetime) -> N
             findings.deny("requester", "spec.requester", f"never changes: it is {requester}")
         _name_lost_approvals(findings, asked, old, snapshot)
     _judge_requester(findings, asked, snapshot.register.appetite)
+    if asked.renews:
+        _judge_renewal(findings, asked, old, snapshot, now)
+    elif old is None:
+        _warn_of_uncounted(findings, asked, snapshot, now)
     _warn_of_prospects(findings, asked, snapshot, now)
 
 
@@ -45,6 +50,65 @@ def _judge_requester(findings: Findings, asked: Acceptance, known: Appetite | No
         findings.deny(
             "requester", "spec.requester", f"must be {user}, who writes this, not {asked.requester}: {advice}"
         )
+
+
+def _judge_renewal(
+    findings: Findings,
+    asked: Acceptance,
+    old: Mapping[str, Any] | None,
+    snapshot: Snapshot,
+    now: datetime,
+) -> None:
+    """Judge a renewal beside the acceptance that it renews, which must still be there to compare it with."""
+    if old is not None and _keeps_renewal(old, findings.object):
+        return
+    renewed = snapshot.register.acceptance(asked.ref._replace(name=asked.renews))
+    if renewed is None:
+        findings.lacks(asked.ref.namespace, asked.renews)
+        findings.deny(
+            "renewal",
+            "spec.renews",
+            f"there is no {asked.ref.kind} {asked.renews}: keep what is renewed, or ask without spec.renews",
+        )
+        return
+    for field, problem in problems(asked, renewed):
+        findings.deny("renewal", field, problem)
+    for position in range(len(asked.policies)):
+        policy = policy_of(asked, position, snapshot)
+        before = snapshot.register.standing(renewed, policy, now) if policy is not None else None
+        if before is not None and (before.since is None or before.state is State.REVOKED):
+            why = before.reason or "it was never in force"
+            findings.deny("renewal", "spec.renews", f"{asked.renews} can't be renewed: {why}")
+            return
+
+
+def _warn_of_uncounted(findings: Findings, asked: Acceptance, snapshot: Snapshot, now: datetime) -> None:
+    """Say what a new acceptance seems to renew, where renewals are counted: approvers should know."""
+    for position in range(len(asked.policies)):
+        policy = policy_of(asked, position, snapshot)
+        if policy is None or policy.limits.max_renewals is None:
+            continue
+        for known in snapshot.register.names.of_policy(policy.ref, asked.ref.namespace):
+            if (
+                known.ref[:2] == asked.ref[:2]
+                and known.ref != asked.ref
+                and all(field == "spec.renewal" for field, _ in problems(asked, known))
+                and snapshot.register.standing(known, policy, now).since is not None
+            ):
+                findings.warn(
+                    "renewal",
+                    "spec.renews",
+                    f"{known.ref.name} accepts the same: say spec.renews: {known.ref.name} and "
+                    f"spec.renewal: {known.renewal + 1}, since {policy.ref} counts renewals",
+                )
+                return
+
+
+def _keeps_renewal(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether an update leaves alone all of a renewal that is compared with what it renews."""
+    before, after = map_in(old, "spec", "spec"), map_in(new, "spec", "spec")
+    compared = ("renews", "renewal", "policies", "scope", "clusters")
+    return all(before.get(name) == after.get(name) for name in compared)
 
 
 def _name_lost_approvals(

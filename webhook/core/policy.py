@@ -104,6 +104,7 @@ class AcceptanceLimits:
     approvals: int = 1
     require_ticket: bool = False
     require_compensating_controls: bool = False
+    max_renewals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,6 +316,9 @@ def _limits(limits: Mapping[str, Any]) -> AcceptanceLimits:
     approvals = limits.get("approvals", 1)
     if not isinstance(approvals, int) or isinstance(approvals, bool) or approvals < 0:
         raise CompileError("must be a number of people", f"{field}.approvals")
+    renewals = limits.get("maxRenewals")
+    if renewals is not None and (not isinstance(renewals, int) or isinstance(renewals, bool) or renewals < 0):
+        raise CompileError("must be a number", f"{field}.maxRenewals")
     duration: timedelta | None = None
     if longest is not None:
         duration = _parsed(parse_duration, longest, f"{field}.maxDuration")
@@ -325,6 +328,7 @@ def _limits(limits: Mapping[str, Any]) -> AcceptanceLimits:
         approvals=approvals,
         require_ticket=_flag(limits, "requireTicket", field, default=False),
         require_compensating_controls=_flag(limits, "requireCompensatingControls", field, default=False),
+        max_renewals=renewals,
     )
 
 

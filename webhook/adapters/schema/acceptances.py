@@ -194,6 +194,16 @@ def _spec(own: bool) -> Schema:
             "validUntil": time(
                 "Its last moment. The policy and the RiskAppetite may end it earlier, never later."
             ),
+            "renews": text(
+                "The name of the acceptance that this one goes on with, of the same kind and namespace. It "
+                "must have been in force, and this one may accept no more than it. It never changes."
+            ),
+            "renewal": integer(
+                "Which renewal this is: 1 for the first, then one more than what it renews says. A policy "
+                "may limit it with maxRenewals. It never changes.",
+                1,
+                100,
+            ),
             "breakGlass": flag(
                 "An emergency: one approval by those whom the RiskAppetite's breakGlass names, for its short "
                 "duration, only for severities that may be accepted at all. Every report says so."
@@ -225,6 +235,17 @@ def _spec(own: bool) -> Schema:
                 ".validUntil",
             ),
             Rule("self.requester == oldSelf.requester", "never changes", None, ".requester"),
+            Rule(
+                "has(self.renews) == has(self.renewal)",
+                "renews and renewal need each other",
+                lambda value: ("renews" in value) == ("renewal" in value),
+            ),
+            Rule(
+                "has(self.renews) == has(oldSelf.renews) && "
+                "(!has(self.renews) || (self.renews == oldSelf.renews && self.renewal == oldSelf.renewal))",
+                "what it renews never changes",
+                None,
+            ),
             Rule(
                 "!has(oldSelf.revoked) || (has(self.revoked) && self.revoked == oldSelf.revoked)",
                 "a revocation is for good",

@@ -243,6 +243,11 @@ _RISK_ACCEPTANCE = record(
         "allowed": flag("Violations may be accepted at all; true without it."),
         "maxDuration": duration("The longest that an acceptance may last."),
         "approvals": integer("How many people must approve; 1 without it.", 1, 10),
+        "maxRenewals": integer(
+            "How often an acceptance may be renewed, one renewal after the other; without it, any number.",
+            0,
+            100,
+        ),
         "requireTicket": flag("An acceptance must name a ticket."),
         "requireCompensatingControls": flag("An acceptance must name compensating controls."),
     },
