@@ -40,39 +40,44 @@ def workload(name: str) -> dict[str, Any]:
     }
 
 
-def objects(until: datetime) -> list[dict[str, Any]]:
+def risk(name: str, until: datetime) -> list[dict[str, Any]]:
+    """Return an acceptance of Deployments whose names begin with its own, and its approval."""
     now = datetime.now(UTC)
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    constraints = {
-        "resourceRules": [rule],
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SPACE}},
-    }
     asked = own(
         "RiskAcceptance",
-        "legacy",
+        name,
         {
             "policies": [{"kind": "ClusterPolicy", "name": "forecast-never"}],
-            "scope": {"kinds": [{"group": "apps", "kind": "Deployment"}], "names": ["legacy"]},
+            "scope": {"kinds": [{"group": "apps", "kind": "Deployment"}], "names": [f"{name}*"]},
             "justification": "It is old.",
             "riskOwner": "jane@example.com",
             "requester": "john@example.com",
-            "validFrom": format_time(now - timedelta(days=1)),
+            "validFrom": format_time(now - timedelta(days=3)),
             "validUntil": format_time(until),
         },
         SPACE,
     )
     given = own(
         "RiskApproval",
-        "jane",
+        f"{name}-jane",
         {
-            "riskAcceptance": "legacy",
+            "riskAcceptance": name,
             "digest": digest_of(asked),
             "approver": "jane@example.com",
             "groups": ["risk-owners"],
-            "approvedAt": format_time(now - timedelta(hours=1)),
+            "approvedAt": format_time(now - timedelta(days=2)),
         },
         SPACE,
     )
+    return [asked, given]
+
+
+def objects(until: datetime) -> list[dict[str, Any]]:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    constraints = {
+        "resourceRules": [rule],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SPACE}},
+    }
     policy = {
         "severity": "medium",
         "podTemplates": True,
@@ -103,8 +108,8 @@ def objects(until: datetime) -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}},
         own("ClusterPolicy", "forecast-never", policy),
         own("RiskAppetite", "default", rules),
-        asked,
-        given,
+        *risk("legacy", until),
+        *risk("unused", until),
         workload("legacy"),
         workload("other"),
         made,
@@ -141,9 +146,16 @@ def test_the_deployment_is_told_and_not_what_is_made_of_it(plane: ControlPlane, 
     done = forecast(plane.kubeconfig, end, "-o", "json", "--fail-on-refused")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
-    assert [(each["name"], each["at"]) for each in told["endings"]] == [("legacy", format_time(end))]
+    assert [(each["name"], each["at"]) for each in told["endings"]] == [
+        (name, format_time(end)) for name in ("legacy", "unused")
+    ]
     assert [(each["kind"], each["name"]) for each in told["refusals"]] == [("Deployment", "legacy")]
     assert [(each["kind"], each["name"]) for each in told["refusedNow"]] == [("Deployment", "other")]
+
+
+def test_on_its_first_day_no_acceptance_is_called_obsolete(plane: ControlPlane, end: datetime) -> None:
+    done = forecast(plane.kubeconfig, end, "-o", "json")
+    assert json.loads(done.stdout)["untidy"] == []
 
 
 def test_nothing_ends_before_its_end(plane: ControlPlane, end: datetime) -> None:

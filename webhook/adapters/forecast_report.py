@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from webhook.adapters.text_report import Style, printable
 from webhook.core.forecast import Ending, Forecast, Refusal
+from webhook.core.hygiene import Hygiene
 from webhook.core.model import ObjectRef
 from webhook.core.review import AdmissionRequest
 from webhook.core.times import format_time
@@ -33,13 +36,16 @@ class Live:
         return self.request.target
 
 
-def lines(forecast: Forecast[Live], until: datetime, style: Style) -> Iterator[str]:
+def lines(
+    forecast: Forecast[Live], until: datetime, style: Style, untidy: Sequence[Hygiene] = ()
+) -> Iterator[str]:
     """Yield a forecast as text: each ending with what is refused from then on.
 
     Args:
         forecast: what changes.
         until: the last moment it looks at.
         style: colours, or none.
+        untidy: acceptances that cover nothing, or less than they could.
     """
     left = list(forecast.refusals)
     for ending in forecast.endings:
@@ -51,6 +57,14 @@ def lines(forecast: Forecast[Live], until: datetime, style: Style) -> Iterator[s
         for refusal in mine:
             left.remove(refusal)
             yield from _refusal(refusal, style)
+    for each in untidy:
+        what = f"{each.acceptance.kind} {each.acceptance}"
+        if each.obsolete:
+            yield printable(f"{what} covers nothing now: no object in its scope violates its policies")
+        else:
+            yield printable(f"{what} covers {each.covered} violations, and could be narrower:")
+            for part, value in (each.proposal or {}).items():
+                yield printable(f"  spec.{part}: {orjson.dumps(value).decode()}")
     yield _summary(forecast, until)
 
 
@@ -80,14 +94,17 @@ def _summary(forecast: Forecast[Live], until: datetime) -> str:
     )
 
 
-def as_json(forecast: Forecast[Live], start: datetime, until: datetime) -> dict[str, Any]:
-    """Return a forecast as plain JSON data."""
+def as_json(
+    forecast: Forecast[Live], start: datetime, until: datetime, untidy: Sequence[Hygiene] = ()
+) -> dict[str, Any]:
+    """Return a forecast as plain JSON data; see `lines`."""
     return {
         "from": format_time(start),
         "until": format_time(until),
         "endings": [_ending(each) for each in forecast.endings],
         "refusals": [_refusal_json(each) for each in forecast.refusals],
         "refusedNow": [_object(each) for each in forecast.refused_now],
+        "untidy": [_untidy(each) for each in untidy],
         "summary": {
             "objects": forecast.subjects,
             "acceptancesEnding": len({each.acceptance for each in forecast.endings}),
@@ -107,6 +124,18 @@ def _ending(ending: Ending) -> dict[str, Any]:
         "policies": [f"{policy.kind}/{policy}" for policy in ending.policies],
         "reason": ending.reason,
         "podsUntil": format_time(ending.pods_until) if ending.pods_until else None,
+    }
+
+
+def _untidy(each: Hygiene) -> dict[str, Any]:
+    ref = each.acceptance
+    return {
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "covered": each.covered,
+        "obsolete": each.obsolete,
+        "proposal": dict(each.proposal or {}),
     }
 
 

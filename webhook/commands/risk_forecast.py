@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from webhook.adapters.material import Settings
     from webhook.core.errors import InputError
     from webhook.core.forecast import Forecast, Forecaster
+    from webhook.core.hygiene import Hygiene
     from webhook.core.snapshot import Snapshot
     from webhook.core.verdict import Verdict
 
@@ -93,6 +94,8 @@ def command(
     or changed then. An acceptance ends at the earliest of its validUntil and what the policy, the
     RiskAppetite and its approvals allow.
 
+    Of a live cluster it also says which acceptances cover nothing any more, and which could be narrower.
+
     Exit status: 0, or with --fail-on-refused 1 where something would be refused; 2 input that can't be used.
     """
     from webhook.adapters.material import Settings
@@ -102,13 +105,14 @@ def command(
         _check(start, until)
         settings = Settings(cluster=cluster, trust_approvals=trust_approvals)
         found, notes, errors = _of_manifests(paths, (*policies, *acceptances), settings, start, until)
+        untidy: Sequence[Hygiene] = ()
     else:
         if at or policies or acceptances or trust_approvals:
             raise click.UsageError("--at, --policies, --acceptances and --trust-approvals need a PATH.")
         reading = _of_cluster(kubeconfig, namespace, webhook_name, cluster, until)
-        start, found, notes = asyncio.run(reading)
+        start, found, untidy, notes = asyncio.run(reading)
         errors = []
-    _show(found, notes, errors, (start, until), output)
+    _show(found, untidy, notes, errors, (start, until), output)
     if errors:
         return 2
     return int(fail_on_refused and bool(found.refusals))
@@ -150,9 +154,10 @@ def _of_manifests(
 
 async def _of_cluster(
     kubeconfig: str, namespace: str, webhook_name: str, cluster: str, until: datetime
-) -> tuple[datetime, Forecast[Live], list[str]]:
+) -> tuple[datetime, Forecast[Live], Sequence[Hygiene], list[str]]:
     from webhook.adapters.forecast_report import Live
     from webhook.core.errors import InputError
+    from webhook.core.hygiene import Covered, covered_by, hygiene
     from webhook.core.owners import is_made_from_workload
     from webhook.core.review import UserInfo, request_for
     from webhook.operator import live_snapshot
@@ -166,15 +171,22 @@ async def _of_cluster(
         forecaster = _forecaster(live.snapshot, start, until)
         notes = dict.fromkeys(live.notes)
         notes.update({f"{each.ref} does not compile": None for each in live.snapshot.failures})
+        covered: list[Covered] = []
+        whole = True
         async for resource, obj in live_snapshot.objects(client, live):
             if isinstance(obj, str):
                 notes[f"not looked at: {obj}"] = None
-            elif not is_made_from_workload(obj):
-                metadata = obj["metadata"]
-                place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
-                request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
-                notes.update(dict.fromkeys(_problems(forecaster.take(Live(request)))))
-        return start, forecaster.forecast(), list(notes)
+                whole = False
+                continue
+            metadata = obj["metadata"]
+            place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
+            request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
+            verdict = forecaster.take(Live(request), made=is_made_from_workload(obj))
+            covered += covered_by(verdict, request.target)
+            notes.update(dict.fromkeys(_problems(verdict)))
+        snapshot = live.snapshot
+        untidy = hygiene(snapshot.register, snapshot.policies, covered, start) if whole else ()
+        return start, forecaster.forecast(), untidy, list(notes)
     except ApiError as error:
         raise InputError(f"the API server can't be asked: {error}") from None
     finally:
@@ -201,6 +213,7 @@ def _problems(verdict: Verdict) -> list[str]:
 
 def _show(
     found: Forecast[Live],
+    untidy: Sequence[Hygiene],
     notes: Sequence[str],
     errors: Sequence[InputError],
     span: tuple[datetime, datetime],
@@ -216,7 +229,7 @@ def _show(
     if output == "json":
         import orjson
 
-        click.echo(orjson.dumps(forecast_report.as_json(found, *span), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(forecast_report.as_json(found, *span, untidy), option=orjson.OPT_INDENT_2))
         return
-    for line in forecast_report.lines(found, span[1], Output().style):
+    for line in forecast_report.lines(found, span[1], Output().style, untidy):
         click.echo(line)

@@ -106,10 +106,18 @@ class Forecaster(Generic[Subject]):
         self._refused_now: list[Subject] = []
         self._count = 0
 
-    def take(self, subject: Subject) -> Verdict:
-        """Take in a subject; return its verdict at the start."""
-        self._count += 1
+    def take(self, subject: Subject, *, made: bool = False) -> Verdict:
+        """Take in a subject; return its verdict at the start.
+
+        Args:
+            subject: what it is.
+            made: Kubernetes made it of a workload, which is taken in itself: it counts only where an
+                acceptance is for it and not for the workload.
+        """
         verdict = self._judge(subject, self._start)
+        if made and not (verdict.allowed and verdict.accepted):
+            return verdict
+        self._count += 1
         if not verdict.allowed:
             self._refused_now.append(subject)
         elif verdict.accepted:
