@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands import risk_digest, risk_forecast, risk_sign
+from webhook.commands import risk_digest, risk_forecast, risk_import, risk_sign
 
 
 @click.group(name="risk")
@@ -14,5 +14,6 @@ def command() -> None:
 
 command.add_command(risk_digest.command)
 command.add_command(risk_forecast.command)
+command.add_command(risk_import.command)
 command.add_command(risk_sign.statement)
 command.add_command(risk_sign.sign)
