@@ -26,6 +26,7 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "check": Subcommand("webhook.commands.check", "command", "Judge manifests offline."),
+    "report": Subcommand("webhook.commands.report", "command", "Report what violates and what is accepted."),
     "verify": Subcommand("webhook.commands.verify", "command", "Run the test suites beside the policies."),
     "risk": Subcommand("webhook.commands.risk", "command", "Work with risk acceptances and approvals."),
     "evidence": Subcommand("webhook.commands.evidence", "command", "Work with the decision log."),

@@ -1,4 +1,4 @@
-"""`tidewaiter risk forecast` without a path: what a real API server holds, as far as the user may read it."""
+"""`risk forecast` and `report` of a cluster: what a real API server holds, as far as the user may read it."""
 
 from __future__ import annotations
 
@@ -129,11 +129,18 @@ def end(plane: ControlPlane) -> Iterator[datetime]:
 
 
 def forecast(kubeconfig: Path, until: datetime, *words: str) -> subprocess.CompletedProcess[str]:
+    return tidewaiter(
+        "risk", "forecast", "--kubeconfig", str(kubeconfig), "--until", format_time(until), *words
+    )
+
+
+def report(kubeconfig: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return tidewaiter("report", "--cluster", "--kubeconfig", str(kubeconfig), *words)
+
+
+def tidewaiter(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "webhook", "risk", "forecast", "--kubeconfig", str(kubeconfig)),
-            *("--until", format_time(until), *words),
-        ],
+        [sys.executable, "-m", "webhook", *words],
         capture_output=True,
         text=True,
         timeout=120,
@@ -164,17 +171,36 @@ def test_nothing_ends_before_its_end(plane: ControlPlane, end: datetime) -> None
     assert done.stdout.startswith("0 acceptances end by ")
 
 
+def test_the_report_has_what_fails_and_what_is_accepted_and_not_what_is_made_of_it(
+    plane: ControlPlane, end: datetime
+) -> None:
+    done = report(plane.kubeconfig, "-o", "json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert [(each["object"]["name"], each["result"]) for each in told["findings"]] == [
+        ("legacy", "skip"),
+        ("other", "fail"),
+    ]
+    assert told["findings"][0]["accepted"]["validUntil"] == format_time(end)
+    owners = json.loads(report(plane.kubeconfig, "-o", "openreports").stdout)["items"]
+    uids = [each["metadata"]["ownerReferences"][0]["uid"] for each in owners]
+    live = plane.kubectl("get", "deployments", "-n", SPACE, "-o", "json", check=True)
+    assert uids == [each["metadata"]["uid"] for each in json.loads(live.stdout)["items"]]
+
+
+@pytest.mark.parametrize("command", [forecast, report])
 def test_whoever_may_not_read_the_acceptances_is_told_so(
-    plane: ControlPlane, end: datetime, tmp_path: Path
+    plane: ControlPlane, end: datetime, tmp_path: Path, command: Any
 ) -> None:
     config = tmp_path / "config"
     made = plane.kubectl("config", "view", "--raw", "--minify", "-o", "json", check=True)
     content = json.loads(made.stdout)
-    plane.kubectl("create", "serviceaccount", "nobody", "-n", SPACE, check=True)
-    token = plane.kubectl("create", "token", "nobody", "-n", SPACE, check=True).stdout.strip()
+    plane.kubectl("create", "serviceaccount", f"nobody-{command.__name__}", "-n", SPACE, check=True)
+    made = plane.kubectl("create", "token", f"nobody-{command.__name__}", "-n", SPACE, check=True)
+    token = made.stdout.strip()
     content["users"][0]["user"] = {"token": token}
     config.write_text(json.dumps(content))
-    done = forecast(config, end)
+    done = command(config, *([end] if command is forecast else []))
     assert done.returncode == 2
     assert "can't be read" in done.stderr
     assert "riskacceptances" in done.stderr
