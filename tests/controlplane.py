@@ -179,7 +179,7 @@ class ControlPlane:
             self._wait_for("/api/v1/namespaces/default/serviceaccounts/default")
 
     def _write_identities(self) -> None:
-        authority = _Authority()
+        authority = self._authority = _Authority()
         server_cert, server_key = authority.issue(
             "kube-apiserver",
             hosts=("localhost", "kubernetes.default.svc", "127.0.0.1", "10.0.0.1"),
@@ -191,33 +191,31 @@ class ControlPlane:
         self._write("admin.crt", admin_cert)
         self._write("admin.key", admin_key)
         self._write("serviceaccounts.key", _key_pem(ec.generate_private_key(ec.SECP256R1())))
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-            "clusters": [
-                {
-                    "name": "test",
-                    "cluster": {"server": self.url, "certificate-authority-data": _base64(authority.pem)},
-                }
-            ],
-            "users": [
-                {
-                    "name": "admin",
-                    "user": {
-                        "client-certificate-data": _base64(admin_cert),
-                        "client-key-data": _base64(admin_key),
-                    },
-                }
-            ],
-        }
-        self._write("admin.kubeconfig", json.dumps(config).encode())
+        self._write_kubeconfig(self.kubeconfig.name, admin_cert, admin_key)
         context = ssl.create_default_context(cafile=str(self.ca_file))
         context.load_cert_chain(self.cert_file, self.key_file)
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
+
+    def kubeconfig_of(self, user: str, *groups: str) -> Path:
+        """Return the kubeconfig of a person, who holds nothing but what is bound to them or their groups."""
+        certificate, key = self._authority.issue(user, organizations=groups)
+        return self._write_kubeconfig(f"{user}.kubeconfig", certificate, key)
+
+    def _write_kubeconfig(self, name: str, certificate: bytes, key: bytes) -> Path:
+        user = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
+        cluster = {"server": self.url, "certificate-authority-data": _base64(self._authority.pem)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "admin", "user": user}],
+        }
+        self._write(name, json.dumps(config).encode())
+        return self.workdir / name
 
     def _start_etcd(self, port: int, peer_port: int) -> None:
         client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands import risk_digest, risk_forecast, risk_import, risk_sign
+from webhook.commands import risk_approve, risk_digest, risk_forecast, risk_import, risk_sign
 
 
 @click.group(name="risk")
@@ -12,6 +12,7 @@ def command() -> None:
     """Work with risk acceptances and approvals."""
 
 
+command.add_command(risk_approve.command)
 command.add_command(risk_digest.command)
 command.add_command(risk_forecast.command)
 command.add_command(risk_import.command)
