@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from webhook.core.acceptance import Surroundings, digest_of, parse_acceptance
+from webhook.core.acceptance import digest_of, parse_acceptance
 from webhook.core.activation import Activation
 from webhook.core.appetite import parse_appetite
 from webhook.core.approvals import Approval, parse_approval
@@ -19,6 +19,7 @@ from webhook.core.owners import parse_owner
 from webhook.core.policy import CompiledPolicy, Rule, Validation
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Params, Snapshot
+from webhook.core.standing import Surroundings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PODS = Rule(

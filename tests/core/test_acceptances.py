@@ -28,10 +28,11 @@ from tests.core.builders import (
     validation,
     workload,
 )
-from webhook.core.acceptance import digest_of, standing
+from webhook.core.acceptance import digest_of
 from webhook.core.evaluate import evaluate
 from webhook.core.model import Severity
 from webhook.core.policy import AcceptanceLimits
+from webhook.core.standing import standing
 from webhook.core.times import format_time, parse_duration, parse_time
 from webhook.core.verdict import OwnerLack, Verdict
 

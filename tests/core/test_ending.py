@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.core.builders import NON_ROOT, acceptance, approval, pod, policy, request, snapshot
-from webhook.core.acceptance import Standing, State
 from webhook.core.ending import NOTICE_DAYS, notice
 from webhook.core.evaluate import evaluate
+from webhook.core.standing import Standing, State
 from webhook.core.times import within
 from webhook.core.verdict import Verdict
 

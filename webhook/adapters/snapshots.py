@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from webhook.adapters.reading import NAMESPACE, UNREADABLE, Cache, Problem, Read, name_of
-from webhook.core.acceptance import Acceptance, Surroundings
+from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import Appetite
 from webhook.core.approvals import Approval
 from webhook.core.coverage import Register
@@ -28,6 +28,7 @@ from webhook.core.model import Action
 from webhook.core.owners import Owner
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Params, Snapshot
+from webhook.core.standing import Surroundings
 from webhook.core.times import parse_time
 
 FORMAT = 1

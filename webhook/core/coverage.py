@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, Standing, State, Surroundings, standing, turns
+from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import Appetite
 from webhook.core.approvals import Approval
 from webhook.core.model import GroupKind, ObjectRef, PolicyRef, Violation
 from webhook.core.naming import Names
 from webhook.core.policy import CompiledPolicy
 from webhook.core.selectors import labels_of
+from webhook.core.standing import Standing, State, Surroundings, standing, turns
 
 _MOST_HINTS = 3
 _MOST_LOOKED_AT = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from webhook.core.acceptance import Standing, State
+from webhook.core.standing import Standing, State
 
 NOTICE_DAYS = (30, 7, 1)
 """How many days before its end each notice comes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, Standing, State
+from webhook.core.acceptance import Acceptance
 from webhook.core.activation import Activation, Budget
 from webhook.core.coverage import UNCOVERED, Coverage, cover
 from webhook.core.ending import notice
@@ -17,6 +17,7 @@ from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
 from webhook.core.policy import CompiledPolicy
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
+from webhook.core.standing import Standing, State
 from webhook.core.times import later
 from webhook.core.verdict import AcceptedViolation, Lack
 from webhook.core.workloads import TEMPLATE_PATHS

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from webhook.core.acceptance import State, turns
 from webhook.core.coverage import Register
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy
+from webhook.core.standing import State, turns
 from webhook.core.times import later
 from webhook.core.verdict import AcceptedViolation, Verdict
 

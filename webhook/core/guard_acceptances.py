@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, State, digest_of, parse_acceptance
+from webhook.core.acceptance import Acceptance, digest_of, parse_acceptance
 from webhook.core.appetite import Appetite
 from webhook.core.approvals import is_person
 from webhook.core.fields import map_in
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
 from webhook.core.renewal import problems
 from webhook.core.snapshot import Snapshot
+from webhook.core.standing import State
 from webhook.core.times import format_time
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, counted_approvals, severity_for
+from webhook.core.acceptance import Acceptance
 from webhook.core.approvals import Approval, is_person
 from webhook.core.guard_findings import Findings, judge_applier, listed, policy_of
 from webhook.core.model import Severity
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
+from webhook.core.standing import counted_approvals, severity_for
 from webhook.core.times import format_time
 
 WRITTEN_WITHIN = timedelta(minutes=15)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, State
+from webhook.core.acceptance import Acceptance
 from webhook.core.coverage import Register, any_matches
 from webhook.core.model import GroupKind, ObjectRef, PolicyRef
 from webhook.core.policy import CompiledPolicy
+from webhook.core.standing import State
 from webhook.core.verdict import Verdict
 
 GRACE = timedelta(days=1)

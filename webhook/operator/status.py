@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webhook.core.acceptance import Acceptance, Standing, State, parse_acceptance
+from webhook.core.acceptance import Acceptance, parse_acceptance
 from webhook.core.appetite import NAME as APPETITE_NAME
 from webhook.core.appetite import parse_appetite
 from webhook.core.coverage import Register
@@ -15,6 +15,7 @@ from webhook.core.ending import notice
 from webhook.core.fields import generation_of
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
+from webhook.core.standing import Standing, State
 from webhook.core.times import format_time, within
 from webhook.operator.webhooks import unsent
 
