@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands import risk_approve, risk_digest, risk_forecast, risk_import, risk_sign
+from webhook.commands import risk_approve, risk_digest, risk_forecast, risk_import, risk_list, risk_sign
 
 
 @click.group(name="risk")
@@ -16,5 +16,7 @@ command.add_command(risk_approve.command)
 command.add_command(risk_digest.command)
 command.add_command(risk_forecast.command)
 command.add_command(risk_import.command)
+command.add_command(risk_list.command)
+command.add_command(risk_list.show)
 command.add_command(risk_sign.statement)
 command.add_command(risk_sign.sign)

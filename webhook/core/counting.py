@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from webhook.core.appetite import (
@@ -23,7 +23,7 @@ from webhook.core.appetite import (
     Signer,
 )
 from webhook.core.approvals import Approval, is_person
-from webhook.core.model import Severity
+from webhook.core.model import PolicyRef, Severity
 from webhook.core.times import format_time, later
 
 _BROUGHT_TOGETHER = timedelta(minutes=10)
@@ -104,11 +104,13 @@ class Count:
         counting: those that count.
         refused: why the others don't.
         voided: people whose approval counted until their key was revoked.
+        why: why each of the others doesn't, without its name.
     """
 
     counting: tuple[Counted, ...]
     refused: tuple[str, ...]
     voided: frozenset[str] = frozenset()
+    why: Mapping[PolicyRef, str] = field(default_factory=dict)
 
 
 def count(approvals: Sequence[Approval], case: Case) -> Count:
@@ -119,22 +121,23 @@ def count(approvals: Sequence[Approval], case: Case) -> Count:
         case: what they are counted for.
     """
     counting: dict[str, Counted] = {}
-    refused: list[str] = []
+    why_not: dict[PolicyRef, str] = {}
     vouched: list[Approval] = []
     voided: set[str] = set()
     for approval in sorted(approvals, key=lambda approval: (approval.approved_at, approval.ref)):
         signer = _signer_of(approval, case)
         why = _problem(approval, signer, case)
         if why:
-            refused.append(_refusal(approval, why))
+            why_not[approval.ref] = why
             if _counted_once(approval, case):
                 voided.add(case.appetite.person(approval.approver))
         elif route_of(approval) == TRUSTED_APPLIER:
             vouched.append(approval)
         else:
             _add(counting, approval, case, signer.revoked_at if isinstance(signer, Signer) else None)
-    _add_vouched(counting, vouched, case, refused)
-    return Count(tuple(counting.values()), tuple(refused), frozenset(voided - counting.keys()))
+    _add_vouched(counting, vouched, case, why_not)
+    refused = tuple(f"{ref.kind} {ref.name} does not count: {why}" for ref, why in why_not.items())
+    return Count(tuple(counting.values()), refused, frozenset(voided - counting.keys()), why_not)
 
 
 def _counted_once(approval: Approval, case: Case) -> bool:
@@ -170,7 +173,7 @@ def _add(counting: dict[str, Counted], approval: Approval, case: Case, revoked_a
 
 
 def _add_vouched(
-    counting: dict[str, Counted], vouched: Sequence[Approval], case: Case, refused: list[str]
+    counting: dict[str, Counted], vouched: Sequence[Approval], case: Case, why_not: dict[PolicyRef, str]
 ) -> None:
     """Add the one approval that appliers may vouch for: the newest of somebody who doesn't count already."""
     needed = [each for each in vouched if case.appetite.person(each.approver) not in counting]
@@ -179,15 +182,11 @@ def _add_vouched(
     newest = needed[-1]
     _add(counting, newest, case, None)
     one = case.appetite.person(newest.approver)
-    refused += [
-        _refusal(each, f"appliers vouch for one approval of an acceptance, here {newest.ref.name}: sign it")
-        for each in needed
-        if case.appetite.person(each.approver) != one
-    ]
-
-
-def _refusal(approval: Approval, why: str) -> str:
-    return f"{approval.ref.kind} {approval.ref.name} does not count: {why}"
+    for each in needed:
+        if case.appetite.person(each.approver) != one:
+            why_not[each.ref] = (
+                f"appliers vouch for one approval of an acceptance, here {newest.ref.name}: sign it"
+            )
 
 
 def _problem(approval: Approval, signer: Signer | str | None, case: Case) -> str:

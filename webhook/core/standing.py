@@ -7,7 +7,7 @@ never by a timer.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +54,17 @@ class Standing:
     def was_in_force(self) -> bool:
         """It is or once was in force."""
         return self.state in (State.ACTIVE, State.EXPIRED, State.REVOKED)
+
+
+_BEST_FIRST = (State.REVOKED, State.ACTIVE, State.PENDING, State.REFUSED, State.EXPIRED)
+
+
+def best(standings: Iterable[Standing]) -> Standing | None:
+    """Return the one that speaks for an acceptance of several policies; None of none.
+
+    A revocation is of all of them; else an acceptance is in force where it is for one of its policies.
+    """
+    return min(standings, key=lambda each: _BEST_FIRST.index(each.state), default=None)
 
 
 @dataclass(frozen=True, slots=True)

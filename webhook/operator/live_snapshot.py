@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
+from webhook.adapters.material import bare_namespace
 from webhook.adapters.snapshots import Context, build
 from webhook.core.errors import InputError
+from webhook.core.model import GroupKind
+from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Snapshot
 from webhook.core.times import parse_time
 from webhook.operator import listing, params, replicas, status_reading
@@ -27,14 +30,16 @@ class Live:
         snapshot: policies, acceptances, approvals, appetite, Namespaces and parameters.
         at: the API server's time, in seconds since the epoch.
         notes: what could not be read and may make a difference, for people.
+        objects: what the snapshot is of.
     """
 
     snapshot: Snapshot
     at: float
     notes: tuple[str, ...]
+    objects: tuple[Object, ...] = ()
 
 
-async def read(client: Client, namespace: str, webhook_name: str, cluster: str = "") -> Live:
+async def read(client: Client, namespace: str, webhook_name: str, cluster: str = "", only: str = "") -> Live:
     """Return the snapshot of an installation.
 
     Args:
@@ -42,20 +47,23 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
         namespace: the installation's.
         webhook_name: of its webhook configuration.
         cluster: the cluster's name; empty for what its replicas were told.
+        only: as far as it matters in this namespace, which needs no rights in others; empty for all.
 
     Raises:
         ApiError: the API server does not answer, or does not know the user.
         InputError: a kind that the answer depends on can't be read.
     """
-    found = await status_reading.read(client, namespace, webhook_name)
+    found = await status_reading.read(client, namespace, webhook_name, only=only, roles=False)
     own = {resource.kind for resource in OWN_RESOURCES}
-    lacking = [f"{kind}: {why}" for kind, why in found.unreadable.items() if kind in own]
+    # What is accepted in one namespace can be said, where other people's cluster-wide risks can't be read.
+    optional = {"ClusterRiskAcceptance", "ClusterRiskApproval"} if only else set()
+    lacking = [f"{kind}: {why}" for kind, why in found.unreadable.items() if kind in own - optional]
     lacking += [f"{kind}: the API server has no such kind" for kind in found.missing]
     if lacking:
         raise InputError(f"can't be read: {'; '.join(sorted(lacking))}")
     objects = [dict(obj) for kind in own for obj in found.objects.get(kind, ())]
-    objects += await _all(client, NAMESPACES)
-    notes: list[str] = []
+    notes = [f"{kind}: {why}" for kind, why in found.unreadable.items() if kind in optional]
+    objects += await _namespaces(client, only, notes)
     for kind, named in params.sources(objects).items():
         try:
             resource = await params.discover(client, kind)
@@ -68,19 +76,39 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
     told = next((report for report in reports if report.get("leader")), reports[0] if reports else {})
     if not told:
         notes.append("what the replicas were told can't be read: the defaults are assumed")
-    return Live(build(objects, _context(told, cluster)), found.at, tuple(notes))
+    snapshot = build(objects, _context(told, cluster))
+    return Live(snapshot, found.at, tuple(notes), tuple(objects))
 
 
-async def objects(client: Client, live: Live) -> AsyncIterator[tuple[Resource, Object | str]]:
+async def objects(
+    client: Client,
+    live: Live,
+    policies: Iterable[CompiledPolicy] | None = None,
+    kinds: Container[GroupKind] | None = None,
+    only: str = "",
+) -> AsyncIterator[tuple[Resource, Object | str]]:
     """Give each object that a policy matches, page by page; in place of a resource that can't be, why.
+
+    Args:
+        client: the API server.
+        live: what was read before.
+        policies: those to look for; None for all that are there.
+        kinds: only objects of these; None for all.
+        only: only objects of this namespace; empty for all.
 
     Raises:
         ApiError: the API server does not answer.
     """
-    resources, problems = await listing.matched(client, live.snapshot.policies)
+    wanted = live.snapshot.policies if policies is None else policies
+    resources, problems = await listing.matched(client, wanted)
     for problem in problems:
         yield Resource("", "", "", ""), problem
-    for resource in resources:
+    for each in resources:
+        if kinds is not None and GroupKind(each.group, each.kind) not in kinds:
+            continue
+        if only and not each.namespaced:
+            continue
+        resource = replace(each, namespace=only)
         try:
             async for page in listing.pages(client, resource):
                 for obj in page:
@@ -89,6 +117,19 @@ async def objects(client: Client, live: Live) -> AsyncIterator[tuple[Resource, O
             if error.status in (0, 401):
                 raise
             yield resource, f"{resource.plural}: {error.message}"
+
+
+async def _namespaces(client: Client, only: str, notes: list[str]) -> list[Object]:
+    if not only:
+        return await _all(client, NAMESPACES)
+    try:
+        found = (await client.request("GET", NAMESPACES.path_of("", only))).body
+    except ApiError as error:
+        if error.status in (0, 401):
+            raise
+        notes.append(f"the labels of the namespace {only}: {error.message}")
+        return [bare_namespace(only)]
+    return [{**found, "apiVersion": "v1", "kind": "Namespace"}]
 
 
 async def _all(client: Client, resource: Resource) -> list[Object]:

@@ -15,7 +15,7 @@ from webhook.core.ending import notice
 from webhook.core.fields import generation_of
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
-from webhook.core.standing import Standing, State
+from webhook.core.standing import Standing, State, best
 from webhook.core.times import format_time, within
 from webhook.operator.webhooks import unsent
 
@@ -146,12 +146,12 @@ def acceptance_status(
     standings, unknown = _standings(acceptance, policies, register, now)
     latest, _ = register.surroundings.clocks(now)
     phase, conditions = _judged(standings, unknown, latest, break_glass=acceptance.break_glass)
-    best = _best(standings)
+    speaks = best(each for _, each in standings)
     fields = {
         "observedGeneration": generation,
         "phase": phase,
         "digest": acceptance.digest,
-        "approvals": len(best.approvers) if best else 0,
+        "approvals": len(speaks.approvers) if speaks else 0,
         "conditions": _dated(conditions, observed, generation, now),
     }
     ends = [each.until for _, each in standings if each.state is State.ACTIVE]
@@ -189,20 +189,6 @@ def appetite_status(obj: Mapping[str, Any], observed: Mapping[str, Any], now: da
     return {"observedGeneration": generation, "conditions": _dated([ready], observed, generation, now)}
 
 
-_ORDER = (State.REVOKED, State.ACTIVE, State.PENDING, State.REFUSED, State.EXPIRED)
-_PHASES = {
-    State.REVOKED: "Revoked",
-    State.ACTIVE: "Active",
-    State.PENDING: "Pending",
-    State.REFUSED: "Refused",
-    State.EXPIRED: "Expired",
-}
-
-
-def _best(standings: Sequence[tuple[PolicyRef, Standing]]) -> Standing | None:
-    return min((each for _, each in standings), key=lambda each: _ORDER.index(each.state), default=None)
-
-
 def _judged(
     standings: Sequence[tuple[PolicyRef, Standing]],
     unknown: Iterable[PolicyRef],
@@ -210,21 +196,21 @@ def _judged(
     *,
     break_glass: bool,
 ) -> tuple[str, list[Condition]]:
-    best = _best(standings)
+    speaks = best(each for _, each in standings)
     reasons = list(dict.fromkeys(f"{ref}: {each.reason}" for ref, each in standings if each.reason))
     reasons += [f"{ref}: no such policy is applied, or it does not compile" for ref in unknown]
     why = "; ".join(reasons)
-    if best is None:
+    if speaks is None:
         return "Pending", [
             _condition("Approved", False, "UnknownPolicy", why),
             _condition("Active", False, "UnknownPolicy", why),
         ]
-    state = best.state
-    have = f"{len(best.approvers)} of {best.required}: {', '.join(best.approvers)}".removesuffix(": ")
-    approved = len(best.approvers) >= best.required and state is not State.REFUSED
-    until = f"until {format_time(best.until)}" + (", in an emergency (break-glass)" if break_glass else "")
+    state = speaks.state
+    have = f"{len(speaks.approvers)} of {speaks.required}: {', '.join(speaks.approvers)}".removesuffix(": ")
+    approved = len(speaks.approvers) >= speaks.required and state is not State.REFUSED
+    until = f"until {format_time(speaks.until)}" + (", in an emergency (break-glass)" if break_glass else "")
     active = state is State.ACTIVE
-    phase = _PHASES[state]
+    phase = state.value
     active_text = f"{until}; {why}".removesuffix("; ") if active else why
     conditions = [
         _condition("Approved", approved, "Approved" if approved else phase, have if approved else why),
@@ -232,7 +218,7 @@ def _judged(
         _expiring(standings, now),
     ]
     for end in (State.EXPIRED, State.REVOKED):
-        conditions.append(_condition(_PHASES[end], state is end, phase, why if state is end else ""))
+        conditions.append(_condition(end.value, state is end, phase, why if state is end else ""))
     return phase, conditions
 
 

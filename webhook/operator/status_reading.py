@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webhook.operator import replicas
@@ -41,13 +41,17 @@ class Found:
     missing: tuple[str, ...] = ()
 
 
-async def read(client: Client, namespace: str, webhook_name: str) -> Found:
+async def read(
+    client: Client, namespace: str, webhook_name: str, *, only: str = "", roles: bool = True
+) -> Found:
     """Return what there is.
 
     Args:
         client: the API server.
         namespace: the installation's.
         webhook_name: of its webhook configuration.
+        only: of our own namespaced kinds only those of this namespace; empty for all.
+        roles: also who may do what.
 
     Raises:
         ApiError: the API server does not answer, or does not know the user.
@@ -65,8 +69,10 @@ async def read(client: Client, namespace: str, webhook_name: str) -> Found:
     wanted = [
         (leases, {"labelSelector": selector}),
         (configurations, {"fieldSelector": f"metadata.name={webhook_name}"}),
-        *((resource, {}) for resource in (*OWN_RESOURCES, ROLES, BINDINGS)),
+        *((replace(resource, namespace=only), {}) for resource in OWN_RESOURCES),
+        *((resource, {}) for resource in ((ROLES, BINDINGS) if roles else ())),
     ]
+    own = {resource.kind for resource in OWN_RESOURCES}
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(resource: Resource, params: dict[str, str]) -> list[Object] | ApiError:
@@ -85,7 +91,7 @@ async def read(client: Client, namespace: str, webhook_name: str) -> Found:
     for (resource, _), answer in zip(wanted, answers, strict=True):
         if not isinstance(answer, ApiError):
             objects[resource.kind] = answer
-        elif answer.status == 404 and resource in OWN_RESOURCES:
+        elif answer.status == 404 and resource.kind in own:
             missing.append(resource.kind)
         else:
             unreadable[resource.kind] = answer.message or str(answer)

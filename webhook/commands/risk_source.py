@@ -1,0 +1,233 @@
+"""Where the risk commands read acceptances: a running cluster, or files; the options that say so."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from webhook.commands import shared
+from webhook.commands.options import Time, now_or
+from webhook.core.errors import InputError
+
+if TYPE_CHECKING:
+    from webhook.adapters.material import Material
+    from webhook.adapters.risks import Cover, Known, Risk
+    from webhook.operator.client import KubernetesClient
+    from webhook.operator.live_snapshot import Live
+
+DEFAULT_NAMESPACE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which acceptances, and what they are judged with.
+
+    Attributes:
+        namespace: theirs; empty for the default one of a cluster, and for all of files.
+        every: those of all namespaces.
+        at: the time to judge at, for files.
+        cluster: the cluster's name.
+        trust_approvals: the files come from a cluster, so that approvals without a signature count.
+        kubeconfig: which cluster.
+        installation: the namespace of the installation.
+        webhook_name: of its webhook configuration.
+    """
+
+    namespace: str
+    every: bool
+    at: datetime | None
+    cluster: str
+    trust_approvals: bool
+    kubeconfig: str
+    installation: str
+    webhook_name: str
+
+    @property
+    def only(self) -> str:
+        """The one namespace of a cluster that is read; empty for all."""
+        return "" if self.every else self.namespace or DEFAULT_NAMESPACE
+
+
+_OPTIONS = (
+    click.option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        default="",
+        help="The acceptances' namespace.  [default: default; with PATH all]",
+    ),
+    click.option("--all-namespaces", "-A", "every", is_flag=True, help="Those of all namespaces."),
+    click.option(
+        "--at", type=Time(), metavar="TIME", help="As they are at this RFC 3339 time, not now; with PATH."
+    ),
+    click.option(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        help="The cluster's name, for acceptances with clusters.  [default: what its operator was told]",
+    ),
+    click.option(
+        "--trust-approvals",
+        is_flag=True,
+        help="The files come from the cluster: approvals without a signature count; with PATH.",
+    ),
+    shared.kubeconfig,
+    click.option(
+        "--installation",
+        metavar="NAME",
+        default="tidewaiter-system",
+        show_default=True,
+        help="The namespace of the installation; without PATH.",
+    ),
+    shared.webhook_name,
+)
+
+
+def takes_where(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that say where acceptances are, as its argument `where`."""
+
+    @functools.wraps(command)
+    def call(*args: Any, **given: Any) -> int:
+        where = Where(**{field.name: given.pop(field.name) for field in fields(Where)})
+        return command(*args, where=where, **given)
+
+    for option in reversed(_OPTIONS):
+        option(call)
+    return call
+
+
+def from_files(paths: Sequence[str], where: Where) -> tuple[Known, Material]:
+    """Return what files say, and the objects in them."""
+    from webhook.adapters.manifests import read
+    from webhook.adapters.material import Settings, gather
+    from webhook.adapters.risks import Known
+
+    documents = read(paths, sys.stdin.buffer)
+    settings = Settings(
+        namespace="" if where.every else where.namespace,
+        cluster=where.cluster,
+        trust_approvals=where.trust_approvals,
+    )
+    material = gather(documents.documents, (), settings)
+    errors = tuple(map(str, (*documents.errors, *material.errors)))
+    return Known(material.snapshot, material.objects, now_or(where.at), errors=errors), material
+
+
+async def from_cluster(client: KubernetesClient, where: Where) -> tuple[Known, Live]:
+    """Return what a cluster says, as far as the user of the kubeconfig may read it.
+
+    Raises:
+        ApiError: the API server does not answer.
+        InputError: what it depends on can't be read.
+    """
+    from webhook.adapters.risks import Known
+    from webhook.operator import live_snapshot
+
+    if where.at or where.trust_approvals:
+        raise click.UsageError("--at and --trust-approvals need a PATH.")
+    live = await live_snapshot.read(
+        client, where.installation, where.webhook_name, where.cluster, only=where.only
+    )
+    problems = tuple(f"can't be read: {each}" for each in live.snapshot.problems)
+    at = datetime.fromtimestamp(live.at, UTC)
+    return Known(live.snapshot, live.objects, at, (*live.notes, *problems), cluster=True), live
+
+
+async def read(paths: Sequence[str], where: Where) -> Known:
+    """Return what files say, or without any what the cluster says.
+
+    Raises:
+        InputError: the cluster can't be asked.
+    """
+    from webhook.operator.client import ApiError, connect
+
+    if paths:
+        return from_files(paths, where)[0]
+    client = await connect(where.kubeconfig)
+    try:
+        return (await from_cluster(client, where))[0]
+    except ApiError as error:
+        raise InputError(f"the API server can't be asked: {error}") from None
+    finally:
+        await client.close()
+
+
+def one(known: Known, name: str, where: Where) -> Risk:
+    """Return the acceptance that a person named.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    from webhook.adapters.risks import named, risks_of
+
+    found = named(risks_of(known), name, where.only if known.cluster else where.namespace)
+    if not found:
+        place = where.only if known.cluster else where.namespace
+        inside = f" in the namespace {place}" if place and not name.lower().startswith("c") else ""
+        kind, _, called = name.rpartition("/")
+        raise InputError(f"there is no {kind or 'RiskAcceptance'} {called}{inside}")
+    if len(found) > 1:
+        places = ", ".join(risk.ref.namespace for risk in found)
+        raise InputError(f"there are {len(found)} of the name {name}: say -n, one of {places}")
+    return found[0]
+
+
+def covered_in_files(risk: Risk, known: Known, material: Material) -> list[Cover]:
+    """Return what an acceptance covers of the objects in files."""
+    from webhook.adapters.material import Settings
+    from webhook.adapters.offline import judge
+    from webhook.adapters.risks import covers
+
+    found: list[Cover] = []
+    for judged in judge(material.judged, material.snapshot, material.kinds, Settings(), known.at):
+        place = f"{judged.document.file}:{judged.document.line}"
+        found += covers(risk, judged.verdict, judged.request.target, place)
+    return found
+
+
+async def covered_in_cluster(
+    risk: Risk, known: Known, live: Live, client: KubernetesClient
+) -> tuple[list[Cover], list[str]]:
+    """Return what an acceptance covers of what runs, and what could not be looked at.
+
+    Raises:
+        ApiError: the API server does not answer.
+    """
+    from webhook.adapters.offline import later_snapshot, verdict_of
+    from webhook.adapters.risks import covers
+    from webhook.core.owners import is_made_from_workload
+    from webhook.core.review import UserInfo, request_for
+    from webhook.operator import live_snapshot
+
+    policies = [each.policy for each in risk.policies if each.policy is not None]
+    later = later_snapshot(live.snapshot)
+    found: list[Cover] = []
+    notes = []
+    objects = live_snapshot.objects(
+        client, live, policies, risk.acceptance.scope.kinds, risk.acceptance.ref.namespace
+    )
+    async for resource, obj in objects:
+        if isinstance(obj, str):
+            notes.append(f"not looked at: {obj}")
+        elif not is_made_from_workload(obj):
+            metadata = obj["metadata"]
+            place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
+            request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
+            found += covers(risk, verdict_of(request, live.snapshot, later, known.at), request.target)
+    return found, notes
+
+
+def tell(notes: Sequence[str], errors: Sequence[str] = ()) -> None:
+    """Write notes and errors to standard error."""
+    from webhook.adapters.text_report import printable
+
+    for note in dict.fromkeys(notes):
+        click.echo(printable(f"note: {note}"), err=True)
+    for error in dict.fromkeys(errors):
+        click.echo(printable(f"error: {error}"), err=True)
