@@ -165,3 +165,12 @@ def test_a_passphrase_is_asked_for_on_a_terminal_only(run: Any) -> None:
     outcome = run("risk", "sign", write("a.yaml", acceptance()), "--key", key, *JANE)
     assert (outcome.status, outcome.out) == (2, "")
     assert "there is no terminal to ask for it" in outcome.err
+
+
+def test_what_is_neither_a_file_nor_there_is_said(run: Any) -> None:
+    outcome = run("risk", "sign", "no.yaml", *JANE)
+    assert outcome.status == 2
+    assert "no.yaml" in outcome.err
+    outcome = run("risk", "sign", "legacy", *JANE, "--kubeconfig", "gone")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "there is no such kubeconfig" in outcome.err

@@ -11,7 +11,7 @@ import hashlib
 import re
 import textwrap
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,9 +191,19 @@ def sign(key: PrivateKey, signed: bytes) -> str:
         signed: what `statement` gave.
     """
     kind, _, encoded = _public_blob(key).partition(b" ")
-    preimage = _preimage(signed, "sha512")
-    blob = _signature_blob(key, kind, preimage)
     key_blob = from_base64(encoded.decode("ascii"), "the public key")
+    return sign_by(lambda preimage: _signature_blob(key, kind, preimage), key_blob, signed)
+
+
+def sign_by(signer: Callable[[bytes], bytes], key_blob: bytes, signed: bytes) -> str:
+    """Return the signature that something else makes of a statement, such as an ssh-agent.
+
+    Args:
+        signer: returns the signature of the bytes that it is given, as SSH writes signatures.
+        key_blob: the public key, as SSH writes keys.
+        signed: what `statement` gave.
+    """
+    blob = signer(_preimage(signed, "sha512"))
     data = (
         _MAGIC
         + _VERSION.to_bytes(4, "big")

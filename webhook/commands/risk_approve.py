@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from webhook.commands import shared
-from webhook.commands.options import Output
+from webhook.commands import risk_files, shared
 
 if TYPE_CHECKING:
     from webhook.operator.approving import Request
@@ -61,31 +59,15 @@ async def _approve(name: str, namespace: str, kubeconfig: str, *, yes: bool) -> 
 
 
 def _agreed(user: str) -> bool:
-    if not sys.stdin.isatty():
-        raise click.UsageError("Standard input is no terminal to ask on: say --yes once you have read it.")
-    return click.confirm(f"Approve this as {user}?", default=False, err=True)
+    return risk_files.agreed(f"Approve this as {user}?")
 
 
 def _show(request: Request) -> None:
     """Write the risk to standard error, so that standard output has the result alone."""
-    import yaml
-
     from webhook.adapters.text_report import printable
 
-    style = Output().style
-    metadata = request.acceptance["metadata"]
-    place = f"{metadata['namespace']}/" if "namespace" in metadata else ""
-    head = f"{request.acceptance['kind']} {place}{metadata['name']}"
-    lines = [style("strong", printable(head))]
-    text = yaml.safe_dump(
-        request.acceptance.get("spec") or {}, sort_keys=False, allow_unicode=True, width=100
-    )
-    lines += [f"  {printable(line)}" for line in text.splitlines()]
+    risk_files.show(request.acceptance, request.digest)
     before = ", ".join(request.approvers) or "nobody"
     groups = ", ".join(request.groups) or "none"
-    lines += [
-        f"digest: {request.digest}",
-        printable(f"approved before by: {before}"),
-        printable(f"your groups that the RiskAppetite names: {groups}"),
-    ]
-    click.echo("\n".join(lines), err=True)
+    click.echo(printable(f"approved before by: {before}"), err=True)
+    click.echo(printable(f"your groups that the RiskAppetite names: {groups}"), err=True)

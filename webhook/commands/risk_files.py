@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,8 @@ from webhook.core.errors import InputError
 
 if TYPE_CHECKING:
     from webhook.adapters.manifests import Document
+
+_NAME = re.compile(r"((cluster)?riskacceptance/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 
 namespace = click.option(
     "--namespace",
@@ -54,3 +58,37 @@ def read_acceptance(file: str, place: str) -> Mapping[str, Any]:
         names = ", ".join(str(document.key) for document in documents)
         raise InputError(f"holds {len(documents)} acceptances, where one is signed at a time: {names}", file)
     return documents[0].object
+
+
+def is_name(what: str) -> bool:
+    """Tell whether a word names an acceptance of a cluster, and no file."""
+    if what == "-" or Path(what).exists() or what.endswith((".yaml", ".yml", ".json")):
+        return False
+    return _NAME.fullmatch(what) is not None
+
+
+def show(acceptance: Mapping[str, Any], digest: str) -> None:
+    """Write an acceptance to standard error, so that standard output has the result alone."""
+    import yaml
+
+    from webhook.adapters.text_report import printable
+    from webhook.commands.options import Output
+
+    metadata = acceptance["metadata"]
+    place = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+    head = f"{acceptance['kind']} {place}{metadata['name']}"
+    lines = [Output().style("strong", printable(head))]
+    text = yaml.safe_dump(acceptance.get("spec") or {}, sort_keys=False, allow_unicode=True, width=100)
+    lines += [f"  {printable(line)}" for line in text.splitlines()]
+    click.echo("\n".join([*lines, f"digest: {digest}"]), err=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal, and return whether the answer is yes.
+
+    Raises:
+        click.UsageError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("Standard input is no terminal to ask on: say --yes once you have read it.")
+    return click.confirm(question, default=False, err=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook.commands import risk_files
+from webhook.commands import risk_files, shared
 from webhook.commands.options import Time, now_or
 from webhook.core.errors import InputError
 
 if TYPE_CHECKING:
     from webhook.adapters.signatures import PrivateKey
+    from webhook.adapters.ssh_agent import AgentKey
+
+_PUBLIC = ("ssh-", "ecdsa-", "sk-")
+_LONGEST_PUBLIC_KEY = 16384
 
 _approver = click.option(
     "--approver",
@@ -47,42 +53,120 @@ def statement(file: str, approver: str, at: datetime | None, namespace: str) -> 
 
 
 @click.command(name="sign")
-@click.argument("file", metavar="FILE")
+@click.argument("what", metavar="FILE|NAME")
 @click.option(
     "--key",
-    required=True,
-    type=click.Path(dir_okay=False),
-    metavar="PATH",
-    help="The approver's private key, as OpenSSH keeps it: Ed25519, ECDSA, or RSA of at least 3,072 bits.",
+    default="",
+    metavar="PATH|SHA256:…",
+    help="The approver's private key, as OpenSSH keeps it: Ed25519, ECDSA, or RSA of at least 3,072 bits. A "
+    "public key or a fingerprint names a key of the ssh-agent.  [default: the ssh-agent's only key]",
 )
 @_approver
 @_at
 @click.option("--comment", default="", metavar="TEXT", help="Why it is approved. It is not signed.")
 @risk_files.namespace
-def sign(file: str, key: str, approver: str, at: datetime | None, comment: str, namespace: str) -> int:
+@shared.kubeconfig
+@click.option(
+    "--yes", "-y", is_flag=True, help="Don't ask; with NAME needed where standard input is no terminal."
+)
+def sign(
+    what: str,
+    key: str,
+    approver: str,
+    at: datetime | None,
+    comment: str,
+    namespace: str,
+    kubeconfig: str,
+    yes: bool,
+) -> int:
     """Sign one acceptance, and print the approval.
 
     FILE holds one RiskAcceptance or ClusterRiskAcceptance, or is - for standard input. Read it first: what it
-    says now is what is approved. The approval counts where the RiskAppetite lists the key for the approver,
-    whoever brings it. A passphrase is asked for on a terminal. For keys in an ssh-agent or on a FIDO device,
-    sign what `tidewaiter risk statement` prints with ssh-keygen.
+    says now is what is approved. NAME, or clusterriskacceptance/NAME, is one of a cluster: it is shown, and
+    you are asked. The approval counts where the RiskAppetite lists the key for the approver, whoever brings
+    it. A passphrase is asked for on a terminal.
+
+    Without a private key the ssh-agent at SSH_AUTH_SOCK signs, also with a key on a FIDO device. Keys that
+    are in neither can sign what `tidewaiter risk statement` prints with ssh-keygen.
+
+    Exit status: 0 signed, 1 you said no, 2 it can't be read, or nothing can sign it.
     """
-    import yaml
-
     from webhook.adapters import signatures
+    from webhook.core.acceptance import digest_of
 
-    approval = _approval_of(risk_files.read_acceptance(file, namespace), approver, at, comment)
-    private = _private_key(Path(key), file)
+    if risk_files.is_name(what):
+        acceptance = asyncio.run(_of_cluster(what, namespace, kubeconfig))
+        risk_files.show(acceptance, digest_of(acceptance))
+        if not yes and not risk_files.agreed(f"Sign this as {approver}?"):
+            click.echo("not signed", err=True)
+            return 1
+    else:
+        acceptance = risk_files.read_acceptance(what, namespace)
+    approval = _approval_of(acceptance, approver, at, comment)
     spec = approval["spec"]
-    spec["signature"] = signatures.sign(private, signatures.statement(spec))
+    spec["signature"], public = _signed(key, signatures.statement(spec), what)
     problem = signatures.check(spec).problem
     if problem:
-        raise InputError(f"what {key} signed does not hold: {problem}")
+        raise InputError(f"what {key or 'the ssh-agent'} signed does not hold: {problem}")
     click.echo(
-        yaml.dump(approval, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=110), nl=False
+        yaml_text(approval),
+        nl=False,
     )
-    click.echo(f"signed by {signatures.public_key(private)}", err=True)
+    click.echo(f"signed by {public}", err=True)
     return 0
+
+
+async def _of_cluster(name: str, namespace: str, kubeconfig: str) -> Mapping[str, Any]:
+    from webhook.operator.approving import acceptance_of
+    from webhook.operator.client import ApiError, connect
+
+    client = await connect(kubeconfig)
+    try:
+        return await acceptance_of(client, name, namespace or "default")
+    except ApiError as error:
+        raise InputError(f"can't be read: {error}") from None
+    finally:
+        await client.close()
+
+
+def _signed(key: str, statement: bytes, file: str) -> tuple[str, str]:
+    """Return a signature of a statement and the public key that made it."""
+    from webhook.adapters import signatures, ssh_agent
+
+    wanted = _named_key(key)
+    if key and not wanted:
+        private = _private_key(Path(key), file)
+        return signatures.sign(private, statement), signatures.public_key(private)
+    path = os.environ.get("SSH_AUTH_SOCK", "")
+    chosen = _chosen(ssh_agent.keys(path), wanted)
+    made = signatures.sign_by(lambda data: ssh_agent.sign(path, chosen, data), chosen.blob, statement)
+    return made, chosen.text
+
+
+def _named_key(key: str) -> str:
+    """Return the public key or the fingerprint that `--key` gives; empty for a private key's file."""
+    if not key or key.startswith("SHA256:"):
+        return key
+    try:
+        first = Path(key).read_bytes()[:_LONGEST_PUBLIC_KEY].decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    kind, _, rest = first.partition(" ")
+    return " ".join([kind, rest.split()[0]]) if kind.startswith(_PUBLIC) and rest.strip() else ""
+
+
+def _chosen(keys: Sequence[AgentKey], wanted: str) -> AgentKey:
+    from webhook.core.counting import key_fingerprint
+
+    if not keys:
+        raise InputError("the ssh-agent holds no key that can sign approvals: ssh-add one")
+    names = {key.text: key_fingerprint(key.text) for key in keys}
+    found = [key for key in keys if wanted in ("", key.text, names[key.text])]
+    if len(found) == 1:
+        return found[0]
+    held = ", ".join(f"{names[key.text]} ({key.comment})" for key in keys)
+    why = f"does not hold {wanted}" if wanted else "holds several keys: say which with --key"
+    raise InputError(f"the ssh-agent {why}; it has {held}")
 
 
 def _approval_of(
@@ -146,6 +230,13 @@ def _private_key(path: Path, file: str) -> PrivateKey:
         return load_private_key(data, click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
     except InputError as error:
         raise InputError(str(error), str(path)) from None
+
+
+def yaml_text(approval: Mapping[str, Any]) -> str:
+    """Return an approval as YAML, with a signature's lines as they are."""
+    import yaml
+
+    return yaml.dump(approval, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=110)
 
 
 def _dumper() -> Any:

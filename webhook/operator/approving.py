@@ -76,18 +76,8 @@ async def read(client: Client, name: str, namespace: str) -> Request:
         ApiError: the API server does not answer, or the user may not read it.
         InputError: there is none of that name.
     """
-    kind, _, called = name.rpartition("/")
-    try:
-        kind = _ACCEPTANCES[kind.lower() or "riskacceptance"]
-    except KeyError:
-        known = " or ".join(_ACCEPTANCES)
-        raise InputError(f"{name}: must be NAME, or {known} and a slash before it") from None
-    found = await get_or_none(client, _RESOURCES[kind].path_of(namespace, called))
-    if found is None:
-        where = f" in the namespace {namespace}" if kind == "RiskAcceptance" else ""
-        raise InputError(f"there is no {kind} {called}{where}")
-    # The answer to one object says its kind, but nothing forces a server to.
-    acceptance = {**found, "apiVersion": API_VERSION, "kind": kind}
+    acceptance = await acceptance_of(client, name, namespace)
+    kind, called = acceptance["kind"], acceptance["metadata"]["name"]
     digest = digest_of(acceptance)
     approvals = await client.request("GET", _collection(kind.replace("Acceptance", "Approval"), namespace))
     specs = [each.get("spec") or {} for each in approvals.body.get("items") or ()]
@@ -106,6 +96,32 @@ async def read(client: Client, name: str, namespace: str) -> Request:
         tuple(each for each in groups if each in named),
         at,
     )
+
+
+async def acceptance_of(client: Client, name: str, namespace: str) -> dict[str, Any]:
+    """Return an acceptance as the API server has it now.
+
+    Args:
+        client: the API server.
+        name: of a RiskAcceptance, or ``clusterriskacceptance/NAME``.
+        namespace: of a RiskAcceptance.
+
+    Raises:
+        ApiError: the API server does not answer, or the user may not read it.
+        InputError: there is none of that name.
+    """
+    kind, _, called = name.rpartition("/")
+    try:
+        kind = _ACCEPTANCES[kind.lower() or "riskacceptance"]
+    except KeyError:
+        known = " or ".join(_ACCEPTANCES)
+        raise InputError(f"{name}: must be NAME, or {known} and a slash before it") from None
+    found = await get_or_none(client, _RESOURCES[kind].path_of(namespace, called))
+    if found is None:
+        where = f" in the namespace {namespace}" if kind == "RiskAcceptance" else ""
+        raise InputError(f"there is no {kind} {called}{where}")
+    # The answer to one object says its kind, but nothing forces a server to.
+    return {**found, "apiVersion": API_VERSION, "kind": kind}
 
 
 async def approve(client: Client, request: Request) -> dict[str, Any]:
