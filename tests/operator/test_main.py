@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from webhook.cli import group
 from webhook.core.errors import InputError
-from webhook.operator import clock, process
+from webhook.operator import clock, process, together
 from webhook.operator.client import Answer, ApiError
 from webhook.operator.clock import settled_skew
 from webhook.operator.options import Options
@@ -161,3 +161,39 @@ def test_an_address_that_is_none_is_refused(listen: str) -> None:
     done = CliRunner().invoke(group, ["run", "--listen", listen])
     assert isinstance(done.exception, InputError)
     assert "is no address" in str(done.exception)
+
+
+def test_run_passes_on_what_the_operator_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Options] = []
+
+    async def run(options: Options, _: asyncio.Event) -> None:
+        told.append(options)
+
+    monkeypatch.setattr(together.main, "run", run)
+    given = {
+        "--cluster": "one",
+        "--webhook-name": "two",
+        "--namespace": "three",
+        "--failure-policy": "Ignore",
+        "--max-action": "Warn",
+        "--exempt-namespace": "four",
+        "--exempt-user": "five",
+        "--risk-admin-group": "six",
+        "--guard-policy": "seven",
+    }
+    words = [f"{name}={value}" for name, value in given.items()]
+    done = CliRunner().invoke(group, ["run", "--listen", "127.0.0.1:0", *words], standalone_mode=False)
+    assert done.exception is None, done.output
+    (options,) = told
+    said = [
+        options.cluster,
+        options.webhook_name,
+        options.namespace,
+        options.failure_policy,
+        options.max_action,
+        *options.exempt_namespaces,
+        *options.exempt_users,
+        *options.risk_admin_groups,
+        options.guard_policy,
+    ]
+    assert said == list(given.values())

@@ -103,6 +103,22 @@ def test_workers_drain_and_end_when_their_supervisor_is_killed(server: Server) -
     assert not connects(server.target[0])
 
 
+def test_what_a_killed_supervisor_left_is_removed_by_the_next(server: Server, tmp_path: Path) -> None:
+    descriptors = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    (folder,) = {file.parent for each in descriptors if (file := each.readlink()).name == "in-use"}
+    assert (folder / "counters").is_dir()
+    workers = server.workers()
+    for pid in (server.process.pid, *workers):
+        os.kill(pid, signal.SIGKILL)
+    server.process.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "they end")
+    assert folder.exists()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "next").mkdir()
+    with serving(tmp_path / "next", "--policies", str(tmp_path / "policies")):
+        assert not folder.exists()
+
+
 def test_a_worker_that_is_replaced_shows_the_newest_certificate(server: Server, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     new = write_pair(tmp_path / "new")

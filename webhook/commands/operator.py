@@ -57,13 +57,7 @@ from webhook.commands import shared
 @shared.exempt_namespaces
 @shared.exempt_users
 @shared.risk_admin_groups
-@click.option(
-    "--guard-policy",
-    metavar="NAME",
-    default="",
-    help="Count an approval by a cluster user only if it came after the ValidatingAdmissionPolicies "
-    "NAME-acceptances and NAME-approvals and their bindings, which the chart makes.",
-)
+@shared.guard_policy
 @click.option(
     "--replica",
     metavar="NAME",

@@ -36,6 +36,7 @@ from webhook.commands import shared
 @shared.exempt_namespaces
 @shared.exempt_users
 @shared.risk_admin_groups
+@shared.guard_policy
 @click.option(
     "--keep", is_flag=True, help="Leave the webhook configuration when stopping; see the warning above."
 )
@@ -58,6 +59,7 @@ def command(
     exempt_namespaces: tuple[str, ...],
     exempt_users: tuple[str, ...],
     risk_admin_groups: tuple[str, ...],
+    guard_policy: str,
     keep: bool,
     workers: int | None,
     metrics_listen: str,
@@ -93,6 +95,7 @@ def command(
         exempt_namespaces=exempt_namespaces,
         exempt_users=exempt_users,
         risk_admin_groups=risk_admin_groups,
+        guard_policy=guard_policy,
         keep=keep,
         workers=workers,
         metrics_listen=metrics_listen,

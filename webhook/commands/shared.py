@@ -75,6 +75,13 @@ risk_admin_groups = click.option(
     multiple=True,
     help="Group that may change the RiskAppetite; repeatable.  [default: system:masters]",
 )
+guard_policy = click.option(
+    "--guard-policy",
+    metavar="NAME",
+    default="",
+    help="Count an approval by a cluster user only if it came after the ValidatingAdmissionPolicies "
+    "NAME-acceptances and NAME-approvals and their bindings, which the chart makes.",
+)
 metrics_listen = click.option(
     "--metrics-listen",
     metavar="HOST:PORT",

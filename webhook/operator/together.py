@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import ctypes
 import logging
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from webhook.adapters import scratch
 from webhook.adapters.addresses import parse_address
 from webhook.core.errors import InputError
 from webhook.operator import main
@@ -40,6 +38,7 @@ class Settings:
     exempt_namespaces: tuple[str, ...]
     exempt_users: tuple[str, ...]
     risk_admin_groups: tuple[str, ...]
+    guard_policy: str
     keep: bool
     workers: int | None
     metrics_listen: str
@@ -56,33 +55,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     listen, url = _addresses(settings)
     # In the folder for temporary files: the path of a unix socket may not be long.
-    folder = Path(tempfile.mkdtemp(prefix="tidewaiter-run-"))
-    options = Options(
-        snapshot=folder / "snapshot",
-        cert_dir=folder / "certificate",
-        kubeconfig=settings.kubeconfig,
-        namespace=settings.namespace,
-        webhook_url=url,
-        cluster=settings.cluster,
-        webhook_name=settings.webhook_name,
-        failure_policy=settings.failure_policy,
-        max_action=settings.max_action,
-        exempt_namespaces=settings.exempt_namespaces,
-        exempt_users=settings.exempt_users,
-        risk_admin_groups=settings.risk_admin_groups,
-        metrics_listen=parse_address(settings.metrics_listen) if settings.metrics_listen else None,
-        leader_elect=False,  # there is only one, and a Lease would delay the next start
-        create_namespace=True,
-        remove_on_exit=not settings.keep,
-    )
-    server = asyncio.create_task(_data_plane(settings, listen, options))
-    try:
-        logger.info("the API server will ask %s", url)
-        await main.run(options, stop)
-    finally:
-        server.cancel()
-        await asyncio.wait({server})
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch.folder("tidewaiter-run-") as folder:
+        options = Options(
+            snapshot=folder / "snapshot",
+            cert_dir=folder / "certificate",
+            kubeconfig=settings.kubeconfig,
+            namespace=settings.namespace,
+            webhook_url=url,
+            cluster=settings.cluster,
+            webhook_name=settings.webhook_name,
+            failure_policy=settings.failure_policy,
+            max_action=settings.max_action,
+            exempt_namespaces=settings.exempt_namespaces,
+            exempt_users=settings.exempt_users,
+            risk_admin_groups=settings.risk_admin_groups,
+            guard_policy=settings.guard_policy,
+            metrics_listen=parse_address(settings.metrics_listen) if settings.metrics_listen else None,
+            leader_elect=False,  # there is only one, and a Lease would delay the next start
+            create_namespace=True,
+            remove_on_exit=not settings.keep,
+        )
+        server = asyncio.create_task(_data_plane(settings, listen, options))
+        try:
+            logger.info("the API server will ask %s", url)
+            await main.run(options, stop)
+        finally:
+            server.cancel()
+            await asyncio.wait({server})
 
 
 def _addresses(settings: Settings) -> tuple[str, str]:

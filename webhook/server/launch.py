@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from webhook.adapters import scratch
 from webhook.server.settings import Settings
 
 _COUNTERS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = "tidewaiter-serve-"
 
 
 def serve(settings: Settings) -> int:
@@ -26,8 +26,8 @@ def serve(settings: Settings) -> int:
     """
     # Until the supervisor listens for it: the first process of a container would not hear it at all.
     signal.signal(signal.SIGTERM, _terminate)
-    folder = Path(tempfile.mkdtemp(prefix="tidewaiter-", dir=_memory()))
-    try:
+    # A worker never comes to the end of this block: it ends by os._exit.
+    with scratch.folder(_PREFIX, _memory()) as folder:
         counters = folder / "counters"
         counters.mkdir()
         os.environ[_COUNTERS_VARIABLE] = str(counters)
@@ -48,8 +48,6 @@ def serve(settings: Settings) -> int:
 
             origin = Origin(settings.evidence, folder)
         return Supervisor(settings, source, folder, counters, origin).run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # a worker never comes here: it ends by os._exit
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
