@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from cryptography import x509
 
 from tests.e2e.cluster import configmap, eventually
+from tests.faults.asking import trusting
 from tests.faults.containers import Replica, answered
 from tests.faults.load import SPACE, Load, Step, load_policy
 from tests.faults.world import OWN_NAMESPACE, World
@@ -180,9 +180,7 @@ def _new_certificate_serves(world: World, load: Load, wanted: Callable[[x509.Cer
 
 def shown_by(port: int) -> x509.Certificate:
     """Return the certificate that a new connection is shown."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = trusting()
     with (
         socket.create_connection(("127.0.0.1", port), 30) as plain,
         context.wrap_socket(plain) as connection,
@@ -265,9 +263,7 @@ def slow_clients(world: World, load: Load) -> Killed:
 @contextlib.contextmanager
 def half_sent(ports: tuple[int, ...]) -> Iterator[None]:
     """Hold requests open at each port: some lack the end of their head, some that of their body."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = trusting()
     head = b"POST /admit?timeout=30s HTTP/1.1\r\nHost: tidewaiter\r\nContent-Type: application/json\r\n"
     with contextlib.ExitStack() as stack:
         for port in ports:

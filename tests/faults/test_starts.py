@@ -8,7 +8,6 @@ import itertools
 import json
 import random
 import signal
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,9 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.e2e.cluster import API_VERSION, eventually, namespace
+from tests.faults.asking import configmap_review, trusting
 from tests.faults.containers import ROOT, Container, Replica, free_port
 from tests.faults.world import OWN_NAMESPACE
-from tests.server.builders import make_review
 
 pytestmark = [
     pytest.mark.xdist_group("starts"),
@@ -60,18 +59,7 @@ def policies() -> list[dict[str, Any]]:
 
 def review(violates: set[int]) -> dict[str, Any]:
     """Return the review of a ConfigMap that violates these of the policies."""
-    resource = {"group": "", "version": "v1", "resource": "configmaps"}
-    kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
-    metadata = {"name": "one", "namespace": "default"}
-    data = {f"key-{number}": "x" for number in violates}
-    return make_review(
-        namespace="default",
-        kind=kind,
-        resource=resource,
-        requestKind=kind,
-        requestResource=resource,
-        object={"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data},
-    )
+    return configmap_review("default", "one", {f"key-{number}": "x" for number in violates})
 
 
 class Hammer:
@@ -88,9 +76,7 @@ class Hammer:
         self._port = port
         self._going = True
         self._turns = itertools.count()
-        self._context = ssl.create_default_context()
-        self._context.check_hostname = False
-        self._context.verify_mode = ssl.CERT_NONE
+        self._context = trusting()
         self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
 
     def __enter__(self) -> Self:

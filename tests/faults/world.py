@@ -6,6 +6,7 @@ import base64
 import json
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from cryptography import x509
@@ -30,6 +31,7 @@ class World:
         operator: more options of the control planes.
         serve: more options of the data planes.
         policies: what is in the cluster before anything starts.
+        kubeconfigs: one of each control plane; the plane's by default.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class World:
         operator: Sequence[str] = (),
         serve: Sequence[str] = (),
         policies: Sequence[Mapping[str, Any]] = (),
+        kubeconfigs: Sequence[Path] = (),
     ) -> None:
         self.plane = plane
         self.policies = policies
@@ -47,7 +50,8 @@ class World:
         folder = plane.workdir / f"replicas-{port}"
         url = f"https://127.0.0.1:{port}"
         self.replicas = [
-            Replica(folder / str(number), plane.kubeconfig, url, operator, serve) for number in range(count)
+            Replica(folder / str(number), config, url, operator, serve)
+            for number, config in enumerate(kubeconfigs or [plane.kubeconfig] * count)
         ]
         self.forwarder = Forwarder(port, [replica.endpoint for replica in self.replicas])
 
