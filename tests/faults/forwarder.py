@@ -43,11 +43,15 @@ class Forwarder:
     Args:
         port: where to listen, on loopback.
         endpoints: what is behind it.
+
+    Attributes:
+        ended_by_endpoint: how many an endpoint was the first to end.
     """
 
     def __init__(self, port: int, endpoints: Sequence[Endpoint]) -> None:
         self.port = port
         self.endpoints = tuple(endpoints)
+        self.ended_by_endpoint = 0
         self._turn = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -87,9 +91,18 @@ class Forwarder:
                     endpoint.ready = False
             await asyncio.sleep(PROBE_EVERY)
 
+    @property
+    def open(self) -> int:
+        """How many connections are forwarded now."""
+        return len(self._tasks)
+
     def _next(self) -> Endpoint | None:
         ready = [endpoint for endpoint in self.endpoints if endpoint.ready]
         return ready[next(self._turn) % len(ready)] if ready else None
+
+    def _note_end(self, client: asyncio.Task[None]) -> None:
+        if not client.done():
+            self.ended_by_endpoint += 1
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -104,7 +117,10 @@ class Forwarder:
             with contextlib.suppress(OSError):
                 back_reader, back_writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
                 writers.append(back_writer)
-                await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
+                there = asyncio.create_task(_pump(reader, back_writer))
+                back = asyncio.create_task(_pump(back_reader, writer))
+                back.add_done_callback(lambda _: self._note_end(there))
+                await asyncio.gather(there, back)
         except asyncio.CancelledError:
             pass
         finally:

@@ -28,7 +28,12 @@ SPREAD_SECONDS = 10.0
 STOPPED_SECONDS = 2.5
 """Less than the timeout of the webhook configuration: what waits is answered in time."""
 SLOW_CLIENTS = 8
+MANY_SLOW_CLIENTS = 150
 SECRET = "tidewaiter-certificates"
+
+_NUMBERS = "[" + ", ".join(str(number) for number in range(40)) + "]"
+LOOPS = f"{_NUMBERS}.all(a, {_NUMBERS}.all(b, {_NUMBERS}.all(c, {_NUMBERS}.all(d, a + b + c + d >= 0))))"
+"""An expression that takes more steps than a policy has."""
 
 Killed = float | None
 """When a worker was killed with what it had in flight, on the monotonic clock; None: nothing may be lost."""
@@ -254,20 +259,28 @@ def _damaged(world: World, load: Load, damage: Callable[[Path], object]) -> Kill
 
 
 def slow_clients(world: World, load: Load) -> Killed:
+    return _slow(world, load, SLOW_CLIENTS)
+
+
+def hundreds_of_slow_clients(world: World, load: Load) -> Killed:
+    return _slow(world, load, MANY_SLOW_CLIENTS)
+
+
+def _slow(world: World, load: Load, count: int) -> Killed:
     ports = (world.replicas[0].endpoint.port, world.forwarder.port)
-    with half_sent(ports):
+    with half_sent(ports, count):
         load.more(150)
     return None
 
 
 @contextlib.contextmanager
-def half_sent(ports: tuple[int, ...]) -> Iterator[None]:
+def half_sent(ports: tuple[int, ...], count: int) -> Iterator[None]:
     """Hold requests open at each port: some lack the end of their head, some that of their body."""
     context = trusting()
     head = b"POST /admit?timeout=30s HTTP/1.1\r\nHost: tidewaiter\r\nContent-Type: application/json\r\n"
     with contextlib.ExitStack() as stack:
         for port in ports:
-            for number in range(SLOW_CLIENTS):
+            for number in range(count):
                 plain = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
                 connection = stack.enter_context(context.wrap_socket(plain))
                 connection.sendall(head)
@@ -278,9 +291,7 @@ def half_sent(ports: tuple[int, ...]) -> Iterator[None]:
 
 def budget_burned(world: World, load: Load) -> Killed:
     """Let a policy spend all its steps on each object that it judges: it alone is not evaluated."""
-    numbers = "[" + ", ".join(str(number) for number in range(40)) + "]"
-    loops = f"{numbers}.all(a, {numbers}.all(b, {numbers}.all(c, {numbers}.all(d, a + b + c + d >= 0))))"
-    burns = load_policy("load-burns", f"!object.metadata.name.startsWith('burns') || {loops}")
+    burns = load_policy("load-burns", f"!object.metadata.name.startsWith('burns') || {LOOPS}")
     before = world.replicas[0].published
     world.apply(burns)
     eventually(lambda: world.settled() and world.replicas[0].published != before, "the policy", 30)

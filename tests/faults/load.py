@@ -191,6 +191,15 @@ class Load:
         """Return how many answers there are of each kind."""
         return Counter(answer.outcome for answer in self.answers)
 
+    @property
+    def rate(self) -> float:
+        """How many answers a second there have been."""
+        return len(self.answers) / (time.monotonic() - self._started)
+
+    def summary(self) -> str:
+        """Return the counts for people."""
+        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.count().items()))
+
     def burst(self, count: int = 30) -> None:
         """Ask so often at once: the API server must open new connections, and hands out what is pooled."""
         number = next(_numbers)

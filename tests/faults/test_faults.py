@@ -51,6 +51,7 @@ FAULTS = [
     Fault(happenings.snapshot_link_deleted, long=True),
     Fault(happenings.snapshot_older),
     Fault(happenings.slow_clients),
+    Fault(happenings.hundreds_of_slow_clients),
     Fault(happenings.budget_burned),
     Fault(happenings.api_server_restarted, interrupts=True, long=True),
     Fault(happenings.api_server_killed, interrupts=True),
@@ -73,6 +74,7 @@ def test_nothing_is_let_in_and_no_request_is_lost(world: World, fault: Fault) ->
             killed = fault.happens(world, load)
             load.more(100)
             eventually(world.settled, "the world is as it was", 60)
+        print(f"{fault.happens.__name__}: {load.rate:.0f} requests a second, {load.summary()}")
     except AssertionError:
         world.show_logs()
         raise

@@ -10,9 +10,15 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.server.builders import make_review
+from tests.server.serving import policy_manifest
+from webhook.adapters.snapshots import build
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
-from webhook.core.review import UserInfo
+from webhook.core.evaluate import evaluate
+from webhook.core.review import AdmissionRequest, UserInfo
+from webhook.core.verdict import DecisionLack
 from webhook.server.authorizer import SocketAuthorizer
+from webhook.server.judging import utc_now
 
 JANE = UserInfo("jane", "7", ("dev",), {"scopes": ["a"]})
 CHECK = AuthorizerCheck("get", group="apps", resource="deployments", namespace="shop")
@@ -89,7 +95,7 @@ async def test_a_late_answer_is_nobody_elses(other: ControlPlane, authorizer: So
 
     other.answer = slow_yes_then_no
     late = await authorizer.ask(JANE, AuthorizerCheck("get", name="late"), 0.02)
-    assert late == AuthorizerDecision(False, error="the authorizer did not answer in time")
+    assert late == AuthorizerDecision(False, error="the authorizer did not answer in time", answered=False)
     assert await authorizer.ask(JANE, AuthorizerCheck("get", name="next"), 5) == AuthorizerDecision(False)
 
 
@@ -133,5 +139,29 @@ async def test_after_a_lost_connection_it_asks_on_a_new_one(
 
 async def test_without_a_control_plane_nothing_is_allowed(tmp_path: Path) -> None:
     decision = await SocketAuthorizer(str(tmp_path / "nobody.sock")).ask(JANE, CHECK, 1)
-    assert decision.allowed is False
+    assert (decision.allowed, decision.answered) == (False, False)
     assert "can't be asked" in decision.error
+
+
+@pytest.mark.parametrize("expression", ["allowed()", "errored()", "reason() == ''"])
+@pytest.mark.parametrize(("failure_policy", "allowed"), [("Fail", False), ("Ignore", True)])
+def test_no_answer_is_what_the_failure_policy_says_whatever_the_policy_reads(
+    expression: str, failure_policy: str, allowed: bool
+) -> None:
+    question = "authorizer.group('').resource('secrets').check('get')"
+    manifest = policy_manifest("asks", f"{question}.{expression}")
+    manifest["spec"]["failurePolicy"] = failure_policy
+    snapshot = build([manifest, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
+    request = AdmissionRequest.parse(make_review())
+    (lack,) = evaluate(request, snapshot, utc_now(), decisions={}).lacking
+    assert isinstance(lack, DecisionLack)
+    nobody = AuthorizerDecision(False, error="the authorizer did not answer in time", answered=False)
+    verdict = evaluate(request, snapshot, utc_now(), decisions={lack.check: nobody})
+    assert verdict.allowed is allowed
+    assert not verdict.violations
+    (error,) = verdict.errors
+    assert "the authorizer did not answer in time" in error.message
+    undecided = AuthorizerDecision(False, error="the API server did not say")
+    decided = evaluate(request, snapshot, utc_now(), decisions={lack.check: undecided})
+    assert decided.allowed is (expression != "allowed()")
+    assert not decided.errors

@@ -49,11 +49,13 @@ class AuthorizerDecision:
         allowed: True only where the API server said yes; no opinion counts as no.
         reason: the authorizer's own words, perhaps empty.
         error: why the question could not be decided; empty where it was.
+        answered: False where nobody answered within the request's time, which is no decision at all.
     """
 
     allowed: bool
     reason: str = ""
     error: str = ""
+    answered: bool = True
 
 
 class DecisionLacking(EvaluationError):  # noqa: N818 - what is lacking says more than "Error"

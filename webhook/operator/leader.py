@@ -172,7 +172,7 @@ class Elector:
             async with asyncio.timeout(limit):
                 held = await self._take()
         except (ApiError, TimeoutError) as error:
-            logger.warning("lease %s: %s", self._name, error or "timed out")
+            logger.warning("lease %s: %s", self._name, str(error) or "timed out")
             held = None  # not known
         if held:
             self._renewed = started

@@ -26,7 +26,7 @@ class Authorizer(Protocol):
     """Whoever answers the checks of policies."""
 
     async def ask(self, user: UserInfo, check: AuthorizerCheck, seconds: float) -> AuthorizerDecision:
-        """Return the answer; where there is none within `seconds`, a decision with an error."""
+        """Return the answer; where there is none within `seconds`, one that says so."""
 
 
 class SocketAuthorizer:
@@ -49,9 +49,9 @@ class SocketAuthorizer:
                 connection = await self._connected()
                 return _decision(await connection.ask(question))
         except TimeoutError:
-            return AuthorizerDecision(False, error="the authorizer did not answer in time")
+            return _none("the authorizer did not answer in time")
         except (OSError, ValueError) as error:
-            return AuthorizerDecision(False, error=f"the authorizer can't be asked: {error}")
+            return _none(f"the authorizer can't be asked: {error}")
 
     async def _connected(self) -> _Connection:
         async with self._connecting:
@@ -114,6 +114,10 @@ def _user(user: UserInfo) -> dict[str, Any]:
         "groups": list(user.groups),
         "extra": dict(user.extra),
     }
+
+
+def _none(why: str) -> AuthorizerDecision:
+    return AuthorizerDecision(False, error=why, answered=False)
 
 
 def _decision(line: bytes) -> AuthorizerDecision:

@@ -71,7 +71,7 @@ _refine("labelSelector", "label_selector")
 
 @LIBRARY.method("check", "dyn", (1,), costly=lambda check, verb: 1000, pure=False)
 def check(asked: Any, verb: Any) -> Decision:
-    """Ask whether the verb is allowed."""
+    """Ask whether the verb is allowed; no answer is an evaluation error, so that failurePolicy decides."""
     if verb.__class__ is not str:
         raise no_overload("check")
     if asked.__class__ is PathCheck:
@@ -91,6 +91,8 @@ def check(asked: Any, verb: Any) -> Decision:
     else:
         raise no_overload("check")
     answer = asked.authorizer.ask(question)
+    if not answer.answered:
+        raise EvaluationError(answer.error)
     return Decision(answer.allowed, answer.reason, answer.error)
 
 
