@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +31,23 @@ async def start() -> AsyncIterator[Start]:
     """Return a function that starts a data plane with a snapshot."""
     async with AsyncExitStack() as stack:
 
-        async def start_plane(snapshot: Snapshot | None, limits: Limits | None = None, **parts: Any) -> Plane:
+        async def start_plane(
+            snapshot: Snapshot | None, limits: Limits | None = None, *, shortcut: bool = True, **parts: Any
+        ) -> Plane:
             limits = limits or Limits(move_every=math.inf)
             current = Current(snapshot)
             make_judge = parts.pop("judge", None)
             judge = make_judge(current) if make_judge else None
+            if any(map(inspect.iscoroutinefunction, (judge, type(judge).__call__))):
+                judge = partial(partial, judge)  # it waits, so it is only prepared at once
             data_plane = DataPlane(current, Metrics(), limits, judge=judge, **parts)
             listener = bind(Address("127.0.0.1", 0))
             port = listener.getsockname()[1]
             certificate = data_plane.certificate
             tls = certificate.listener if certificate is not None else None
-            connections = Connections(listener, data_plane.answer, tls, limits)
+            connections = Connections(
+                listener, data_plane.answer, tls, limits, reviews=data_plane if shortcut else None
+            )
             connections.open()
             stack.push_async_callback(connections.finish, 1)
             stack.callback(connections.close)

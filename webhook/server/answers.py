@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -32,34 +34,74 @@ _REASONS = {
 }
 
 
-class Answer(web.StreamResponse):
+class Answer:
     """An answer whose every byte is known.
-
-    aiohttp's own Response is for more than that: it keeps headers in a map, and writes head and body through
-    a stream. That costs more than everything else of a request that no policy judges.
 
     Args:
         body: the content.
         code: the HTTP status.
         content_type: of the body.
         headers: further lines, each with its end.
+
+    Attributes:
+        status: the HTTP status.
+        keeps: the connection serves a further request, if the client wants that.
     """
 
+    __slots__ = ("_body", "_lines", "_type", "keeps", "status")
+
     def __init__(self, body: bytes, code: int = 200, content_type: str = JSON, headers: str = "") -> None:
-        super().__init__(status=code)
-        self._bytes = body
+        self.status = code
+        self.keeps = True
+        self._body = body
         self._type = content_type
         self._lines = headers
-        self._keeps = True
+
+    def force_close(self) -> None:
+        """Let this answer be the connection's last."""
+        self.keeps = False
+
+    def write(self, transport: asyncio.WriteTransport | None) -> None:
+        """Write head and body at once.
+
+        Raises:
+            ConnectionResetError: nobody reads it.
+        """
+        if transport is None:
+            raise ConnectionResetError
+        if transport.get_write_buffer_size() > _MOST_UNREAD:
+            transport.abort()
+            raise ConnectionResetError
+        head = (
+            f"HTTP/1.1 {self.status} {_PHRASES[self.status]}\r\n"
+            f"Content-Type: {self._type}\r\nContent-Length: {len(self._body)}\r\nDate: {_date()}\r\n"
+            f"{self._lines}{'' if self.keeps else _CLOSE}\r\n"
+        )
+        transport.write(head.encode() + self._body)
+
+
+Rest = Callable[[], Awaitable[Answer]]
+"""What brings an answer that something has to be waited for; it may be dropped instead of called."""
+
+
+class AnswerForAiohttp(web.StreamResponse):
+    """An answer in the shape that aiohttp asks of a handler.
+
+    aiohttp's own Response keeps headers in a map, and writes head and body through a stream. That costs more
+    than everything else of a request that no policy judges.
+
+    Args:
+        answer: what is written.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(status=answer.status)
+        self._answer = answer
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection serves a further request."""
-        return self._keeps
-
-    def force_close(self) -> None:
-        """Let this answer be the connection's last."""
-        self._keeps = False
+        return self._answer.keeps
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write the answer; called by aiohttp.
@@ -67,19 +109,9 @@ class Answer(web.StreamResponse):
         Raises:
             ConnectionResetError: nobody reads it.
         """
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError
-        if transport.get_write_buffer_size() > _MOST_UNREAD:
-            transport.abort()
-            raise ConnectionResetError
-        self._keeps = self._keeps and request.keep_alive
-        head = (
-            f"HTTP/1.1 {self.status} {_PHRASES[self.status]}\r\n"
-            f"Content-Type: {self._type}\r\nContent-Length: {len(self._bytes)}\r\nDate: {_date()}\r\n"
-            f"{self._lines}{'' if self._keeps else _CLOSE}\r\n"
-        )
-        transport.write(head.encode() + self._bytes)
+        if not request.keep_alive:
+            self._answer.force_close()
+        self._answer.write(request.transport)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -7,7 +7,8 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -18,7 +19,7 @@ from webhook.core.errors import ReviewError
 from webhook.core.match import Selection
 from webhook.core.review import AdmissionRequest, response
 from webhook.core.verdict import Verdict
-from webhook.server.answers import JSON, Answer, failure
+from webhook.server.answers import JSON, Answer, Rest, failure
 from webhook.server.bodies import Bodies
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
@@ -26,7 +27,7 @@ from webhook.server.decoding import decode
 from webhook.server.denial_log import DenialLog
 from webhook.server.denials import Reporter
 from webhook.server.guarding import Guard, Record
-from webhook.server.judging import Judge
+from webhook.server.judging import Judge, Later
 from webhook.server.metrics import CONTENT_TYPE, Metrics
 from webhook.server.pages import Page, Pages
 from webhook.server.refused import RefusedError
@@ -43,8 +44,10 @@ logger = logging.getLogger(__name__)
 _MOST_MOVE = 0.1
 """The share of answers that close their connection at most: a handshake costs more than an answer."""
 
-Judging = Callable[[AdmissionRequest, Selection, Deadline], Awaitable[Verdict]]
+Judging = Callable[[AdmissionRequest, Selection, Deadline], Verdict | Later]
 """What gives the verdict: `Judge`, or the guard of the risk kinds."""
+
+_TOO_MANY = "too many requests are being worked on"
 
 _CLUSTER = ""  # cluster-scoped requests share the room as if they were one namespace's
 
@@ -110,38 +113,103 @@ class DataPlane:
         self._random: Callable[[], float] = random.random
         self._answered_at = 0.0
 
-    async def answer(self, http: web.BaseRequest) -> Answer:
-        """Answer whatever comes over TLS."""
+    async def answer(self, http: web.BaseRequest, began: float) -> Answer:
+        """Answer whatever comes over TLS.
+
+        Args:
+            http: the request.
+            began: when its first byte came, by the monotonic clock.
+        """
         if http.method != "POST":
-            return await self._pages.answer(http)
-        started = time.perf_counter()
-        operation, outcome = "none", "refused"
+            return await self._pages.answer(http, began)
         try:
-            request, verdict = await self._review(http)
-            operation = request.operation
-            outcome = "allowed" if verdict.allowed else "denied"
-            answer = Answer(orjson.dumps(response(request.uid, verdict)))
-            if not verdict.found_nothing:
-                self.metrics.verdict(verdict)
-                if self.recorder is not None and (verdict.accepted or not verdict.allowed):
-                    self.recorder.decision(request, verdict)
-            if not verdict.allowed:
-                self._denials.note(request, verdict)
-                if self.reporter is not None:
-                    self.reporter(request, verdict)
-        except RefusedError as refused:
-            answer = failure(refused.code, str(refused))
-            if refused.unread:
-                answer.force_close()
+            target = self._target(http.path_qs)
+            if http.headers.get("Content-Type") != JSON and http.content_type != JSON:
+                raise RefusedError(415, "the body must be application/json", unread=True)
+            body = await self.bodies.read(http, Deadline(target.seconds, began))
         except Exception as error:
-            outcome = "failed"
-            logger.error("request_failed", extra=logs.fields(exception=logs.describe(error)))
-            answer = failure(500, "Tidewaiter failed at this request; its log says where")
+            return self._without_verdict(error, began)
+        answer = self.review(target, body, began)
+        return answer if isinstance(answer, Answer) else await answer()
+
+    def review(self, target: Target, body: bytes, began: float) -> Answer | Rest:
+        """Answer one review at once, as nearly all can be, or return what will bring the answer.
+
+        Args:
+            target: what is asked for.
+            body: the AdmissionReview.
+            began: when the request's first byte came, by the monotonic clock.
+        """
+        request: AdmissionRequest | None = None
+        try:
+            try:
+                request = AdmissionRequest.parse(decode(body))
+            except orjson.JSONDecodeError as error:
+                raise RefusedError(400, f"the body is no JSON: {error}") from None
+            except ReviewError as error:
+                raise RefusedError(400, str(error)) from None
+            if self.current.snapshot is None:
+                raise RefusedError(503, "no policies are loaded yet")
+            namespaced = request.namespace and request.kind != _NAMESPACE
+            namespace = request.namespace if namespaced else _CLUSTER
+            # Who is answered at once takes no place; but where there is none, nobody is.
+            if not self.room.has_place(namespace, len(body)):
+                raise RefusedError(429, _TOO_MANY)
+            deadline = Deadline(target.seconds, began)
+            verdict = self._judges[target.path](request, target.selection, deadline)
+            if isinstance(verdict, Verdict):
+                return self._with_verdict(request, verdict, began)
+            return partial(self._go_on, request, verdict, namespace, len(body), began)
+        except Exception as error:
+            return self._without_verdict(error, began, request)
+
+    async def _go_on(
+        self, request: AdmissionRequest, judging: Later, namespace: str, size: int, began: float
+    ) -> Answer:
+        """Answer a review whose verdict must be waited for."""
+        try:
+            place = self.room.enter(namespace, size)
+            if place is None:
+                raise RefusedError(429, _TOO_MANY)
+            with place:
+                verdict = await judging()
+            return self._with_verdict(request, verdict, began)
+        except Exception as error:
+            return self._without_verdict(error, began, request)
+
+    def _with_verdict(self, request: AdmissionRequest, verdict: Verdict, began: float) -> Answer:
+        answer = Answer(orjson.dumps(response(request.uid, verdict)))
+        if not verdict.found_nothing:
+            self.metrics.verdict(verdict)
+            if self.recorder is not None and (verdict.accepted or not verdict.allowed):
+                self.recorder.decision(request, verdict)
+        if not verdict.allowed:
+            self._denials.note(request, verdict)
+            if self.reporter is not None:
+                self.reporter(request, verdict)
+        return self._last(answer, request.operation, "allowed" if verdict.allowed else "denied", began)
+
+    def _without_verdict(
+        self, error: Exception, began: float, request: AdmissionRequest | None = None
+    ) -> Answer:
+        if isinstance(error, RefusedError):
+            answer = failure(error.code, str(error))
+            if error.unread:
+                answer.force_close()
+            return self._last(answer, "none", "refused", began)
+        uid = request.uid if request is not None else ""
+        logger.error("request_failed", extra=logs.fields(uid=uid, exception=logs.describe(error)))
+        which = f"request {uid}" if uid else "this request"
+        answer = failure(500, f"Tidewaiter failed at {which}; its log says where")
+        return self._last(answer, request.operation if request is not None else "none", "failed", began)
+
+    def _last(self, answer: Answer, operation: str, outcome: str, began: float) -> Answer:
+        """Do what is due with every answer."""
         self.answered += 1
-        ended = time.perf_counter()
+        ended = time.monotonic()
         if self.draining or self._closes() or self._moves(ended):
             answer.force_close()
-        self.metrics.request(operation, outcome, str(answer.status), ended - started)
+        self.metrics.request(operation, outcome, str(answer.status), ended - began)
         return answer
 
     def _moves(self, now: float) -> bool:
@@ -153,36 +221,17 @@ class DataPlane:
         since, self._answered_at = now - self._answered_at, now
         return self._random() < min(_MOST_MOVE, since / self.limits.move_every)
 
-    async def _review(self, http: web.BaseRequest) -> tuple[AdmissionRequest, Verdict]:
-        target = self._target(http)
-        deadline = Deadline(target.seconds)
-        if http.headers.get("Content-Type") != JSON and http.content_type != JSON:
-            raise RefusedError(415, "the body must be application/json", unread=True)
-        body = await self.bodies.read(http, deadline)
-        try:
-            request = AdmissionRequest.parse(decode(body))
-        except orjson.JSONDecodeError as error:
-            raise RefusedError(400, f"the body is no JSON: {error}") from None
-        except ReviewError as error:
-            raise RefusedError(400, str(error)) from None
-        if self.current.snapshot is None:
-            raise RefusedError(503, "no policies are loaded yet")
-        namespaced = request.namespace and request.kind != _NAMESPACE
-        place = self.room.enter(request.namespace if namespaced else _CLUSTER, len(body))
-        if place is None:
-            raise RefusedError(429, "too many requests are being worked on")
-        try:
-            with place:
-                return request, await self._judges[target.path](request, target.selection, deadline)
-        except Exception as error:
-            logger.error("request_failed", extra=logs.fields(uid=request.uid, exception=logs.describe(error)))
-            raise RefusedError(
-                500, f"Tidewaiter failed at request {request.uid}; its log says where"
-            ) from None
+    def target(self, text: str) -> Target | None:
+        """Return what a request's target asks for; None when it is no path of reviews.
 
-    def _target(self, http: web.BaseRequest) -> Target:
+        Raises:
+            ReviewError: its timeout is no duration.
+        """
+        return self._targets.read(text)
+
+    def _target(self, text: str) -> Target:
         try:
-            target = self._targets.read(http.path_qs)
+            target = self.target(text)
         except ReviewError as error:
             raise RefusedError(400, str(error), unread=True) from None
         if target is None:

@@ -9,6 +9,9 @@ from aiohttp import StreamReader, web
 from webhook.server.deadline import Deadline
 from webhook.server.refused import RefusedError
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""For a client that waits for it before it sends the body: RFC 9110, section 10.1.1."""
+
 
 class Bodies:
     """The bodies that are on their way to one worker.
@@ -46,6 +49,8 @@ class Bodies:
             return body
         if (http.content_length or 0) > self._largest:
             raise self._too_large()
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+            http.transport.write(_CONTINUE)
         timeout = asyncio.timeout(min(self._seconds, deadline.left))
         try:
             async with timeout:

@@ -12,14 +12,17 @@ import errno
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from webhook.adapters import logs
-from webhook.server.answers import Answer, failure
+from webhook.server.answers import Answer, AnswerForAiohttp, failure
+from webhook.server.connection import Connection
 from webhook.server.settings import KEEP_ALIVE_SECONDS, Limits
+from webhook.server.shortcut import Reviews, Shortcut
 
 logger = logging.getLogger(__name__)
 
@@ -28,90 +31,33 @@ _DEFER_SECONDS = 0.02
 _EXHAUSTED_SECONDS = 0.2
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-_silent = logging.getLogger("webhook.server.http")
-_silent.propagate = False
-_silent.addHandler(logging.NullHandler())
-"""aiohttp logs each malformed request with a traceback; whoever sends them could fill a disk."""
-
-
-class Connection(web.RequestHandler):
-    """One connection, which knows since when it has owed us the head of a request.
-
-    Attributes:
-        owing_since: when it was made, or when bytes came that no request has been read from; None while it is
-            idle or a request is worked on.
-        busy: a request is worked on.
-        served: requests that were read on it.
-        is_stranger: the client's certificate has a name that isn't among those that are answered.
-    """
-
-    __slots__ = ("_connections", "busy", "is_stranger", "owing_since", "served")
-
-    def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._connections = connections
-        self.owing_since: float | None = None
-        self.busy = False
-        self.served = 0
-        self.is_stranger = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start to wait for the first head."""
-        self.owing_since = self._loop.time()
-        self.is_stranger = not self._connections.knows(transport.get_extra_info("peercert"))
-        self._connections.made[self] = None
-        super().connection_made(transport)
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        """Forget it."""
-        self._connections.made.pop(self, None)
-        super().connection_lost(error)
-
-    def data_received(self, data: bytes) -> None:
-        """Note since when there has been a part of a head."""
-        if self.owing_since is None and not self.busy:
-            self.owing_since = self._loop.time()
-        super().data_received(data)
-
-    def begin(self) -> None:
-        """Say that a head has been read."""
-        self.owing_since = None
-        self.busy = True
-        self.served += 1
-
-    def end(self) -> None:
-        """Say that the request is answered."""
-        self.busy = False
-
-    def give_up(self) -> None:
-        """Cut it off."""
-        if self.transport is not None:
-            self.transport.abort()
-
 
 class Connections:
     """All connections of one listener in one worker.
 
     Args:
         listener: the socket, shared with the other workers.
-        handler: answers a request.
+        handler: answers a request, given when its first byte came by the monotonic clock.
         tls: the context; None for plain HTTP.
         limits: how many there may be, and how long heads may take.
         client_names: common names of the clients that are answered; none: all.
         defers: tells whether others should be first to accept.
+        reviews: answers plain reviews at once; None: the handler answers all.
 
     Attributes:
         made: those whose handshake is done, the oldest first.
+        active: those on which requests came since `take_active` was called.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        handler: Callable[[web.BaseRequest], Awaitable[Answer]],
+        handler: Callable[[web.BaseRequest, float], Awaitable[Answer]],
         tls: ssl.SSLContext | None,
         limits: Limits,
         client_names: Collection[str] = (),
         defers: Callable[[], bool] = lambda: False,
+        reviews: Reviews | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -121,11 +67,13 @@ class Connections:
         self._limits = limits
         self._client_names = frozenset(client_names)
         self._defers = defers
+        self._reviews = reviews
+        self._longest = min(limits.max_body, limits.max_bytes // limits.max_connections)
         self._deferred = False
         self._handshakes: dict[asyncio.Task[None], None] = {}
         self._accepting = False
         self.made: dict[Connection, None] = {}
-        self._active: set[Connection] = set()
+        self.active: set[Connection] = set()
 
     def open(self) -> None:
         """Begin to accept."""
@@ -146,8 +94,8 @@ class Connections:
 
     def take_active(self) -> int:
         """Return on how many connections requests came since the last call."""
-        count = len(self._active)
-        self._active.clear()
+        count = len(self.active)
+        self.active.clear()
         return count
 
     async def finish(self, seconds: float) -> None:
@@ -166,17 +114,24 @@ class Connections:
             name == "commonName" and value in self._client_names for part in subject for name, value in part
         )
 
-    async def _answer(self, http: web.BaseRequest) -> Answer:
+    def shortcut(self, connection: Connection, parser: Any) -> Shortcut:
+        """Return what stands before a new connection's parser."""
+        reviews = self._reviews if not connection.is_stranger else None
+        return Shortcut(parser, connection, reviews, self._longest)
+
+    async def _answer(self, http: web.BaseRequest) -> AnswerForAiohttp:
         connection = http.protocol
         assert isinstance(connection, Connection)  # noqa: S101 - made by us
-        connection.begin()
-        self._active.add(connection)
+        rest, connection.rest = connection.rest, None
         try:
-            if connection.is_stranger:
+            if rest is not None:
+                answer = await rest()
+            elif connection.is_stranger:
                 answer = failure(403, "the client's certificate has another name than is answered")
                 answer.force_close()
-                return answer
-            return await self._handler(http)
+            else:
+                answer = await self._handler(http, connection.began or time.monotonic())
+            return AnswerForAiohttp(answer)
         finally:
             connection.end()
 
@@ -228,16 +183,7 @@ class Connections:
             logger.error("connection_failed", extra=logs.fields(exception=logs.describe(error)))
 
     def _connection(self) -> Connection:
-        return Connection(
-            self,
-            self._server,
-            loop=self._loop,
-            access_log=None,
-            logger=_silent,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            auto_decompress=False,
-            lingering_time=0.0,
-        )
+        return Connection(self, self._server, loop=self._loop)
 
     def _make_place(self) -> None:
         """Give up the oldest that has sent no request yet, else the one that has been idle."""
@@ -247,16 +193,21 @@ class Connections:
             return
         waiting = [each for each in self.made if each.owing_since is not None]
         fresh = [each for each in waiting if not each.served]
-        idle = [each for each in self.made if not each.busy]
+        idle = [each for each in self.made if not each.unanswered]
         for each in fresh or waiting or idle or list(self.made):
             each.give_up()
             return
 
     def _look(self) -> None:
-        """Give up connections whose head is overdue."""
-        due = self._loop.time() - self._limits.head_seconds
+        """End connections whose head is overdue, or that have been idle for long; see to slow bodies."""
+        now = time.monotonic()
         for each in list(self.made):
-            if each.owing_since is not None and each.owing_since < due:
-                each.give_up()
+            if each.owing_since is not None:
+                if each.owing_since < now - self._limits.head_seconds:
+                    each.give_up()
+            elif each.unanswered:
+                each.hand_over()
+            elif each.idle_since < now - KEEP_ALIVE_SECONDS:
+                each.force_close()
         if self._accepting or self.made:
             self._loop.call_later(_LOOK_SECONDS, self._look)

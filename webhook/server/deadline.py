@@ -23,13 +23,14 @@ class Deadline:
     """A point in time that a request must be answered before.
 
     Args:
-        seconds: from now on.
+        seconds: how long there is.
+        since: from when on, by the monotonic clock; None: from now on.
     """
 
     __slots__ = ("at",)
 
-    def __init__(self, seconds: float) -> None:
-        self.at = time.monotonic() + seconds
+    def __init__(self, seconds: float, since: float | None = None) -> None:
+        self.at = (time.monotonic() if since is None else since) + seconds
 
     @property
     def left(self) -> float:

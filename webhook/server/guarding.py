@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from webhook.adapters import logs
@@ -14,10 +15,11 @@ from webhook.core.guard import guard
 from webhook.core.match import Selection
 from webhook.core.model import GROUP
 from webhook.core.review import AdmissionRequest
+from webhook.core.snapshot import Snapshot
 from webhook.core.verdict import Verdict
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
-from webhook.server.judging import utc_now
+from webhook.server.judging import Later, utc_now
 
 if TYPE_CHECKING:
     from webhook.server.evidence import Recorder
@@ -47,25 +49,41 @@ class Guard:
         self._clock = clock
         self._recorder = recorder
 
-    async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
-        """Return the verdict: the last one when what it lacks doesn't come in time.
+    def __call__(
+        self, request: AdmissionRequest, selection: Selection, deadline: Deadline
+    ) -> Verdict | Later:
+        """Return the verdict, or what will bring it where it lacks something.
 
         Args:
             request: a write to one of the risk kinds.
             selection: of policies; the guard has none.
             deadline: when the answer must be out.
         """
+        snapshot, verdict = self._once(request)
+        if verdict.lacking:
+            return partial(self._go_on, request, snapshot, verdict, deadline)
+        return self._noted(request, verdict)
+
+    def _once(self, request: AdmissionRequest) -> tuple[Snapshot, Verdict]:
+        snapshot = self._current.snapshot
+        assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
+        return snapshot, guard(request, snapshot, self._clock(), read_approval)
+
+    async def _go_on(
+        self, request: AdmissionRequest, snapshot: Snapshot, verdict: Verdict, deadline: Deadline
+    ) -> Verdict:
+        """Return the verdict with what it lacks: the last one when that doesn't come in time."""
         wait = Deadline(min(self._wait, deadline.left * 0.9))
-        while True:
-            snapshot = self._current.snapshot
-            assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
-            verdict = guard(request, snapshot, self._clock(), read_approval)
-            if not verdict.lacking or not await self._current.newer_than(snapshot, wait.left):
-                if verdict.allowed and request.operation == "DELETE":
-                    _log_deletion(request)
-                if verdict.allowed and self._recorder is not None:
-                    self._recorder.write(request)
-                return verdict
+        while verdict.lacking and await self._current.newer_than(snapshot, wait.left):
+            snapshot, verdict = self._once(request)
+        return self._noted(request, verdict)
+
+    def _noted(self, request: AdmissionRequest, verdict: Verdict) -> Verdict:
+        if verdict.allowed and request.operation == "DELETE":
+            _log_deletion(request)
+        if verdict.allowed and self._recorder is not None:
+            self._recorder.write(request)
+        return verdict
 
 
 class Record:
@@ -80,7 +98,7 @@ class Record:
         self._recorder = recorder
         self._logs_deletions = logs_deletions
 
-    async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
+    def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
         """Return that it passes, whatever it is."""
         if self._logs_deletions:
             _log_deletion(request)

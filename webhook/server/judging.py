@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from webhook.core.activation import Budget
@@ -25,6 +26,10 @@ _ROUNDS = 4
 
 EVALUATION_SECONDS = 0.25
 """How long one request may compute, all its policies and evaluations together: so long others wait for it."""
+
+
+Later = Callable[[], Awaitable[Verdict]]
+"""What brings a verdict that something has to be waited for; it may be dropped instead of called."""
 
 
 class Evaluate(Protocol):
@@ -51,6 +56,29 @@ def _unmetered() -> Meter | None:
 def utc_now() -> datetime:
     """Return the time to judge at."""
     return datetime.now(UTC)
+
+
+class _Judging:
+    """One request while it is judged.
+
+    Attributes:
+        decisions: the authorizer's answers so far.
+        seconds: how long it may still compute.
+        snapshot: what it was judged by last.
+    """
+
+    __slots__ = ("deadline", "decisions", "meter", "request", "seconds", "selection", "snapshot")
+
+    def __init__(
+        self, request: AdmissionRequest, selection: Selection, deadline: Deadline, meter: Meter | None
+    ) -> None:
+        self.request = request
+        self.selection = selection
+        self.deadline = deadline
+        self.meter = meter
+        self.decisions: dict[AuthorizerCheck, AuthorizerDecision] = {}
+        self.seconds = EVALUATION_SECONDS
+        self.snapshot: Snapshot | None = None
 
 
 class Judge:
@@ -81,43 +109,53 @@ class Judge:
         self._clock = clock
         self._meter = meter
 
-    async def __call__(self, request: AdmissionRequest, selection: Selection, deadline: Deadline) -> Verdict:
-        """Return the verdict: the last one when what it lacks doesn't come in time.
+    def __call__(
+        self, request: AdmissionRequest, selection: Selection, deadline: Deadline
+    ) -> Verdict | Later:
+        """Return the verdict, or what will bring it where it lacks something.
 
         Args:
             request: what is to be judged.
             selection: which policies the path asks for.
             deadline: when the answer must be out.
         """
-        decisions: dict[AuthorizerCheck, AuthorizerDecision] = {}
+        judging = _Judging(request, selection, deadline, self._meter())
+        verdict = self._once(judging)
+        return verdict if not verdict.lacking else partial(self._go_on, judging, verdict)
+
+    def _once(self, judging: _Judging) -> Verdict:
+        snapshot = judging.snapshot = self._current.snapshot
+        assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
+        budget = Budget(expired=judging.deadline.passed, taken=time.thread_time, seconds=judging.seconds)
+        verdict = self._evaluate(
+            judging.request,
+            snapshot,
+            self._clock(),
+            budget=budget,
+            decisions=judging.decisions if self._authorizer is not None else None,
+            selection=judging.selection,
+            meter=judging.meter,
+        )
+        if verdict.lacking:
+            judging.seconds = budget.seconds_left()
+        return verdict
+
+    async def _go_on(self, judging: _Judging, verdict: Verdict) -> Verdict:
+        """Return the verdict with what it lacks: the last one when that doesn't come in time."""
+        deadline = judging.deadline
         namespace_deadline = Deadline(min(self._namespace_wait, deadline.left))
         rounds = 0
-        seconds = EVALUATION_SECONDS
-        meter = self._meter()
-        while True:
-            snapshot = self._current.snapshot
-            assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
-            budget = Budget(expired=deadline.passed, taken=time.thread_time, seconds=seconds)
-            verdict = self._evaluate(
-                request,
-                snapshot,
-                self._clock(),
-                budget=budget,
-                decisions=decisions if self._authorizer is not None else None,
-                selection=selection,
-                meter=meter,
-            )
-            if not verdict.lacking:
-                return verdict
-            seconds = budget.seconds_left()
+        while verdict.lacking:
             checks = [lack.check for lack in verdict.lacking if isinstance(lack, DecisionLack)]
             if checks and self._authorizer is not None and rounds < _ROUNDS and deadline.left > 0:
                 rounds += 1
-                decisions.update(await self._ask(self._authorizer, request, checks, deadline))
-                continue
-            wait = _wait_for(verdict.lacking, namespace_deadline, deadline)
-            if wait <= 0 or not await self._current.newer_than(snapshot, wait):
-                return verdict
+                judging.decisions.update(await self._ask(self._authorizer, judging.request, checks, deadline))
+            else:
+                wait = _wait_for(verdict.lacking, namespace_deadline, deadline)
+                if wait <= 0 or not await self._current.newer_than(judging.snapshot, wait):
+                    break
+            verdict = self._once(judging)
+        return verdict
 
     async def _ask(
         self, authorizer: Authorizer, request: AdmissionRequest, checks: list[Any], deadline: Deadline

@@ -113,7 +113,7 @@ class Metrics:
         )
         self._seconds = Durations(
             "tidewaiter_request_duration_seconds",
-            "Time from a request's head to its answer.",
+            "Time from a request's first byte to its answer.",
             buckets=_BUCKETS,
             registry=registry,
         )

@@ -21,8 +21,8 @@ class Pages:
     def __init__(self, pages: Mapping[str, Page]) -> None:
         self._pages = pages
 
-    async def answer(self, http: web.BaseRequest) -> Answer:
-        """Answer one request."""
+    async def answer(self, http: web.BaseRequest, began: float) -> Answer:
+        """Answer one request, whenever it began."""
         page = self._pages.get(http.path)
         if page is not None and http.method == "GET":
             return await page()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+_NOTHING = (0, 0)
+
 
 class Room:
     """Counts the requests that are in the room, and what they hold.
@@ -30,19 +32,21 @@ class Room:
         self.taken = 0
         self.bytes = 0
 
-    def enter(self, namespace: str, size: int) -> Place | None:
-        """Return a place, which must be left again; None where there is none for this namespace.
+    def has_place(self, namespace: str, size: int) -> bool:
+        """Tell whether a request would be let in.
 
         Args:
             namespace: of the request; empty for everything that is cluster-scoped.
             size: bytes of its body.
         """
-        held = self._held.get(namespace)
-        requests, held_size = held if held is not None else (0, 0)
-        if requests >= self._requests - self.taken or held_size + size > self._size - self.bytes:
+        requests, held_size = self._held.get(namespace, _NOTHING)
+        return requests < self._requests - self.taken and held_size + size <= self._size - self.bytes
+
+    def enter(self, namespace: str, size: int) -> Place | None:
+        """Return a place, which must be left again; None where there is none for this namespace."""
+        if not self.has_place(namespace, size):
             return None
-        if held is None:
-            held = self._held[namespace] = [0, 0]
+        held = self._held.setdefault(namespace, [0, 0])
         held[0] += 1
         held[1] += size
         self.taken += 1

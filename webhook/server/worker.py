@@ -177,6 +177,7 @@ class _Worker:
                 settings.limits,
                 settings.tls.client_names if settings.tls is not None else (),
                 lambda: self.balance.heavy,
+                plane,
             )
         ]
         if inherited.plain_listener is not None:
