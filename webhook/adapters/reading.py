@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from webhook.adapters import gatekeeper
 from webhook.core import acceptance, appetite, approvals
 from webhook.core.coverage import Register
 from webhook.core.errors import CompileError
@@ -19,6 +20,7 @@ from webhook.core.owners import Owner, parse_owner
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.workloads import TEMPLATE_PATHS
 from webhook.dialects import native
+from webhook.dialects.gatekeeper.names import is_gatekeepers
 
 UNREADABLE = "unreadable"
 """In an object that no snapshot can hold, what it says instead of its content."""
@@ -40,6 +42,7 @@ Meaning = (
     | appetite.Appetite
     | Owner
     | Problem
+    | gatekeeper.Meaning
     | None
 )
 
@@ -80,12 +83,14 @@ class Cache:
         compiled: policies by the digest of their source: many changes of one don't concern its source.
         index: the last snapshot's.
         register: the last snapshot's.
+        gatekeeper: Gatekeeper's templates and constraints.
     """
 
     read: dict[Hashable, Read] = field(default_factory=dict)
     compiled: dict[bytes, CompiledPolicy | CompileError] = field(default_factory=dict)
     index: PolicyIndex | None = None
     register: Register | None = None
+    gatekeeper: gatekeeper.GatekeeperCache = field(default_factory=gatekeeper.GatekeeperCache)
 
     def compile(self, obj: Mapping[str, Any]) -> CompiledPolicy:
         """Return a policy compiled.
@@ -124,6 +129,8 @@ class Cache:
     def _read(self, source: Mapping[str, Any] | bytes) -> Read:
         obj: Mapping[str, Any] = orjson.loads(source) if isinstance(source, bytes) else source
         kind = kind_of(obj)
+        if is_gatekeepers(kind.group):
+            return Read(kind, self._gatekeepers(kind, obj), obj)
         if kind.group != GROUP:
             # Its labels, its data or its template are needed as they are.
             return Read(kind, self._guarded(kind, obj), obj)
@@ -140,6 +147,14 @@ class Cache:
             return Read(kind, self._compile(obj, digest), source, digest)
         except Exception as error:  # whatever is wrong with one policy, the others are enforced
             return Read(kind, self._failure(obj, error), source, digest)
+
+    def _gatekeepers(self, kind: GroupKind, obj: Mapping[str, Any]) -> Meaning:
+        try:
+            if UNREADABLE in obj:
+                raise ValueError(obj[UNREADABLE])
+            return gatekeeper.read(kind, obj, self.gatekeeper)
+        except Exception as error:  # as above: the others are enforced
+            return _problem(obj, error)
 
     def _failure(self, obj: Mapping[str, Any], error: Exception) -> PolicyFailure | Problem:
         try:

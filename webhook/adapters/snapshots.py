@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from webhook.adapters import gatekeeper
 from webhook.adapters.reading import NAMESPACE, UNREADABLE, Cache, Problem, Read, name_of
 from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import Appetite
@@ -52,6 +53,9 @@ class Context:
         administrators: groups that may change the RiskAppetite.
         guarded_since: since when every writer of the risk kinds is judged by who they are, as RFC 3339;
             empty where that bounds nothing.
+        gatekeeper: how we stand to Gatekeeper: ``replace``, or ``beside`` it, where we enforce its
+            constraints only at our own enforcement point.
+        sync_everything: where nothing says what is synced, every object is Gatekeeper's inventory.
     """
 
     cluster: str = ""
@@ -62,11 +66,15 @@ class Context:
     exempt_users: tuple[str, ...] = ()
     administrators: tuple[str, ...] = ()
     guarded_since: str = ""
+    gatekeeper: str = gatekeeper.REPLACE
+    sync_everything: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a cap that is none: enforcing more, or less, than was meant would go unseen."""
         if self.max_action not in ("", *(action.value for action in Action)):
             raise ValueError(f"{self.max_action!r} is no action")
+        if self.gatekeeper not in (gatekeeper.REPLACE, gatekeeper.BESIDE):
+            raise ValueError(f"{self.gatekeeper!r} is neither replace nor beside")
 
 
 def build(
@@ -95,7 +103,19 @@ def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: s
     sorted_out: dict[type, list[Any]] = {}
     for each in known:
         sorted_out.setdefault(each.meaning.__class__, []).append(each.meaning)
-    policies = tuple(sorted(sorted_out.get(CompiledPolicy, ()), key=lambda policy: policy.ref))
+    of_gatekeeper = gatekeeper.assemble(
+        sorted_out,
+        (each.object for each in known),
+        cache.gatekeeper,
+        mode=context.gatekeeper,
+        sync_everything=context.sync_everything,
+    )
+    policies = tuple(
+        sorted(
+            (*sorted_out.get(CompiledPolicy, ()), *of_gatekeeper.policies),
+            key=lambda policy: (policy.constraint is not None, policy.ref),
+        )
+    )
     cache.index = PolicyIndex(policies, cache.index)
     surroundings = Surroundings(
         appetite=next(iter(sorted_out.get(Appetite, ())), None),
@@ -110,8 +130,8 @@ def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: s
     return Snapshot(
         revision=revision,
         policies=policies,
-        failures=tuple(sorted_out.get(PolicyFailure, ())),
-        problems=tuple(problem.text for problem in sorted_out.get(Problem, ())),
+        failures=(*sorted_out.get(PolicyFailure, ()), *of_gatekeeper.failures),
+        problems=(*(problem.text for problem in sorted_out.get(Problem, ())), *of_gatekeeper.problems),
         index=cache.index,
         namespaces={name_of(each.object): each.object for each in known if each.kind == NAMESPACE},
         params=_params(known, policies),
@@ -122,6 +142,7 @@ def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: s
         max_action=context.max_action,
         exempt_users=frozenset(filter(None, context.exempt_users)),
         administrators=frozenset(context.administrators),
+        constraints=of_gatekeeper.context,
     )
 
 

@@ -6,21 +6,31 @@ bytes -> request -> policies that match -> programs run -> violations -> accepta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from webhook.core.activation import Activation, Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
+from webhook.core.constraint import GENERATED, Constraint, Found, Review
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.excuses import Excuses
+from webhook.core.expanding import Resultant, expand
 from webhook.core.fields import metadata_of
-from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
+from webhook.core.judge import (
+    Findings,
+    Subject,
+    conditions_hold,
+    judge,
+    template_subject,
+    violation_of_constraint,
+)
 from webhook.core.match import EVERY_POLICY, Bucket, Candidate, PolicyIndex, Selection
 from webhook.core.meter import Meter
 from webhook.core.model import Action, Violation, capped
 from webhook.core.policy import CompiledPolicy
-from webhook.core.ratchet import is_existing
+from webhook.core.ratchet import is_existing, is_existing_of_constraint
 from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import Labels, labels_of
 from webhook.core.snapshot import Snapshot
@@ -57,7 +67,7 @@ def evaluate(
     if username in snapshot.exempt_users:
         return Verdict(allowed=True, annotations={"exempt-user": username}, revision=snapshot.revision)
     bucket = snapshot.index.bucket(request)
-    if not bucket.every:
+    if not bucket.every and not snapshot.constraints.expansions:
         return Verdict(allowed=True, revision=snapshot.revision)
     return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run(bucket, meter)
 
@@ -93,6 +103,7 @@ class _Evaluation:
         self.hints: dict[str, tuple[str, ...]] = {}
         self.lacking: list[Lack] = []
         self._subjects: list[Subject | None] = [None, None]
+        self._reviews: list[Review | None] = [None, None]
         self._excuses: Excuses | None = None
 
     def run(self, bucket: Bucket, meter: Meter | None = None) -> Verdict:
@@ -131,6 +142,8 @@ class _Evaluation:
                 meter.start()
                 self._judge(candidate, activation, namespace_labels, labels)
                 meter.stop(policy.ref)
+        if snapshot.constraints.expansions and not exempt and self.selection.scope != "namespaced":
+            self._judge_expanded()
         denied = any(Action.DENY in violation.actions for violation in self.violations) or any(
             Action.DENY in error.actions for error in self.errors
         )
@@ -176,6 +189,9 @@ class _Evaluation:
         labels: Sequence[Labels],
     ) -> None:
         policy = candidate.policy
+        if policy.constraint is not None:
+            self._judge_constraint(policy, policy.constraint, candidate.template)
+            return
         actions = self._capped(policy.actions)
         try:
             if (
@@ -239,6 +255,152 @@ class _Evaluation:
             self._sort(policy, subject, findings, activation)
         for message in findings.errors:
             self._fail(policy, message, actions)
+
+    # Gatekeeper's constraints.
+
+    def _judge_constraint(
+        self,
+        policy: CompiledPolicy,
+        constraint: Constraint,
+        template: bool,
+        resultant: tuple[Resultant, Review] | None = None,
+    ) -> None:
+        """Judge a constraint; what keeps it from being judged counts as a violation, as with Gatekeeper."""
+        context = self.snapshot.constraints
+        actions = constraint.actions_at(context.points, unscoped=context.unscoped)
+        if actions is None:
+            return
+        place = self.request.name if self.is_namespace else self.namespace
+        if place and context.excludes is not None and context.excludes(place):
+            return
+        prefix = ""
+        if resultant is not None:
+            expansion = resultant[0].expansion
+            prefix = f"[Implied by {expansion.name}] "
+            actions = actions if expansion.action is None else (expansion.action,)
+        actions = self._capped(actions)
+        try:
+            review = resultant[1] if resultant is not None else self._review(template)
+            if constraint.needs_namespace and self.namespace and self.namespace_object is None:
+                self.lacking.append(NamespaceLack(self.namespace))
+            if not constraint.matches(review):
+                return
+            self.budget.refill()
+            found = constraint.judge(review)
+        except EvaluationError as error:
+            self.errors.append(PolicyError(policy.ref, prefix + str(error), actions, constraint=True))
+        except RecursionError:
+            message = f"{prefix}the object is nested too deeply"
+            self.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
+        else:
+            if found:
+                self._sort_found(policy, constraint, review, found, actions, prefix)
+        self.budget.stride()
+
+    def _review(self, template: bool) -> Review:
+        review = self._reviews[template]
+        if review is None:
+            request = self.request
+            obj, old_object = request.object, request.old_object
+            if template:
+                subject = template_subject(self.target, obj, old_object)
+                obj, old_object = subject.object, subject.old_object
+            review = self._reviews[template] = self._review_of(request.raw, obj, old_object)
+        return review
+
+    def _review_of(
+        self,
+        raw: Mapping[str, Any],
+        obj: Mapping[str, Any] | None,
+        old_object: Mapping[str, Any] | None,
+        source: str = "Original",
+    ) -> Review:
+        context = self.snapshot.constraints
+        return Review(
+            raw,
+            obj,
+            old_object,
+            self.namespace_object,
+            source,
+            context.inventory,
+            context.external,
+            self.budget,
+        )
+
+    def _sort_found(
+        self,
+        policy: CompiledPolicy,
+        constraint: Constraint,
+        review: Review,
+        found: Sequence[Found],
+        actions: tuple[Action, ...],
+        prefix: str,
+    ) -> None:
+        """Put each result of a constraint where it belongs, as `_sort` does."""
+        excuses = self._excuses = self._excuses or self._find_excuses()
+        ratchet = policy.ratchet and self.request.operation == "UPDATE" and review.old_object is not None
+        for each in found:
+            violation = violation_of_constraint(policy, self.target, each, actions, prefix)
+            try:
+                excuse = excuses.of(violation, policy)
+                if excuse.accepted is not None:
+                    self.accepted.append(excuse.accepted)
+                    continue
+                if (
+                    ratchet
+                    and not excuse.ended
+                    and is_existing_of_constraint(each, constraint, review, self.budget)
+                ):
+                    self.existing.append(violation)
+                    continue
+            except (EvaluationError, RecursionError) as error:
+                # Whatever could have excused it isn't known: it stands.
+                message = prefix + str(error)
+                self.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
+                self.violations.append(violation)
+                continue
+            if excuse.hints:
+                self.hints[violation.fingerprint] = excuse.hints
+            self.violations.append(violation)
+
+    def _judge_expanded(self) -> None:
+        """Judge what ExpansionTemplates make of the object, for the object itself."""
+        request, snapshot = self.request, self.snapshot
+        obj = request.object if request.object is not None else request.old_object
+        if obj is None or request.sub_resource:
+            return
+        try:
+            made = list(expand(obj, request.kind, self.namespace, snapshot.constraints.expansions))
+        except EvaluationError as error:
+            for policy in snapshot.policies:
+                if policy.constraint is not None:
+                    message = f"unable to expand object: {error}"
+                    self.errors.append(PolicyError(policy.ref, message, (Action.DENY,), constraint=True))
+                    break
+            return
+        for resultant in made:
+            group, version, kind = resultant.expansion.generated
+            name = str(metadata_of(resultant.object).get("name") or "")
+            raw = {
+                "kind": {"group": group, "version": version, "kind": kind},
+                "name": name,
+                "namespace": str(metadata_of(resultant.object).get("namespace") or ""),
+                "operation": request.operation,
+            }
+            deleted = request.operation == "DELETE"
+            obj, old = (None, resultant.object) if deleted else (resultant.object, None)
+            review = self._review_of(raw, obj, old, GENERATED)
+            generated = replace(
+                request,
+                kind=resultant.expansion.generated,
+                resource=("", "", ""),
+                request_resource=("", "", ""),
+                sub_resource="",
+            )
+            for candidate in snapshot.index.bucket(generated).every:
+                constraint = candidate.policy.constraint
+                if constraint is not None:
+                    self._judge_constraint(candidate.policy, constraint, False, (resultant, review))
 
     def _is_selected(
         self, policy: CompiledPolicy, candidate: Candidate, subject: Subject, labels: Sequence[Labels]
@@ -378,6 +540,7 @@ def _control_holds(
         params=snapshot.params,
         index=PolicyIndex((policy,)),
         exempt_namespaces=frozenset(),
+        constraints=snapshot.constraints,
     )
     verdict = evaluate(request, alone, now, budget=budget, decisions=decisions)
     lacking += verdict.lacking

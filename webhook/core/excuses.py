@@ -9,9 +9,10 @@ from typing import Any
 
 from webhook.core.acceptance import Acceptance
 from webhook.core.activation import Activation, Budget
+from webhook.core.constraint import Review
 from webhook.core.coverage import UNCOVERED, Coverage, cover
 from webhook.core.ending import notice
-from webhook.core.judge import judge, template_subject
+from webhook.core.judge import Subject, judge, template_subject, violation_of_constraint
 from webhook.core.model import GroupKind, PolicyRef, Violation
 from webhook.core.owners import NO_CHAIN, Chain, Owner, chain_of, made_within
 from webhook.core.policy import CompiledPolicy
@@ -159,6 +160,9 @@ class Excuses:
         known = self._judged_owners.get(key)
         if known is None:
             subject = template_subject(owner.ref, owner.workload, None)
+            if policy.constraint is not None:
+                known = self._judged_owners[key] = self._of_constraint(owner, policy, subject)
+                return known
             activation = Activation(
                 object=subject.object,
                 request=self.request.raw,
@@ -173,6 +177,22 @@ class Excuses:
                 known += [found[0] for found in findings.violations] if findings else []
             self._judged_owners[key] = known
         return known
+
+    def _of_constraint(self, owner: Owner, policy: CompiledPolicy, subject: Subject) -> list[Violation]:
+        constraint, context = policy.constraint, self.snapshot.constraints
+        if constraint is None:
+            return []
+        review = Review(
+            self.request.raw,
+            subject.object,
+            None,
+            self.snapshot.namespaces.get(self.request.namespace),
+            inventory=context.inventory,
+            external=context.external,
+            budget=self.budget,
+        )
+        found = constraint.judge(review)
+        return [violation_of_constraint(policy, owner.ref, each, policy.actions) for each in found]
 
     def _keeps_running(self, chain: Chain, acceptance: Acceptance, ended: Standing) -> bool:
         """Tell whether a Pod may be made again though the acceptance of its workload has ended."""
@@ -218,7 +238,12 @@ class Excuses:
 
 
 def _same(own: Violation, violation: Violation) -> bool:
-    """Tell whether the template violates what its Pod does: same validation, container and image."""
+    """Tell whether the template violates what its Pod does: same validation, container and image.
+
+    What a constraint finds is only told apart by its message.
+    """
+    if violation.constraint and own.message != violation.message:
+        return False
     return (own.validation, own.container_kind, own.container, own.image) == (
         violation.validation,
         violation.container_kind,

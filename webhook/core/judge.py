@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.core.activation import Activation, Place
+from webhook.core.constraint import VALIDATION
+from webhook.core.constraint import Found as FoundByConstraint
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.model import (
     CONTAINER_KINDS,
@@ -261,6 +263,42 @@ def _violation(
         reason=validation.reason,
         remediation=policy.remediation,
         fingerprint=fingerprint(policy.ref, validation.name, subject.ref, kind, name, validation.field_path),
+    )
+
+
+def violation_of_constraint(
+    policy: CompiledPolicy,
+    target: ObjectRef,
+    found: FoundByConstraint,
+    actions: tuple[Action, ...],
+    prefix: str = "",
+) -> Violation:
+    """Return the violation that a constraint's result is.
+
+    All results of one constraint on one object have one fingerprint: a template gives them no names.
+
+    Args:
+        policy: the constraint.
+        target: the object of the request.
+        found: the result.
+        actions: what it does here.
+        prefix: what its message begins with, where an ExpansionTemplate implied it.
+    """
+    return Violation(
+        policy=policy.ref,
+        validation=VALIDATION,
+        message=prefix + found.message,
+        field_path="",
+        container="",
+        container_kind="",
+        image="",
+        severity=policy.severity,
+        actions=actions,
+        reason="Forbidden",
+        remediation=policy.remediation,
+        fingerprint=fingerprint(policy.ref, VALIDATION, target),
+        constraint=True,
+        details=found.details,
     )
 
 

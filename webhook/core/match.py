@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from webhook.core.constraint import Constraint, is_sent
 from webhook.core.policy import CompiledPolicy, Rule
 from webhook.core.review import AdmissionRequest, Triple
 from webhook.core.selectors import Labels, Selector
 from webhook.core.workloads import RESOURCES
 
 _PODS = ("", "v1", "pods")
-# The resource as sent and as asked for, its subresource, the operation.
-_Key = tuple[Triple, Triple, str, str]
+# The resource as sent and as asked for, its subresource, the operation, the object's kind.
+_Key = tuple[Triple, Triple, str, str, Triple]
 _CACHED_KEYS = 4096  # distinct resources and operations of one cluster stay far below this
 _CARRIED_KEYS = 256
 
@@ -216,7 +217,13 @@ class PolicyIndex:
 
     def bucket(self, request: AdmissionRequest) -> Bucket:
         """Return the policies whose rules name the request's resource and operation."""
-        key = (request.resource, request.request_resource, request.sub_resource, request.operation)
+        key = (
+            request.resource,
+            request.request_resource,
+            request.sub_resource,
+            request.operation,
+            request.kind,
+        )
         return self._buckets.get(key) or self._fill(key)
 
     def _fill(self, key: _Key) -> Bucket:
@@ -242,7 +249,9 @@ def _is_plain(policy: CompiledPolicy) -> bool:
 
 
 def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
-    sent, asked, sub_resource, operation = key
+    if policy.constraint is not None:
+        return _of_constraint(policy, policy.constraint, key)
+    sent, asked, sub_resource, operation, _ = key
     resource = asked if policy.exact else sent
     # An equivalent exclusion takes out what it names in any version, as the API server converts to each.
     excluded = _naming(policy.exclude_rules, resource, sub_resource, operation, any_version=not policy.exact)
@@ -269,3 +278,19 @@ def _candidate(policy: CompiledPolicy, key: _Key) -> Candidate | None:
         for base in {wanted.partition("/")[0] for wanted in rule.resources} & {"*", resource[2]}
     )
     return Candidate(policy, False, versions, rules, excluded, certain, certain and _is_plain(policy))
+
+
+def _of_constraint(policy: CompiledPolicy, constraint: Constraint, key: _Key) -> Candidate | None:
+    """Return the candidate of a constraint: it names kinds where other policies name resources."""
+    sent, _, sub_resource, operation, (group, _, kind) = key
+    if not is_sent(sent[2], sub_resource):
+        return None
+    template = False
+    if not constraint.concerns(group, kind):
+        # Offline a constraint for Pods also judges what the Pods of a workload will be.
+        template = policy.pod_templates and (sent[0], sent[2]) in RESOURCES and not sub_resource
+        if not template or not constraint.concerns("", "Pod"):
+            return None
+    if operation not in constraint.operations and "*" not in constraint.operations:
+        return None
+    return Candidate(policy, template, frozenset("*"), policy.rules, (), certain=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from webhook.core.canonical import canonical_json
 
@@ -115,6 +115,8 @@ class Violation:
         reason: the validation's reason, such as ``Invalid``.
         remediation: what to change, from the policy; may be empty.
         fingerprint: the stable identity, 32 hex digits; see `fingerprint`.
+        constraint: the policy is a Gatekeeper constraint, which people know by its messages alone.
+        details: what its template says of it for machines.
     """
 
     policy: PolicyRef
@@ -129,6 +131,8 @@ class Violation:
     reason: str
     remediation: str
     fingerprint: str
+    constraint: bool = False
+    details: Any = None
 
     @property
     def action(self) -> Action:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.core.activation import Passes, Program
+from webhook.core.constraint import Constraint
 from webhook.core.model import Action, PolicyRef, Severity
 from webhook.core.selectors import EVERYTHING, Selector
 
@@ -140,6 +141,9 @@ class CompiledPolicy:
             None where no expression asks.
         created: when the API server created the object; None in files.
         digest: of the object it was compiled from; empty where that has no canonical JSON.
+        constraint: what a Gatekeeper constraint and its template are; None for every other policy. Then
+            its validations are only named: it judges by itself.
+        in_namespaces: the namespaces that a constraint's match names one by one.
     """
 
     ref: PolicyRef
@@ -170,12 +174,16 @@ class CompiledPolicy:
     make_authorizer: Callable[[Any, Any], Any] | None = None
     created: datetime | None = None
     digest: str = ""
+    constraint: Constraint | None = None
+    in_namespaces: frozenset[str] = frozenset()
 
     @property
     def named_namespaces(self) -> frozenset[str]:
         """The namespaces that its selector names one by one: these it judges even where others are exempt."""
         if self.ref.namespace:
             return frozenset({self.ref.namespace})
+        if self.in_namespaces:
+            return self.in_namespaces
         for requirement in self.namespace_selector.requirements:
             if requirement.key == "kubernetes.io/metadata.name" and requirement.operator == "In":
                 return requirement.values

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from webhook.core.activation import Activation
+from webhook.core.activation import Activation, Budget
+from webhook.core.constraint import Constraint, Found, Review
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.judge import Subject, containers_of
 from webhook.core.model import Violation
@@ -64,6 +65,41 @@ def is_existing(
         old.container = old.containerKind = None
 
 
+def is_existing_of_constraint(found: Found, constraint: Constraint, review: Review, budget: Budget) -> bool:
+    """Tell whether the old object had this result of a constraint too, with nothing but metadata changed.
+
+    Args:
+        found: a result on the new object.
+        constraint: that found it.
+        review: of the new object.
+        budget: the steps left.
+
+    Raises:
+        BudgetExceeded: no steps are left to find out.
+    """
+    new_object, old_object = review.object, review.old_object
+    if new_object is None or old_object is None or not _same_but_metadata(new_object, old_object):
+        return False
+    before = Review(
+        review.request,
+        old_object,
+        old_object,
+        review.namespace_object,
+        review.source,
+        review.inventory,
+        review.external,
+        budget,
+    )
+    try:
+        return constraint.matches(before) and any(
+            each.message == found.message for each in constraint.judge(before)
+        )
+    except BudgetExceeded:
+        raise
+    except (EvaluationError, RecursionError):
+        return False  # as above
+
+
 def _same_place(
     validation: Validation, subject: Subject, new: Mapping[str, Any], old: Mapping[str, Any]
 ) -> bool:
@@ -73,6 +109,10 @@ def _same_place(
             return _same(*values)
     if subject.path:
         return _same(new, old)
+    return _same_but_metadata(new, old)
+
+
+def _same_but_metadata(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     left_out = ("metadata", "status")
     return _same(
         {key: value for key, value in new.items() if key not in left_out},

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from webhook.core.constraint import ConstraintContext
 from webhook.core.coverage import Register
 from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
@@ -85,6 +86,7 @@ class Snapshot:
         max_action: no policy does more than this: ``Warn`` or ``Audit``; ``Deny`` or empty for no cap.
         exempt_users: usernames whose requests no policy judges.
         administrators: groups that may change the RiskAppetite.
+        constraints: what Gatekeeper's constraints are judged in.
     """
 
     revision: str = ""
@@ -101,6 +103,7 @@ class Snapshot:
     max_action: str = ""
     exempt_users: frozenset[str] = frozenset()
     administrators: frozenset[str] = frozenset()
+    constraints: ConstraintContext = field(default_factory=ConstraintContext)
 
     def policy(self, ref: PolicyRef) -> CompiledPolicy | None:
         """Return the compiled policy that `ref` names, or None."""

@@ -43,11 +43,13 @@ class PolicyError:
         policy: which one.
         message: why.
         actions: what it does under failurePolicy Fail; empty under Ignore.
+        constraint: the policy is a Gatekeeper constraint.
     """
 
     policy: PolicyRef
     message: str
     actions: tuple[Action, ...]
+    constraint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,34 @@ class Verdict:
             return ""
         lines = []
         for violation in self.denying:
-            lines.append(describe(violation))
-            lines += [f"  {hint}" for hint in self.hints.get(violation.fingerprint, ())]
+            if not violation.constraint:
+                lines.append(describe(violation))
+                lines += [f"  {hint}" for hint in self.hints.get(violation.fingerprint, ())]
         lines += [
-            f"{error.policy}: could not be evaluated: {error.message}"
+            describe_error(error)
             for error in self.errors
-            if Action.DENY in error.actions
+            if Action.DENY in error.actions and not error.constraint
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._of_constraints(Action.DENY)])
+
+    def _of_constraints(self, action: Action) -> list[str]:
+        """Return what constraints say, in Gatekeeper's order; an error is a violation to it."""
+        found = [
+            (violation.message, violation.policy.name, describe(violation), violation.fingerprint)
+            for violation in self.violations
+            if violation.constraint and action in violation.actions
+        ]
+        found += [
+            (error.message, error.policy.name, describe_error(error), "")
+            for error in self.errors
+            if error.constraint and action in error.actions
+        ]
+        lines = []
+        for _, _, line, fingerprint in sorted(found):
+            lines.append(line)
+            if action is Action.DENY:
+                lines += [f"  {hint}" for hint in self.hints.get(fingerprint, ())]
+        return lines
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -151,13 +173,14 @@ class Verdict:
         found = [
             describe(violation)
             for violation in self.violations
-            if strongest(violation.actions) is Action.WARN
+            if strongest(violation.actions) is Action.WARN and not violation.constraint
         ]
         found += [
-            f"{error.policy}: could not be evaluated: {error.message}"
+            describe_error(error)
             for error in self.errors
-            if strongest(error.actions) is Action.WARN
+            if strongest(error.actions) is Action.WARN and not error.constraint
         ]
+        found += self._of_constraints(Action.WARN)
         # What ends first comes first: an API server that cuts the list off leaves out what can wait.
         for accepted in sorted(self.accepted, key=lambda each: each.notice or math.inf):
             violation = accepted.violation
@@ -208,7 +231,19 @@ class Verdict:
 
 
 def describe(violation: Violation) -> str:
-    """Return a violation as one line: policy, validation, container, message, field."""
+    """Return a violation as one line: policy, validation, container, message, field.
+
+    One of a constraint reads as Gatekeeper writes it.
+    """
+    if violation.constraint:
+        return f"[{violation.policy.name}] {violation.message}"
     where = f" (container {violation.container})" if violation.container else ""
     path = f" [{violation.field_path}]" if violation.field_path else ""
     return f"{violation.policy}/{violation.validation}{where}: {violation.message}{path}"
+
+
+def describe_error(error: PolicyError) -> str:
+    """Return what is said of a policy that could not be evaluated."""
+    if error.constraint:
+        return f"[{error.policy.name}] {error.message}"
+    return f"{error.policy}: could not be evaluated: {error.message}"

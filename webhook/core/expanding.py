@@ -1,0 +1,85 @@
+"""ExpansionTemplates: the objects that a controller will make of another one, to be judged before it does.
+
+https://open-policy-agent.github.io/gatekeeper/website/docs/expansion
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.core.constraint import Expansion
+from webhook.core.errors import EvaluationError
+from webhook.core.fields import metadata_of
+
+_DEEPEST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Resultant:
+    """An object that an expansion made."""
+
+    expansion: Expansion
+    object: Mapping[str, Any]
+
+
+def expand(
+    obj: Mapping[str, Any],
+    kind: tuple[str, str, str],
+    namespace: str,
+    expansions: Sequence[Expansion],
+    depth: int = 0,
+) -> Iterator[Resultant]:
+    """Give what expansions make of an object, and what they make of that: the innermost first.
+
+    Args:
+        obj: the object.
+        kind: its group, version and kind.
+        namespace: of its Namespace; empty for none.
+        expansions: those of the cluster, by name.
+        depth: how often it was expanded already.
+
+    Raises:
+        EvaluationError: the object has no template where one says, or they go round in circles.
+    """
+    if depth >= _DEEPEST:
+        raise EvaluationError(f"maximum recursion depth of {_DEEPEST} reached")
+    made = [
+        Resultant(expansion, _made(obj, expansion, namespace))
+        for expansion in expansions
+        if kind in expansion.applies_to
+    ]
+    for resultant in made:
+        yield from expand(resultant.object, resultant.expansion.generated, namespace, expansions, depth + 1)
+    yield from made
+
+
+def _made(obj: Mapping[str, Any], expansion: Expansion, namespace: str) -> dict[str, Any]:
+    value: Any = obj
+    for part in expansion.source:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    metadata = metadata_of(obj)
+    name = metadata.get("name")
+    name = name if isinstance(name, str) else ""
+    if not isinstance(value, Mapping):
+        source = ".".join(expansion.source)
+        raise EvaluationError(f'could not find source field "{source}" in resource {name}')
+    group, version, kind = expansion.generated
+    own = dict(metadata_of(value))
+    place = namespace or metadata.get("namespace")
+    if place:
+        own["namespace"] = place
+    own["name"] = (f"{name}-{kind}" if kind else name).lower()
+    owner = {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "name": name}
+    if all(owner.values()):
+        there = own.get("ownerReferences")
+        refs = [ref for ref in there if isinstance(ref, Mapping)] if isinstance(there, list) else []
+        if not any(all(ref.get(key) == owner[key] for key in owner) for ref in refs):
+            own["ownerReferences"] = [*refs, {**owner, "uid": ""}]
+    return {
+        **value,
+        "apiVersion": f"{group}/{version}" if group else version,
+        "kind": kind,
+        "metadata": own,
+    }

@@ -1,0 +1,284 @@
+"""Structural schemas: what they must be, what values they take, and the defaults they fill in.
+
+The part of OpenAPI v3 that a CustomResourceDefinition may use:
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import re2
+
+from webhook.core.errors import CompileError
+
+Schema = Mapping[str, Any]
+
+_PRESERVE = "x-kubernetes-preserve-unknown-fields"
+_INT_OR_STRING = "x-kubernetes-int-or-string"
+_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
+_DEEPEST = 64
+
+
+class SchemaError(CompileError):
+    """A constraint that its template's schema doesn't take."""
+
+
+def opened(schema: Schema, depth: int = 0) -> dict[str, Any]:
+    """Return a schema that also takes what it doesn't describe: what ``legacySchema: true`` means.
+
+    Args:
+        schema: as the template has it.
+        depth: how deep this part lies.
+
+    Raises:
+        CompileError: it is nested too deeply, or a part is no map.
+    """
+    if depth > _DEEPEST:
+        raise CompileError("the schema is nested too deeply")
+    found = dict(schema)
+    kind = schema.get("type") or ""
+    if kind in ("", "object"):
+        found[_PRESERVE] = True
+    elif kind == "array" and not schema.get("items"):
+        found["items"] = {_PRESERVE: True}
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping):
+        found["properties"] = {key: opened(_schema(value), depth + 1) for key, value in properties.items()}
+    for name in ("items", "additionalProperties"):
+        if isinstance(found.get(name), Mapping) and found[name] != {_PRESERVE: True}:
+            found[name] = opened(found[name], depth + 1)
+    return found
+
+
+def _schema(value: Any) -> Schema:
+    if not isinstance(value, Mapping):
+        raise CompileError("a schema must be a map")
+    return value
+
+
+def check_structural(schema: Schema, field: str, depth: int = 0) -> None:
+    """Refuse a schema that the API server would take no CustomResourceDefinition with.
+
+    Args:
+        schema: the schema.
+        field: where it stands.
+        depth: how deep that is.
+
+    Raises:
+        CompileError: it isn't structural; it says where.
+    """
+    if depth > _DEEPEST:
+        raise CompileError("is nested too deeply", field)
+    if not isinstance(schema, Mapping):
+        raise CompileError("must be a map", field)
+    kind = schema.get("type")
+    if kind is not None and kind not in _TYPES:
+        raise CompileError(f"{kind!r} is no type", f"{field}.type")
+    if not kind and not schema.get(_PRESERVE) and not schema.get(_INT_OR_STRING):
+        raise CompileError("must not be empty for specified object fields", f"{field}.type")
+    if kind == "array" and not isinstance(schema.get("items"), Mapping):
+        raise CompileError("must be specified", f"{field}.items")
+    if schema.get("properties") and schema.get("additionalProperties"):
+        raise CompileError("excludes properties", f"{field}.additionalProperties")
+    pattern = schema.get("pattern")
+    if pattern is not None:
+        _pattern(str(pattern), f"{field}.pattern")
+    properties = schema.get("properties")
+    if properties is not None:
+        if not isinstance(properties, Mapping):
+            raise CompileError("must be a map", f"{field}.properties")
+        for name, value in properties.items():
+            check_structural(value, f"{field}.properties[{name}]", depth + 1)
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), Mapping):
+            check_structural(schema[name], f"{field}.{name}", depth + 1)
+
+
+def check(value: Any, schema: Schema, field: str) -> None:
+    """Refuse a value that a schema doesn't take.
+
+    Raises:
+        SchemaError: it says where, and what would be right.
+    """
+    for where, message in _wrong(value, schema, field):
+        raise SchemaError(message, where)
+
+
+def unknown_fields(value: Any, schema: Schema, field: str) -> Iterator[str]:
+    """Give the fields of a value that a schema doesn't describe: the API server would drop them."""
+    if isinstance(value, Mapping):
+        if schema.get(_PRESERVE) is True and not schema.get("properties"):
+            return
+        properties = schema.get("properties")
+        known: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
+        more = schema.get("additionalProperties")
+        for name, item in value.items():
+            if name in known:
+                yield from unknown_fields(item, known[name], f"{field}.{name}")
+            elif isinstance(more, Mapping):
+                yield from unknown_fields(item, more, f"{field}.{name}")
+            elif more is not True and schema.get(_PRESERVE) is not True:
+                yield f"{field}.{name}"
+    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        for position, item in enumerate(value):
+            yield from unknown_fields(item, schema["items"], f"{field}[{position}]")
+
+
+def defaulted(value: Any, schema: Schema) -> Any:
+    """Return a value with the defaults of a schema filled in, as the API server does before it stores it."""
+    if isinstance(value, Mapping):
+        properties = schema.get("properties")
+        found = dict(value)
+        if isinstance(properties, Mapping):
+            for name, part in properties.items():
+                if not isinstance(part, Mapping):
+                    continue
+                if (
+                    name not in found or (found[name] is None and not part.get("nullable"))
+                ) and "default" in part:
+                    found[name] = part["default"]
+                if name in found:
+                    found[name] = defaulted(found[name], part)
+        more = schema.get("additionalProperties")
+        if isinstance(more, Mapping):
+            known = properties if isinstance(properties, Mapping) else {}
+            for name, item in value.items():
+                if name not in known:
+                    found[name] = defaulted(item, more)
+        return found
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [defaulted(item, schema["items"]) for item in value]
+    return value
+
+
+def _wrong(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]:
+    if value is None:
+        # Whatever is null and may not be is dropped before it is validated.
+        if not schema.get("nullable") and schema.get("type"):
+            yield field, f"must be of type {schema['type']}: null"
+        return
+    if schema.get(_INT_OR_STRING) is True:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            yield field, "must be an integer or a string"
+            return
+    elif schema.get("type") and not _is_of(value, schema["type"]):
+        yield field, f"must be of type {schema['type']}: {_kind(value)}"
+        return
+    yield from _limits(value, schema, field)
+    if isinstance(value, Mapping):
+        yield from _wrong_in_map(value, schema, field)
+    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        for position, item in enumerate(value):
+            yield from _wrong(item, schema["items"], f"{field}[{position}]")
+    yield from _junctors(value, schema, field)
+
+
+def _wrong_in_map(value: Mapping[str, Any], schema: Schema, field: str) -> Iterator[tuple[str, str]]:
+    for name in schema.get("required") or ():
+        if name not in value:
+            yield f"{field}.{name}", "is required"
+    properties = schema.get("properties")
+    known: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
+    more = schema.get("additionalProperties")
+    for name, item in value.items():
+        part = known.get(name, more)
+        if isinstance(part, Mapping):
+            yield from _wrong(item, part, f"{field}.{name}")
+
+
+def _limits(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]:
+    options = schema.get("enum")
+    if isinstance(options, list) and not any(_same(value, option) for option in options):
+        yield field, f"unsupported value {value!r}: supported values: {', '.join(map(repr, options))}"
+    if isinstance(value, str):
+        size = len(value)
+        yield from _sized(size, schema, field, ("minLength", "maxLength"), "characters")
+        pattern = schema.get("pattern")
+        if pattern is not None and not _pattern(str(pattern), field).search(value):
+            yield field, f"{value!r} should match '{pattern}'"
+    elif isinstance(value, list):
+        yield from _sized(len(value), schema, field, ("minItems", "maxItems"), "items")
+        if schema.get("uniqueItems") is True and any(
+            _same(one, other) for at, one in enumerate(value) for other in value[:at]
+        ):
+            yield field, "shouldn't contain duplicates"
+    elif isinstance(value, Mapping):
+        yield from _sized(len(value), schema, field, ("minProperties", "maxProperties"), "properties")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        least, most = schema.get("minimum"), schema.get("maximum")
+        if least is not None and (value < least or (value == least and schema.get("exclusiveMinimum"))):
+            yield field, f"{value} is too small: the minimum is {least}"
+        if most is not None and (value > most or (value == most and schema.get("exclusiveMaximum"))):
+            yield field, f"{value} is too large: the maximum is {most}"
+        step = schema.get("multipleOf")
+        if step and value % step:
+            yield field, f"{value} should be a multiple of {step}"
+
+
+def _sized(
+    size: int, schema: Schema, field: str, names: tuple[str, str], what: str
+) -> Iterator[tuple[str, str]]:
+    least, most = (schema.get(name) for name in names)
+    if isinstance(least, int) and size < least:
+        yield field, f"must have at least {least} {what}"
+    if isinstance(most, int) and size > most:
+        yield field, f"must have at most {most} {what}"
+
+
+def _junctors(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]:
+    def fits(part: Any) -> bool:
+        return isinstance(part, Mapping) and next(_wrong(value, part, field), None) is None
+
+    parts = schema.get("allOf")
+    if isinstance(parts, list):
+        for part in parts:
+            if isinstance(part, Mapping):
+                yield from _wrong(value, part, field)
+    parts = schema.get("anyOf")
+    if isinstance(parts, list) and not any(map(fits, parts)):
+        yield field, "must validate at least one schema (anyOf)"
+    parts = schema.get("oneOf")
+    if isinstance(parts, list) and sum(map(fits, parts)) != 1:
+        yield field, "must validate one and only one schema (oneOf)"
+    if isinstance(schema.get("not"), Mapping) and fits(schema["not"]):
+        yield field, "must not validate the schema (not)"
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if kind == "object":
+        return isinstance(value, Mapping)
+    if kind == "array":
+        return isinstance(value, list)
+    if kind == "string":
+        return isinstance(value, str)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    if kind == "integer":
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, int | float)
+
+
+def _kind(value: Any) -> str:
+    for kind in ("boolean", "integer", "number", "string", "array", "object"):
+        if _is_of(value, kind):
+            return f'"{kind}"'
+    return '"null"'
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+@functools.lru_cache(maxsize=512)
+def _pattern(text: str, field: str) -> Any:
+    try:
+        return re2.compile(text)
+    except re2.error as error:
+        raise CompileError(f"{text!r} is no regular expression: {error}", field) from None
