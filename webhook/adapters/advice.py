@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from webhook.adapters.material import ACCEPTANCES, APPROVALS, Material, is_own, of_kinds
+from webhook.adapters.material import ACCEPTANCES, APPROVALS, Material, judges, of_kinds
 from webhook.adapters.offline import Judged
 from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import NAME
@@ -210,7 +210,7 @@ def _on_unjudged(material: Material) -> Iterator[str]:
     files: set[str] = set()
     for document in material.documents:
         key = document.key
-        if id(document) in judged or is_own(document) or (key.group, key.kind) in useful:
+        if id(document) in judged or judges(document) or (key.group, key.kind) in useful:
             continue
         if document.file not in files:
             files.add(document.file)

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from webhook.adapters.kinds import Kinds
+from webhook.adapters.manifests import Document
 from webhook.core.constraint import OWN_POINT, WEBHOOK_POINT, ConstraintContext, Expansion, External
-from webhook.core.errors import CompileError
+from webhook.core.errors import CompileError, InputError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import GroupKind, PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
@@ -51,7 +52,7 @@ class Failed:
 
     kind: str
     name: str
-    message: str
+    error: CompileError
 
 
 Meaning = (
@@ -95,7 +96,7 @@ def read(kind: GroupKind, obj: Mapping[str, Any], cache: GatekeeperCache) -> Mea
     except CompileError as error:
         if kind == names.TEMPLATE:
             return PolicyFailure(PolicyRef(kind.kind, "", name), generation_of(obj), str(error))
-        return Failed(kind.kind, name, str(error))
+        return Failed(kind.kind, name, error)
     return None
 
 
@@ -131,6 +132,55 @@ def _digest(obj: Mapping[str, Any]) -> bytes:
         obj.get("spec"),
     ]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def placed(document: Document, message: str, error: CompileError) -> InputError:
+    """Return an error of a template or constraint with its place in the file.
+
+    Args:
+        document: the object.
+        message: what is wrong.
+        error: where; a line inside a block of code counts from the block's first.
+    """
+    line = document.line_of(error.field) if error.field else document.line
+    return InputError(f"{document.key}: {message}", document.file, line + document.code_line(error))
+
+
+def problems(documents: Iterable[Document], cache: GatekeeperCache) -> list[InputError]:
+    """Return why Gatekeeper's objects among manifests can't be used, with the places.
+
+    Args:
+        documents: any objects.
+        cache: what was compiled of them.
+    """
+    own = [document for document in documents if names.is_gatekeepers(document.key.group)]
+    templates: dict[str, Template] = {}
+    unusable: set[str] = set()
+    found: list[InputError] = []
+    for document in own:
+        if (document.key.group, document.key.kind) == names.TEMPLATE:
+            try:
+                made = template(document.object, cache)
+                templates[made.kind] = made
+            except CompileError as error:
+                found.append(placed(document, str(error), error))
+                unusable.add(document.key.name)
+    for document in own:
+        try:
+            if document.key.group == names.CONSTRAINTS:
+                known = templates.get(document.key.kind)
+                if known is not None:
+                    compile_constraint(document.object, known, plural)
+                elif document.key.kind.lower() not in unusable:
+                    message = f"there is no ConstraintTemplate for {document.key.kind}"
+                    found.append(placed(document, message, CompileError(message)))
+            elif (document.key.group, document.key.kind) != names.TEMPLATE:
+                meaning = read(GroupKind(*document.key[:2]), document.object, cache)
+                if isinstance(meaning, Failed):
+                    found.append(placed(document, meaning.error.message, meaning.error))
+        except CompileError as error:
+            found.append(placed(document, str(error), error))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +220,20 @@ def assemble(
         external: answers ``external_data``.
     """
     templates = {each.kind: each for each in meanings.get(Template, ())}
-    policies, failures = [], []
+    policies: list[CompiledPolicy] = []
+    failures: list[PolicyFailure] = []
     used: dict[tuple[int, bytes], tuple[Template, CompiledPolicy | CompileError]] = {}
     for source in meanings.get(ConstraintSource, ()):
         made = _constraint(source, templates, cache, used)
-        (policies if isinstance(made, CompiledPolicy) else failures).append(made)
+        if isinstance(made, CompiledPolicy):
+            policies.append(made)
+        else:
+            failures.append(made)
     cache.constraints = used
     config = next(iter(meanings.get(Config, ())), None)
     sets = meanings.get(SyncSet, ())
     expansions, circling = without_circles(meanings.get(Expansion, ()))
-    problems = [f"{each.kind} {each.name}: {each.message}" for each in meanings.get(Failed, ())]
+    problems = [f"{each.kind} {each.name}: {each.error}" for each in meanings.get(Failed, ())]
     problems += [f"ExpansionTemplate {each.name}: expands itself by others" for each in circling]
     inventory: Mapping[str, Any] = {}
     if policies:
@@ -194,7 +248,7 @@ def assemble(
         expansions=tuple(expansions),
         external=external,
     )
-    return Assembled(tuple(policies), tuple(failures), tuple(problems), context)  # type: ignore[arg-type]
+    return Assembled(tuple(policies), tuple(failures), tuple(problems), context)
 
 
 def _constraint(

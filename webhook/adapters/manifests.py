@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,12 +16,13 @@ from webhook.adapters.field_lines import line_of
 from webhook.adapters.json_text import decode_json
 from webhook.adapters.kustomize import kustomization_in, read_resources
 from webhook.adapters.yaml_text import decode_yaml
-from webhook.core.errors import InputError
+from webhook.core.errors import CompileError, InputError
 from webhook.core.model import GROUP
 
 MAX_BYTES = 64 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
+_LITERAL = re.compile(r":\s*\|[-+0-9]*\s*(#.*)?$")
 
 
 class Key(NamedTuple):
@@ -64,6 +66,19 @@ class Document:
         """
         origin = self._origin
         return line_of(origin.text, origin.offset, origin.line, origin.prefix + path)
+
+    def code_line(self, error: CompileError) -> int:
+        """Return how many lines below its field an error in code lies; 0 where the text can't tell.
+
+        Only a literal block (``rego: |``) has its lines as they are.
+        """
+        if not error.line or not error.field:
+            return 0
+        lines = self._origin.text.splitlines()
+        at = self.line_of(error.field)
+        if not 0 < at <= len(lines) or not _LITERAL.search(lines[at - 1]):
+            return 0
+        return error.line
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.adapters import strict
+from webhook.adapters import gatekeeper, strict
 from webhook.adapters.kinds import Kinds, Resource
 from webhook.adapters.manifests import Document, unique
 from webhook.adapters.reading import Cache
@@ -16,6 +16,7 @@ from webhook.core.errors import CompileError, InputError
 from webhook.core.model import GROUP
 from webhook.core.snapshot import Snapshot
 from webhook.dialects import native
+from webhook.dialects.gatekeeper.names import is_gatekeepers
 
 SUITE = "Suite"
 ACCEPTANCES = (acceptance.NAMESPACED, acceptance.CLUSTER)
@@ -67,6 +68,11 @@ class Material:
     errors: tuple[InputError, ...]
 
 
+def judges(document: Document) -> bool:
+    """Tell whether the object judges, and so is not judged: ours and Gatekeeper's."""
+    return is_own(document) or is_gatekeepers(document.key.group)
+
+
 def is_own(document: Document) -> bool:
     """Tell whether the object is of Tidewaiter's own API group: it judges, and is not judged."""
     return document.key.group == GROUP
@@ -90,7 +96,7 @@ def gather(
     """
     kinds = Kinds(document.object for document in (*judged, *others))
     first = [_placed(document, kinds, settings.namespace) for document in judged]
-    to_judge = {id(document) for document in first if not is_own(document)}
+    to_judge = {id(document) for document in first if not judges(document)}
     once = unique([*first, *(_placed(document, kinds, settings.namespace) for document in others)])
     cache = cache or Cache()
     errors = list(once.errors)
@@ -101,11 +107,12 @@ def gather(
         if not problems:
             usable.append(document.object)
         errors += problems
-        if document.key.namespace:
+        if document.key.namespace and not is_gatekeepers(document.key.group):
             namespaces.setdefault(document.key.namespace, bare_namespace(document.key.namespace))
     # Those that are given come later and replace those that are only named.
     objects = (*namespaces.values(), *usable)
-    snapshot = build(objects, settings.context, cache)
+    snapshot = build(objects, replace(settings.context, sync_everything=True), cache)
+    errors += gatekeeper.problems(once.documents, cache.gatekeeper)
     return Material(
         tuple(document for document in once.documents if id(document) in to_judge),
         once.documents,

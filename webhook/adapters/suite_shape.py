@@ -81,6 +81,36 @@ _SHAPE = {
 }
 
 
+_GATOR_CASE = {
+    "name": "",
+    "object": "",
+    "inventory": _TEXTS,
+    "assertions": [{"violations": None, "message": ""}],
+    "skip": True,
+}
+_GATOR_TEST = {
+    "name": "",
+    "template": "",
+    "constraint": "",
+    "expansion": "",
+    "cases": [_GATOR_CASE],
+    "invalid": True,
+    "skip": True,
+}
+_GATOR_SHAPE = {
+    "apiVersion": "",
+    "kind": "",
+    "metadata": _ANY,
+    "tests": [_GATOR_TEST],
+    "skip": True,
+}
+
+
+def misshapen_gator(content: Any) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the shape of a Suite of gator's, as `misshapen` does for ours."""
+    return _misshapen(content, _GATOR_SHAPE, "")
+
+
 def misshapen(content: Any) -> Iterator[tuple[str, str]]:
     """Yield each field of a Suite that is unknown or of a wrong type, and what is wrong with it."""
     return _misshapen(content, _SHAPE, "")
@@ -88,6 +118,8 @@ def misshapen(content: Any) -> Iterator[tuple[str, str]]:
 
 def _misshapen(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield each field that is unknown or of another type than in `shape`, and what is wrong with it."""
+    if shape is None:
+        return
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             yield path, "must be a map"

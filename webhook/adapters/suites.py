@@ -15,6 +15,7 @@ from webhook.adapters.suite_shape import misshapen
 from webhook.core.errors import InputError
 from webhook.core.model import API_VERSION
 from webhook.core.times import parse_time
+from webhook.dialects.gatekeeper.names import SUITE as GATOR_SUITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,18 @@ def find(paths: Iterable[str]) -> tuple[list[Document], list[InputError]]:
             if SUITE.encode() not in data and path.is_dir():
                 continue  # most files beside the policies; a suite says its kind
             documents = parse(data, str(file))
-            suites = [document for document in documents if is_own(document) and document.key.kind == SUITE]
+            suites = [document for document in documents if _is_suite(document)]
             if suites or not path.is_dir():
                 errors += documents.errors
             found += suites
         if (len(found), len(errors)) == before:
             errors.append(InputError(f"there is no {SUITE} here", name))
     return list({(document.file, document.line): document for document in found}.values()), errors
+
+
+def _is_suite(document: Document) -> bool:
+    group, kind = document.key[:2]
+    return kind == SUITE and (is_own(document) or group == GATOR_SUITE.group)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -23,11 +23,12 @@ def command(paths: Sequence[str], output: str) -> int:
     """Run the test suites beside the policies.
 
     PATH is a file with suites, or a folder that has some in it or below. A suite gives objects to its
-    policies, and says which must pass, and which must fail on which validation with which message.
+    policies, and says which must pass, and which must fail on which validation with which message. Suites of
+    Gatekeeper's gator are run as gator verify runs them.
 
     Exit status: 0 every case passed, 1 one failed, 2 input that can't be used.
     """
-    from webhook.adapters import suite_reports
+    from webhook.adapters import gator_suites, suite_reports
     from webhook.adapters.reports import as_json
     from webhook.adapters.suite_runs import SuiteResult, run
     from webhook.adapters.suites import find, load
@@ -37,6 +38,11 @@ def command(paths: Sequence[str], output: str) -> int:
     now = now_or(None)
     results: list[SuiteResult] = []
     for document in documents:
+        if gator_suites.is_gator_suite(document):
+            result, problems = gator_suites.run(document, now)
+            errors += problems
+            results += [result] if result is not None else []
+            continue
         suite, problems = load(document)
         errors += problems
         if suite is not None:

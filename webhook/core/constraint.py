@@ -68,6 +68,7 @@ class Review:
         inventory: the synced objects, as ``data.inventory``.
         external: answers ``external_data``; None where nobody can be asked.
         budget: the steps left.
+        shows_namespace: templates see it too.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Review:
         "object",
         "old_object",
         "request",
+        "shown_namespace",
         "source",
     )
 
@@ -92,11 +94,14 @@ class Review:
         inventory: Mapping[str, Any] | None = None,
         external: External | None = None,
         budget: Budget | None = None,
+        *,
+        shows_namespace: bool = True,
     ) -> None:
         self.request = request
         self.object = obj
         self.old_object = old_object
         self.namespace_object = namespace_object
+        self.shown_namespace = namespace_object if shows_namespace else None
         self.source = source
         self.inventory: Mapping[str, Any] = inventory if inventory is not None else {}
         self.external = external
@@ -140,7 +145,7 @@ class Review:
             "object": obj,
             "oldObject": self.old_object,
             "options": request.get("options"),
-            "namespaceObject": self.namespace_object,
+            "namespaceObject": self.shown_namespace,
         }
         for name in ("subResource", "requestSubResource", "name", "namespace"):
             if request.get(name):
@@ -249,6 +254,7 @@ class ConstraintContext:
         inventory: the synced objects, as ``data.inventory``.
         expansions: the ExpansionTemplates.
         external: answers ``external_data``.
+        shows_namespaces: templates see the object's Namespace; to gator it is never there.
     """
 
     points: tuple[str, ...] = (OWN_POINT, WEBHOOK_POINT)
@@ -257,6 +263,7 @@ class ConstraintContext:
     inventory: Mapping[str, Any] = field(default_factory=dict)
     expansions: tuple[Expansion, ...] = ()
     external: External | None = None
+    shows_namespaces: bool = True
 
 
 def is_sent(resource: str, sub_resource: str) -> bool:

@@ -325,6 +325,7 @@ class _Evaluation:
             context.inventory,
             context.external,
             self.budget,
+            shows_namespace=context.shows_namespaces,
         )
 
     def _sort_found(

@@ -81,7 +81,7 @@ class _Compiler:
             review.old_object,
             review.request,
             parameters,
-            review.namespace_object,
+            review.shown_namespace,
             budget=review.budget,
         )
         activation.use_variables(self._variables)

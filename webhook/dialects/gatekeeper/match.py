@@ -74,9 +74,8 @@ def compile_match(match: Object | None) -> Callable[[Review], bool]:
         if not parts:
             return True
         namespace, source = review.namespace_object, review.source
-        kind = review.request.get("kind")
-        is_namespace = isinstance(kind, Mapping) and kind.get("kind") == "Namespace" and not kind.get("group")
         for state in states:
+            is_namespace = state.get("kind") == "Namespace" and "/" not in str(state.get("apiVersion"))
             try:
                 if all(part(state, namespace, is_namespace, source) for part in parts):
                     return True

@@ -6,13 +6,11 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import re2
-
 from webhook.core.errors import CompileError
+from webhook.dialects.gatekeeper.patterns import compile_pattern
 
 Schema = Mapping[str, Any]
 
@@ -276,9 +274,8 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@functools.lru_cache(maxsize=512)
 def _pattern(text: str, field: str) -> Any:
     try:
-        return re2.compile(text)
-    except re2.error as error:
-        raise CompileError(f"{text!r} is no regular expression: {error}", field) from None
+        return compile_pattern(text)
+    except ValueError as error:
+        raise CompileError(str(error), field) from None

@@ -1,0 +1,210 @@
+"""The same templates, constraints and objects for gator and for us: the same results, word for word."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gatekeeper import oracle
+from tests.gatekeeper.gk import as_gator, cel_template, constraint, named, thing
+from webhook import cli
+
+SHOP = thing("Namespace", "shop", labels={"stage": "prod"})
+OBJECTS = [
+    SHOP,
+    thing("Namespace", "kube-public", labels={"stage": "dev"}),
+    thing(namespace="shop", labels={"app": "web"}),
+    thing(name="other", namespace="shop"),
+    thing(namespace="kube-public"),
+    thing(namespace="unknown", labels={"app": "web"}),
+    thing("Deployment", "web-1", "apps/v1", namespace="shop"),
+    thing("Secret", "", generateName="web-", namespace="shop"),
+    thing("Widget", "a", "example.com/v1alpha1", namespace="shop"),
+]
+
+MATCHES: list[dict[str, Any]] = [
+    {},
+    {"kinds": []},
+    {"kinds": [{"apiGroups": [""], "kinds": ["ConfigMap"]}]},
+    {"kinds": [{"apiGroups": ["*"], "kinds": ["*"]}]},
+    {"kinds": [{"kinds": ["Deployment"]}]},
+    {"kinds": [{"apiGroups": ["apps"]}, {"apiGroups": [""], "kinds": ["Secret"]}]},
+    {"kinds": [{"apiGroups": ["apps"], "kinds": ["ConfigMap"]}]},
+    {"scope": "Cluster"},
+    {"scope": "Namespaced"},
+    {"scope": "*"},
+    {"scope": "cluster"},
+    {"namespaces": ["shop"]},
+    {"namespaces": ["sh*"]},
+    {"namespaces": ["*-public"]},
+    {"namespaces": ["*ho*"]},
+    {"namespaces": ["*"]},
+    {"excludedNamespaces": ["kube-*"]},
+    {"excludedNamespaces": ["shop"], "namespaces": ["*"]},
+    {"labelSelector": {"matchLabels": {"app": "web"}}},
+    {"labelSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}},
+    {"labelSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}},
+    {"labelSelector": {}},
+    {"namespaceSelector": {"matchLabels": {"stage": "prod"}}},
+    {"namespaceSelector": {"matchExpressions": [{"key": "stage", "operator": "In", "values": ["dev"]}]}},
+    {"namespaceSelector": {}},
+    {"name": "web-*"},
+    {"name": "thing"},
+    {"name": "*-1"},
+    {"name": "*e*"},
+    {"source": "All"},
+    {"source": "Original"},
+    {"source": "Generated"},
+    {"kinds": [{"kinds": ["ConfigMap"]}], "name": "other", "namespaceSelector": {"matchLabels": {"a": "b"}}},
+]
+
+
+ROLE = thing("ClusterRole", "admin", "rbac.authorization.k8s.io/v1", labels={"app": "web"})
+
+
+def test_every_field_of_match_means_the_same(tmp_path: Path) -> None:
+    constraints = [constraint(name=f"m{at}", match=match) for at, match in enumerate(MATCHES)]
+    objects = [cel_template(), *constraints, constraint(name="bare"), *OBJECTS]
+    judged = {named(each) for each in OBJECTS}
+    # gator judges templates and constraints as objects too.
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in judged]
+    assert as_gator(objects) == theirs
+    assert len(theirs) > 100
+
+
+def test_cluster_scoped_objects_match_the_same(tmp_path: Path) -> None:
+    """`gator test` gives them an empty Namespace, which no webhook does; `gator verify` doesn't."""
+    tests = []
+    for at, match in enumerate(MATCHES):
+        one = constraint(match=match)
+        (tmp_path / f"constraint-{at}.yaml").write_text(json.dumps(one))
+        found = as_gator([cel_template(), one, ROLE])
+        assertions = [{"violations": len(found)}, *({"message": re.escape(each[3])} for each in found)]
+        case = {"name": "role", "object": "role.yaml", "assertions": assertions}
+        tests.append(
+            {
+                "name": f"m{at}",
+                "template": "template.yaml",
+                "constraint": f"constraint-{at}.yaml",
+                "cases": [case],
+            }
+        )
+    suite = {"apiVersion": "test.gatekeeper.sh/v1alpha1", "kind": "Suite", "tests": tests}
+    for name, content in (("template", cel_template()), ("role", ROLE), ("suite", suite)):
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(content))
+    status, said = oracle.verify(str(tmp_path / "suite.yaml"))
+    assert status == 0, said
+    assert cli.run(["verify", str(tmp_path / "suite.yaml")]) == 0
+
+
+ACTIONS: list[dict[str, Any]] = [
+    {},
+    {"enforcementAction": "deny"},
+    {"enforcementAction": "warn"},
+    {"enforcementAction": "dryrun"},
+    {
+        "enforcementAction": "scoped",
+        "scopedEnforcementActions": [
+            {"action": "warn", "enforcementPoints": [{"name": "gator.gatekeeper.sh"}]}
+        ],
+    },
+    {
+        "enforcementAction": "scoped",
+        "scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": "*"}]}],
+    },
+    {
+        "enforcementAction": "scoped",
+        "scopedEnforcementActions": [
+            {"action": "deny", "enforcementPoints": [{"name": "validation.gatekeeper.sh"}]}
+        ],
+    },
+    {"enforcementAction": "scoped", "scopedEnforcementActions": []},
+]
+
+
+def test_actions_hold_where_they_say(tmp_path: Path) -> None:
+    constraints = [constraint(name=f"a{at}", **spec) for at, spec in enumerate(ACTIONS)]
+    objects = [cel_template(), *constraints, thing()]
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] == "ConfigMap /thing"]
+    ours = as_gator(objects)
+    assert [each[1] for each in ours] == ["a0", "a1", "a2", "a3", "a4", "a5"]
+    # gator writes "scoped" where a constraint's actions are; ours says which.
+    assert [each[1:2] + each[3:] for each in ours] == [each[1:2] + each[3:] for each in theirs]
+    assert [each for each in ours if each[1] < "a4"] == [each for each in theirs if each[1] < "a4"]
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "plain": {"validations": [{"expression": "false"}]},
+    "message": {"validations": [{"expression": "1 == 2", "message": " two lines\nof text "}]},
+    "expression": {
+        "validations": [
+            {"expression": "false", "message": "plain", "messageExpression": "'not ' + object.kind"}
+        ]
+    },
+    "bad-expression": {
+        "validations": [{"expression": "false", "message": "plain", "messageExpression": "object.spec.name"}]
+    },
+    "error": {"validations": [{"expression": "object.spec.replicas < 3", "message": "plain"}]},
+    "ignored": {"failurePolicy": "Ignore", "validations": [{"expression": "object.spec.replicas < 3"}]},
+    "condition": {
+        "matchCondition": [{"name": "a", "expression": "object.kind == 'Secret'"}],
+        "validations": [{"expression": "false"}],
+    },
+    "condition-error": {
+        "matchCondition": [
+            {"name": "a", "expression": "object.spec.replicas > 0"},
+            {"name": "b", "expression": "object.spec.x > 0"},
+        ],
+        "validations": [{"expression": "false"}],
+    },
+    "condition-error-but-false": {
+        "matchCondition": [
+            {"name": "a", "expression": "object.spec.replicas > 0"},
+            {"name": "b", "expression": "false"},
+        ],
+        "validations": [{"expression": "false"}],
+    },
+    "variables": {
+        "variables": [{"name": "kind", "expression": "variables.anyObject.kind"}],
+        "validations": [
+            {"expression": "variables.kind == 'X'", "messageExpression": "variables.kind + ' is no X'"},
+            {"expression": "variables.params == null", "message": "there are parameters"},
+            {
+                "expression": "variables.params.allowed.exists(x, x == variables.kind)",
+                "message": "not allowed",
+            },
+        ],
+    },
+    "namespace": {"validations": [{"expression": "namespaceObject != null", "message": "no namespace"}]},
+}
+
+
+@pytest.mark.parametrize("parameters", [None, {"allowed": ["ConfigMap"]}])
+def test_cel_says_the_same(tmp_path: Path, parameters: Any) -> None:
+    objects: list[Any] = []
+    for name, source in SOURCES.items():
+        kind = "K8s" + name.title().replace("-", "")
+        spec = {} if parameters is None else {"parameters": parameters}
+        objects += [cel_template(kind, **source), constraint(kind, name, **spec)]
+    objects += [
+        thing(),
+        thing("Secret", "s", spec={}),
+        {**thing("Deployment", "d", "apps/v1"), "spec": {"replicas": 5}},
+    ]
+    names = {"ConfigMap /thing", "Secret /s", "Deployment /d"}
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in names]
+    assert as_gator(objects) == theirs
+    assert len(theirs) > 20
+
+
+SUITES = sorted(Path(__file__).parent.glob("suites/*/suite.yaml"))
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.parent.name)
+def test_gator_passes_our_own_suites(suite: Path) -> None:
+    status, said = oracle.verify(str(suite))
+    assert (status, "PASS" in said) == (0, True), said
