@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from webhook.commands import risk_approve, risk_digest, risk_forecast, risk_import, risk_list, risk_sign
+from webhook.commands import (
+    risk_approve,
+    risk_digest,
+    risk_draft,
+    risk_forecast,
+    risk_import,
+    risk_list,
+    risk_sign,
+)
 
 
 @click.group(name="risk")
@@ -14,6 +22,7 @@ def command() -> None:
 
 command.add_command(risk_approve.command)
 command.add_command(risk_digest.command)
+command.add_command(risk_draft.command)
 command.add_command(risk_forecast.command)
 command.add_command(risk_import.command)
 command.add_command(risk_list.command)

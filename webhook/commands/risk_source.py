@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,16 @@ import click
 from webhook.commands import shared
 from webhook.commands.options import Time, now_or
 from webhook.core.errors import InputError
+from webhook.core.model import GroupKind
+from webhook.core.owners import controller_reference, is_made_from_workload
+from webhook.core.review import AdmissionRequest, UserInfo, request_for
 
 if TYPE_CHECKING:
     from webhook.adapters.material import Material
     from webhook.adapters.risks import Cover, Known, Risk
-    from webhook.operator.client import KubernetesClient
+    from webhook.core.policy import CompiledPolicy
+    from webhook.core.verdict import Verdict
+    from webhook.operator.client import KubernetesClient, Resource
     from webhook.operator.live_snapshot import Live
 
 DEFAULT_NAMESPACE = "default"
@@ -191,6 +196,48 @@ def covered_in_files(risk: Risk, known: Known, material: Material) -> list[Cover
     return found
 
 
+class _OfKind:
+    """The kinds that a person means by one word: a container for those that ask what is in it."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word.lower()
+
+    def __contains__(self, kind: object) -> bool:
+        return isinstance(kind, GroupKind) and self._word in (kind.kind.lower(), str(kind).lower())
+
+
+async def judged_in_cluster(
+    client: KubernetesClient, known: Known, live: Live, where: Where, only: str, notes: list[str]
+) -> AsyncIterator[tuple[AdmissionRequest, Verdict]]:
+    """Give the verdict on what runs, by every policy; what is made of a workload is left out.
+
+    Args:
+        client: the API server.
+        known: what `from_cluster` returned.
+        live: the same.
+        where: which namespace.
+        only: KIND/NAME for one object; empty for all.
+        notes: takes what could not be looked at.
+
+    Raises:
+        ApiError: the API server does not answer.
+        InputError: the one object is made of another.
+    """
+    kind, _, name = only.partition("/")
+    kinds = _OfKind(kind) if only else None
+    objects = live_objects(client, live, None, kinds, where.only, notes)
+    async for resource, obj in objects:
+        if only and obj["metadata"]["name"] != name:
+            continue
+        if is_made_from_workload(obj):
+            if only:
+                owner = controller_reference(obj["metadata"]) or {}
+                above = f"{owner.get('kind')}/{owner.get('name')}"
+                raise InputError(f"{only} is made of {above}: name the topmost workload")
+            continue
+        yield _judged(resource, obj, live, known)
+
+
 async def covered_in_cluster(
     risk: Risk, known: Known, live: Live, client: KubernetesClient
 ) -> tuple[list[Cover], list[str]]:
@@ -199,28 +246,47 @@ async def covered_in_cluster(
     Raises:
         ApiError: the API server does not answer.
     """
-    from webhook.adapters.offline import later_snapshot, verdict_of
     from webhook.adapters.risks import covers
-    from webhook.core.owners import is_made_from_workload
-    from webhook.core.review import UserInfo, request_for
-    from webhook.operator import live_snapshot
 
     policies = [each.policy for each in risk.policies if each.policy is not None]
-    later = later_snapshot(live.snapshot)
     found: list[Cover] = []
-    notes = []
-    objects = live_snapshot.objects(
-        client, live, policies, risk.acceptance.scope.kinds, risk.acceptance.ref.namespace
-    )
+    notes: list[str] = []
+    scope = risk.acceptance.scope
+    objects = live_objects(client, live, policies, scope.kinds, risk.acceptance.ref.namespace, notes)
     async for resource, obj in objects:
+        if not is_made_from_workload(obj):
+            request, verdict = _judged(resource, obj, live, known)
+            found += covers(risk, verdict, request.target)
+    return found, notes
+
+
+async def live_objects(
+    client: KubernetesClient,
+    live: Live,
+    policies: Iterable[CompiledPolicy] | None,
+    kinds: Container[GroupKind] | None,
+    only: str,
+    notes: list[str],
+) -> AsyncIterator[tuple[Resource, dict[str, Any]]]:
+    """Give what runs; see `live_snapshot.objects`. What could not be looked at becomes a note."""
+    from webhook.operator import live_snapshot
+
+    async for resource, obj in live_snapshot.objects(client, live, policies, kinds, only):
         if isinstance(obj, str):
             notes.append(f"not looked at: {obj}")
-        elif not is_made_from_workload(obj):
-            metadata = obj["metadata"]
-            place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
-            request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
-            found += covers(risk, verdict_of(request, live.snapshot, later, known.at), request.target)
-    return found, notes
+        else:
+            yield resource, obj
+
+
+def _judged(
+    resource: Resource, obj: dict[str, Any], live: Live, known: Known
+) -> tuple[AdmissionRequest, Verdict]:
+    from webhook.adapters.offline import later_snapshot, verdict_of
+
+    metadata = obj["metadata"]
+    place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
+    request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
+    return request, verdict_of(request, live.snapshot, later_snapshot(live.snapshot), known.at)
 
 
 def tell(notes: Sequence[str], errors: Sequence[str] = ()) -> None:

@@ -86,7 +86,7 @@ async def read(client: Client, name: str, namespace: str) -> Request:
         for spec in specs
         if spec.get("riskAcceptance") == called and spec.get("digest") == digest
     }
-    user, groups, at = await _who_am_i(client)
+    user, groups, at = await who_am_i(client)
     named = await _named_groups(client)
     return Request(
         acceptance,
@@ -139,7 +139,7 @@ def _collection(kind: str, namespace: str) -> str:
     return replace(_RESOURCES[kind], namespace=namespace).path
 
 
-async def _who_am_i(client: Client) -> tuple[str, list[str], datetime]:
+async def who_am_i(client: Client) -> tuple[str, list[str], datetime]:
     """Return user and groups as the API server takes them, and its time (KEP-3325)."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer = await client.request("POST", _WHO_AM_I, body=body)
