@@ -8,6 +8,7 @@ from webhook.commands import (
     risk_approve,
     risk_digest,
     risk_draft,
+    risk_export,
     risk_forecast,
     risk_import,
     risk_list,
@@ -23,6 +24,7 @@ def command() -> None:
 command.add_command(risk_approve.command)
 command.add_command(risk_digest.command)
 command.add_command(risk_draft.command)
+command.add_command(risk_export.command)
 command.add_command(risk_forecast.command)
 command.add_command(risk_import.command)
 command.add_command(risk_list.command)
