@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from webhook.adapters.drafts import Draft, draft, name_of
-from webhook.core.appetite import Appetite, AppetiteRule
+from webhook.core.appetite import Appetite
 from webhook.core.errors import InputError
-from webhook.core.model import GroupKind, ObjectRef, Violation
+from webhook.core.model import GroupKind, ObjectRef, Severity, Violation
 from webhook.core.policy import CompiledPolicy
 from webhook.core.times import format_time, later
 
@@ -83,6 +83,11 @@ class Group:
     def policies(self) -> list[CompiledPolicy]:
         """The violated policies, each once."""
         return list({each.policy.ref: each.policy for each in self.violated}.values())
+
+    def terms(self, appetite: Appetite, *, break_glass: bool) -> Terms:
+        """Return on which terms they may be accepted."""
+        graded = [(policy, policy.severity) for policy in self.policies]
+        return terms(graded, appetite, break_glass=break_glass)
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -183,10 +188,19 @@ def groups(violated: Iterable[Violated]) -> list[Group]:
     ]
 
 
-def terms(group: Group, appetite: Appetite, *, break_glass: bool) -> Terms:
-    """Return on which terms a group's violations may be accepted: the strictest of all its policies."""
-    rules = _rules(group, appetite, break_glass=break_glass)
-    limits = [policy.limits for policy in group.policies]
+def terms(
+    policies: Sequence[tuple[CompiledPolicy, Severity]], appetite: Appetite, *, break_glass: bool
+) -> Terms:
+    """Return on which terms violations of policies may be accepted together: the strictest of all.
+
+    Args:
+        policies: each with the severity that the appetite's rule is for; it accepts each of these.
+        appetite: the RiskAppetite.
+        break_glass: in an emergency.
+    """
+    found = [appetite.rule_for(severity, break_glass=break_glass) for _, severity in policies]
+    rules = [rule for rule in found if rule is not None]
+    limits = [policy.limits for policy, _ in policies]
     durations = [rule.max_duration for rule in rules] + [each.max_duration for each in limits]
     approvals = max(rule.approvals for rule in rules)
     if not break_glass:
@@ -205,11 +219,6 @@ def terms(group: Group, appetite: Appetite, *, break_glass: bool) -> Terms:
         tuple(sorted(allowed)),
         tuple(required),
     )
-
-
-def _rules(group: Group, appetite: Appetite, *, break_glass: bool) -> list[AppetiteRule]:
-    found = [appetite.rule_for(each.severity, break_glass=break_glass) for each in group.policies]
-    return [rule for rule in found if rule is not None]
 
 
 def missing(group: Group, on: Terms, wish: Wish) -> list[str]:
@@ -238,7 +247,7 @@ def draft_of(group: Group, on: Terms, wish: Wish, *, alone: bool) -> Draft:
     Raises:
         InputError: the window is no window, or longer than allowed.
     """
-    until = _until(on, wish)
+    until = end_of(on, wish.start, wish.until)
     policies = []
     for policy in group.policies:
         names = {each.violation.validation for each in group.violated if each.policy.ref == policy.ref}
@@ -277,13 +286,18 @@ def draft_of(group: Group, on: Terms, wish: Wish, *, alone: bool) -> Draft:
     )
 
 
-def _until(on: Terms, wish: Wish) -> datetime:
-    longest = later(wish.start, on.longest) if on.longest is not None else None
-    until = wish.until or longest
+def end_of(on: Terms, start: datetime, wanted: datetime | None) -> datetime:
+    """Return when an acceptance ends: when it is wanted to, else after the longest that is allowed.
+
+    Raises:
+        InputError: that is no window, or longer than allowed.
+    """
+    longest = later(start, on.longest) if on.longest is not None else None
+    until = wanted or longest
     if until is None:
         raise InputError("nothing limits how long it lasts: say --until")
-    if until <= wish.start:
-        raise InputError(f"it must end after {format_time(wish.start)}, when it starts")
+    if until <= start:
+        raise InputError(f"it must end after {format_time(start)}, when it starts")
     if longest is not None and until > longest:
         raise InputError(
             f"it may last until {format_time(longest)} at most, by the policy or the RiskAppetite"

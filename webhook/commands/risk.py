@@ -12,6 +12,7 @@ from webhook.commands import (
     risk_forecast,
     risk_import,
     risk_list,
+    risk_renew,
     risk_sign,
 )
 
@@ -29,5 +30,7 @@ command.add_command(risk_forecast.command)
 command.add_command(risk_import.command)
 command.add_command(risk_list.command)
 command.add_command(risk_list.show)
+command.add_command(risk_renew.renew)
+command.add_command(risk_renew.revoke)
 command.add_command(risk_sign.statement)
 command.add_command(risk_sign.sign)

@@ -176,7 +176,7 @@ def command(
     found = drafting.groups(good)
     drafts, wish = [], _wish(said, known.at, name, user)
     for group in found:
-        on = drafting.terms(group, appetite, break_glass=said.break_glass)
+        on = group.terms(appetite, break_glass=said.break_glass)
         wish = _whole(group, on, wish, asking="-" not in paths)
         drafts.append(drafting.draft_of(group, on, wish, alone=len(found) == 1))
     click.echo(as_yaml(drafts), nl=False)
