@@ -426,14 +426,79 @@ def test_no_right_of_the_chart_has_a_wildcard_verb_or_group(helms: Path, tmp_pat
             assert "*" not in rule["apiGroups"]
 
 
+PEOPLE = ("view", "requester", "approver", "auditor", "reader")
+
+
+def verbs_of(role: dict[str, Any], resource: str) -> set[str]:
+    return {verb for rule in role["rules"] if resource in rule["resources"] for verb in rule["verbs"]}
+
+
 def test_nobody_is_bound_to_the_roles_for_people(helms: Path, tmp_path: Path) -> None:
     objects = Helm(helms / "helm", tmp_path).template({})
-    people = {f"tidewaiter-{name}" for name in ("view", "requester", "approver")}
+    people = {f"tidewaiter-{name}" for name in PEOPLE}
     assert people <= {each["metadata"]["name"] for each in of_kind(objects, "ClusterRole")}
-    assert people.isdisjoint(each["roleRef"]["name"] for each in of_kind(objects, "ClusterRoleBinding"))
-    # Who asks does not approve.
-    requester = named(objects, "ClusterRole", "tidewaiter-requester")
-    assert all("approval" not in resource for rule in requester["rules"] for resource in rule["resources"])
+    bindings = of_kind(objects, "ClusterRoleBinding") + of_kind(objects, "RoleBinding")
+    assert people.isdisjoint(each["roleRef"]["name"] for each in bindings)
+
+
+def test_who_asks_does_not_approve_and_who_audits_changes_nothing(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({})
+    reading = {"get", "list", "watch"}
+    requester, approver, auditor, reader = (
+        named(objects, "ClusterRole", f"tidewaiter-{name}") for name in PEOPLE[1:]
+    )
+    for resource in ("riskapprovals", "clusterriskapprovals", "riskappetites", "clusterpolicies"):
+        assert verbs_of(requester, resource) == reading
+    # Taking back is a patch; the guard lets somebody else than the requester change nothing else.
+    assert verbs_of(approver, "riskacceptances") == reading | {"patch"}
+    assert "update" not in verbs_of(approver, "riskapprovals")
+    assert verbs_of(approver, "riskappetites") == reading
+    for role in (auditor, reader):
+        assert {verb for rule in role["rules"] for verb in rule["verbs"]} <= reading
+
+
+def test_people_are_bound_as_the_values_say(helms: Path, tmp_path: Path) -> None:
+    bind = {
+        "requesters": {"groups": ["developers"], "namespaces": ["shop", "web"]},
+        "approvers": {"groups": ["risk-owners"], "users": ["jane.doe@example.com"]},
+        "auditors": {"groups": ["audit"]},
+    }
+    objects = Helm(helms / "helm", tmp_path).template({"rbac": {"bind": bind}})
+    found = {
+        (each["kind"], each["metadata"].get("namespace", ""), each["roleRef"]["name"]): {
+            (subject["kind"], subject["name"]) for subject in each["subjects"]
+        }
+        for each in of_kind(objects, "ClusterRoleBinding") + of_kind(objects, "RoleBinding")
+        if each["subjects"][0]["kind"] != "ServiceAccount"
+    }
+    developers, owners = (
+        {("Group", "developers")},
+        {("Group", "risk-owners"), ("User", "jane.doe@example.com")},
+    )
+    everybody = developers | owners | {("Group", "audit")}
+    assert found == {
+        ("ClusterRoleBinding", "", "tidewaiter-reader"): developers,
+        ("RoleBinding", "shop", "tidewaiter-requester"): developers,
+        ("RoleBinding", "web", "tidewaiter-requester"): developers,
+        ("ClusterRoleBinding", "", "tidewaiter-approver"): owners,
+        ("ClusterRoleBinding", "", "tidewaiter-auditor"): {("Group", "audit")},
+        ("RoleBinding", NAMESPACE, "tidewaiter-view"): everybody,
+    }
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [
+        {"auditors": {"namespaces": ["shop"]}},
+        {"requesters": {"groups": [""]}},
+        {"owners": {"groups": ["a"]}},
+        {"approvers": {"serviceAccounts": ["a"]}},
+    ],
+)
+def test_bindings_that_can_not_be_meant_are_refused(
+    helms: Path, tmp_path: Path, bind: dict[str, Any]
+) -> None:
+    assert "bind" in Helm(helms / "helm", tmp_path).refusal({"rbac": {"bind": bind}})
 
 
 def test_the_hook_for_the_kinds_may_change_these_kinds_only(helms: Path, tmp_path: Path) -> None:

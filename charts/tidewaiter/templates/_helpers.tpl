@@ -193,3 +193,23 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* What is not in a namespace and that the risk commands read; the Namespace itself for its labels. */}}
+{{- define "tidewaiter.readerRules" }}
+- apiGroups: [tidewaiter.dev]
+  resources: [clusterpolicies, riskappetites, clusterriskacceptances, clusterriskapprovals]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list]
+{{- end }}
+
+{{/* Users and groups as subjects of a binding; empty for nobody. */}}
+{{- define "tidewaiter.subjects" }}
+{{- range .groups }}
+- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: {{ . | quote }}}
+{{- end }}
+{{- range .users }}
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: {{ . | quote }}}
+{{- end }}
+{{- end }}
