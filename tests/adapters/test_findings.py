@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from webhook.adapters.findings import Finding, Result, findings_of
-from webhook.adapters.openreports import Family, report_of, reports_of
+from webhook.adapters.openreports import Family, reports_of, reports_on
 from webhook.core.model import Action, ObjectRef, PolicyRef, Severity, Violation, fingerprint
 from webhook.core.review import request_for
 from webhook.core.verdict import AcceptedViolation, PolicyError, Verdict
@@ -109,7 +110,9 @@ def test_an_object_has_one_report_of_the_kind_for_where_it_is(
 
 def test_what_is_accepted_is_skipped_with_the_acceptance_beside_it() -> None:
     found = findings(Verdict(allowed=True, accepted=(accepted(break_glass=True),)))
-    (result,) = report_of(TARGET, "u-1", found, NOW, "openreports")["results"]
+    (report,) = reports_on(found, NOW, "openreports", {found[0].policy: "Pods"})
+    (result,) = report["results"]
+    assert result["category"] == "Pods"
     assert result["result"] == "skip"
     properties = result["properties"]
     assert properties["resultID"] == found[0].result_id
@@ -121,8 +124,20 @@ def test_what_is_accepted_is_skipped_with_the_acceptance_beside_it() -> None:
 
 
 def test_what_is_in_no_cluster_has_a_name_of_its_own_and_no_owner() -> None:
-    found = findings(Verdict(allowed=False, violations=(violation(),)))
-    one = report_of(TARGET, "", found, NOW, "openreports")["metadata"]
-    other = report_of(TARGET._replace(name="api"), "", found, NOW, "openreports")["metadata"]
+    (found,) = findings(Verdict(allowed=False, violations=(violation(),)))
+    here = replace(found, uid="")
+    there = replace(here, target=TARGET._replace(name="api"))
+    one, other = (each["metadata"] for each in reports_of((here, there), NOW, "openreports"))
     assert one["name"] != other["name"]
     assert "ownerReferences" not in one
+
+
+def test_what_one_report_can_not_hold_goes_into_several() -> None:
+    long = "ä" * 4000
+    several = tuple(replace(violation("root", f"c{number}"), message=long) for number in range(400))
+    found = findings(Verdict(allowed=False, violations=several))
+    reports = reports_of(found, NOW, "openreports")
+    assert [each["metadata"]["name"] for each in reports][:2] == ["tidewaiter-u-1", "tidewaiter-u-1-2"]
+    assert all(len(json.dumps(each)) < 1_000_000 for each in reports)
+    assert sum(each["summary"]["fail"] for each in reports) == len(several)
+    assert [each["message"] for report in reports for each in report["results"]] == [long] * 400

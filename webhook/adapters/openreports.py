@@ -9,47 +9,91 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from webhook.adapters.findings import Finding, Result
 from webhook.core.canonical import canonical_json
-from webhook.core.model import ObjectRef
+from webhook.core.model import ObjectRef, PolicyRef
 from webhook.core.times import format_time
 
 Family = Literal["openreports", "wgpolicy"]
 
 SOURCE = "tidewaiter"
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": SOURCE}
-_FAMILIES: Mapping[Family, tuple[str, str, str]] = {
-    "openreports": ("openreports.io/v1alpha1", "Report", "ClusterReport"),
-    "wgpolicy": ("wgpolicyk8s.io/v1alpha2", "PolicyReport", "ClusterPolicyReport"),
+MOST_BYTES = 900_000
+"""Results of one report: the API server takes objects of up to 1.5 MiB, and keeps who wrote which field."""
+NONE: Mapping[PolicyRef, str] = {}
+
+
+class Kinds(NamedTuple):
+    """The two kinds of a family of reports."""
+
+    api_version: str
+    namespaced: str
+    cluster: str
+
+
+FAMILIES: Mapping[Family, Kinds] = {
+    "openreports": Kinds("openreports.io/v1alpha1", "Report", "ClusterReport"),
+    "wgpolicy": Kinds("wgpolicyk8s.io/v1alpha2", "PolicyReport", "ClusterPolicyReport"),
 }
 
 
-def reports_of(findings: Iterable[Finding], at: datetime, family: Family) -> list[dict[str, Any]]:
-    """Return a report for each object that something was found on, in the order of the objects.
+def reports_of(
+    findings: Iterable[Finding], at: datetime, family: Family, categories: Mapping[PolicyRef, str] = NONE
+) -> list[dict[str, Any]]:
+    """Return reports on each object that something was found on, in the order of the objects.
 
     Args:
         findings: of any number of objects.
         at: when they were judged.
         family: which kind of reports.
+        categories: of the policies, as far as they have one.
     """
     ordered = sorted(findings, key=lambda each: (each.target, each.uid))
     return [
-        report_of(target, uid, list(found), at, family)
-        for (target, uid), found in itertools.groupby(ordered, lambda each: (each.target, each.uid))
+        report
+        for _, found in itertools.groupby(ordered, lambda each: (each.target, each.uid))
+        for report in reports_on(list(found), at, family, categories)
     ]
 
 
-def report_of(
-    target: ObjectRef, uid: str, findings: Iterable[Finding], at: datetime, family: Family
+def reports_on(
+    findings: Sequence[Finding], at: datetime, family: Family, categories: Mapping[PolicyRef, str] = NONE
+) -> list[dict[str, Any]]:
+    """Return the reports on one object: one, or several where one would be too large for the API server.
+
+    Their names stay the same as long as the object lives: `name_of`.
+
+    Args:
+        findings: at least one, all on the same object.
+        at: when it was judged.
+        family: which kind of reports.
+        categories: of the policies, as far as they have one.
+    """
+    parts: list[tuple[list[Finding], list[dict[str, Any]]]] = []
+    size = MOST_BYTES
+    for finding in findings:
+        result = _result(finding, at, categories)
+        length = len(json.dumps(result).encode())  # never shorter than what the API server keeps
+        if size + length > MOST_BYTES:
+            parts.append(([], []))
+            size = 0
+        size += length
+        parts[-1][0].append(finding)
+        parts[-1][1].append(result)
+    return [_report(found, results, number, family) for number, (found, results) in enumerate(parts, start=1)]
+
+
+def _report(
+    findings: Sequence[Finding], results: list[dict[str, Any]], part: int, family: Family
 ) -> dict[str, Any]:
-    """Return the report on one object; its name stays the same as long as the object lives."""
-    api_version, namespaced, cluster_wide = _FAMILIES[family]
-    found = list(findings)
-    metadata: dict[str, Any] = {"name": _name(target, uid), "labels": dict(LABELS)}
+    kind = FAMILIES[family]
+    target, uid = findings[0].target, findings[0].uid
+    metadata: dict[str, Any] = {"name": name_of(target, uid, part), "labels": dict(LABELS)}
     if target.namespace:
         metadata["namespace"] = target.namespace
     if uid:
@@ -57,19 +101,27 @@ def report_of(
         owner = {"apiVersion": target.api_version, "kind": target.kind, "name": target.name, "uid": uid}
         metadata["ownerReferences"] = [owner]
     return {
-        "apiVersion": api_version,
-        "kind": namespaced if target.namespace else cluster_wide,
+        "apiVersion": kind.api_version,
+        "kind": kind.namespaced if target.namespace else kind.cluster,
         "metadata": metadata,
         **({"source": SOURCE} if family == "openreports" else {}),
         "scope": _reference(target, uid),
-        "summary": _summary(found),
-        "results": [_result(each, at) for each in found],
+        "summary": _summary(findings),
+        "results": results,
     }
 
 
-def _name(target: ObjectRef, uid: str) -> str:
+def name_of(target: ObjectRef, uid: str, part: int = 1) -> str:
+    """Return the name of a report on an object.
+
+    Args:
+        target: the object.
+        uid: its uid; empty for what is not in a cluster.
+        part: which of several, from 1.
+    """
     parts = [target.group, target.kind, target.namespace, target.name]
-    return f"{SOURCE}-{uid or hashlib.sha256(canonical_json(parts)).hexdigest()[:32]}"
+    name = f"{SOURCE}-{uid or hashlib.sha256(canonical_json(parts)).hexdigest()[:32]}"
+    return name if part == 1 else f"{name}-{part}"
 
 
 def _reference(target: ObjectRef, uid: str) -> dict[str, str]:
@@ -90,12 +142,14 @@ def _summary(findings: Iterable[Finding]) -> dict[str, int]:
     return counts
 
 
-def _result(finding: Finding, at: datetime) -> dict[str, Any]:
+def _result(finding: Finding, at: datetime, categories: Mapping[PolicyRef, str]) -> dict[str, Any]:
     severity = {"severity": str(finding.violation.severity)} if finding.violation else {}
+    category = categories.get(finding.policy)
     return {
         "source": SOURCE,
         "policy": str(finding.policy),
         "rule": finding.rule,
+        **({"category": category} if category else {}),
         **severity,
         "result": str(finding.result),
         "scored": True,

@@ -85,6 +85,8 @@ from webhook.commands import shared
     default="",
     help="ClusterRole that owns the webhook configuration, so that it goes with it.",
 )
+@shared.audit
+@shared.audit_reports
 @shared.metrics_listen
 @shared.log_level
 @shared.log_format
@@ -111,6 +113,8 @@ def command(
     lease_name: str,
     owner_deployment: str,
     owner_cluster_role: str,
+    audit: bool,
+    audit_reports: str,
     metrics_listen: str,
     log_level: str,
     log_format: str,
@@ -148,6 +152,10 @@ def command(
         lease_name=lease_name,
         owner_deployment=owner_deployment,
         owner_cluster_role=owner_cluster_role,
+        audit=audit,
+        audit_reports=audit_reports,
+        log_level=log_level,
+        log_format=log_format,
     )
     process.configure_logs(log_level, log_format)
     return process.run(lambda stop: main.run(options, stop))

@@ -177,7 +177,7 @@ async def _of_cluster(
 
 def _show(report: Report, policies: Policies, at: datetime, output: str) -> None:
     from webhook.adapters import findings_report
-    from webhook.adapters.openreports import reports_of
+    from webhook.adapters.openreports import Family, reports_of
     from webhook.adapters.reports import as_json
     from webhook.adapters.sarif import as_sarif
     from webhook.adapters.text_report import printable
@@ -193,7 +193,9 @@ def _show(report: Report, policies: Policies, at: datetime, output: str) -> None
     elif output == "sarif":
         click.echo(as_json(as_sarif(report, policies)))
     elif output == "openreports" or output == "wgpolicy":
-        items = reports_of(report.findings, at, "openreports" if output == "openreports" else "wgpolicy")
+        categories = {ref: policy.category for ref, policy in policies.items()}
+        family: Family = "openreports" if output == "openreports" else "wgpolicy"
+        items = reports_of(report.findings, at, family, categories)
         click.echo(as_json({"apiVersion": "v1", "kind": "List", "items": items}))
     else:
         for line in findings_report.lines(report, Output().style):

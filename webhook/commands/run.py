@@ -43,6 +43,8 @@ from webhook.commands import shared
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=None, help="Processes that answer; see `serve`."
 )
+@shared.audit
+@shared.audit_reports
 @shared.metrics_listen
 @shared.evidence
 @shared.log_level
@@ -62,6 +64,8 @@ def command(
     guard_policy: str,
     keep: bool,
     workers: int | None,
+    audit: bool,
+    audit_reports: str,
     metrics_listen: str,
     evidence: str | None,
     evidence_dir: str,
@@ -100,6 +104,8 @@ def command(
         workers=workers,
         metrics_listen=metrics_listen,
         data_plane=shared.evidence_words(evidence, evidence_dir, evidence_otlp, evidence_key),
+        audit=audit,
+        audit_reports=audit_reports,
         log_level=log_level,
         log_format=log_format,
     )

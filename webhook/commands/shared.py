@@ -166,3 +166,18 @@ def evidence_words(evidence: str | None, folder: str, otlp: str, key: str) -> tu
         "--evidence-key": key,
     }
     return tuple(f"{name}={value}" for name, value in given.items() if value)
+
+
+audit = click.option(
+    "--audit/--no-audit",
+    default=True,
+    show_default=True,
+    help="Judge in the background what is there already; a process of its own, on the leader.",
+)
+audit_reports = click.option(
+    "--audit-reports",
+    type=click.Choice(("openreports", "wgpolicy", "none")),
+    default="openreports",
+    show_default=True,
+    help="Which reports the audit writes, where the cluster has their kinds.",
+)

@@ -117,6 +117,7 @@ class CompiledPolicy:
         generation: of the object it was compiled from; 0 offline.
         severity: how bad a violation is.
         remediation: what to change, for a person.
+        category: what it belongs to, for reports.
         actions: what a violation does.
         overrides: other actions by namespace; the first that matches replaces the whole list.
         rules: what it judges.
@@ -153,6 +154,7 @@ class CompiledPolicy:
     severity: Severity = Severity.HIGH
     title: str = ""
     remediation: str = ""
+    category: str = ""
     actions: tuple[Action, ...] = (Action.DENY,)
     overrides: tuple[ActionOverride, ...] = ()
     exclude_rules: tuple[Rule, ...] = ()

@@ -40,6 +40,11 @@ class Params:
         kind = (source.group, source.kind)
         return kind == ("", "ConfigMap") or any(place for place, _ in self._by_kind.get(kind, ()))
 
+    def same(self, other: Params, source: ParamSource) -> bool:
+        """Tell whether the objects of a policy's paramKind are the same in `other`."""
+        kind = (source.group, source.kind)
+        return self._by_kind.get(kind) == other._by_kind.get(kind)
+
     def find(self, source: ParamSource, namespace: str) -> list[Mapping[str, Any]]:
         """Return the objects that a policy's paramRef means for a request in `namespace`, by name.
 

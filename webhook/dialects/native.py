@@ -133,6 +133,7 @@ class _Compiler:
             severity=self.severity(),
             title=str(spec.get("title") or ""),
             remediation=str(spec.get("remediation") or ""),
+            category=str(spec.get("category") or ""),
             actions=_actions(spec, "spec") or (Action.DENY,),
             overrides=self.overrides(),
             fail=_choice(spec, "failurePolicy", "spec", ("Fail", "Ignore")) == "Fail",

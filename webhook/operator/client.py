@@ -60,10 +60,12 @@ class Answer:
     Attributes:
         body: the decoded JSON.
         skew: its clock minus ours in seconds, from the Date header; None without one.
+        size: of the JSON, in bytes.
     """
 
     body: dict[str, Any] = field(default_factory=dict)
     skew: float | None = None
+    size: int = 0
 
 
 class Client(Protocol):
@@ -208,7 +210,7 @@ class KubernetesClient:
             async with response:
                 raw = await response.read()
             skew = _skew(response.headers.get("Date"))
-            return Answer(decode(raw) if raw else {}, skew)
+            return Answer(decode(raw) if raw else {}, skew, len(raw))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _no_answer(error) from error
 

@@ -31,7 +31,8 @@ _CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 logger = logging.getLogger(__name__)
 
 
-def _seconds() -> float:
+def seconds() -> float:
+    """Return the time of the clock that counts: the same for all processes of the machine."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -141,7 +142,7 @@ class Elector:
 
     def left(self) -> float:
         """Return for how many seconds we surely lead yet; 0.0 when we don't."""
-        return max(0.0, self._renewed + self._timing.renew - _seconds()) if self.leading else 0.0
+        return max(0.0, self._renewed + self._timing.renew - seconds()) if self.leading else 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take part until `stop` is set, then end the work and hand the Lease over."""
@@ -160,11 +161,11 @@ class Elector:
         if self._task is None:
             return self._timing.watch
         # Wake up in time for the deadline even when it falls between two attempts.
-        left = self._renewed + self._timing.renew - _seconds()
+        left = self._renewed + self._timing.renew - seconds()
         return max(0.01, min(self._timing.retry, left))
 
     async def _round(self) -> None:
-        started = _seconds()
+        started = seconds()
         limit = self._timing.renew / 2
         if self._task is not None:
             limit = max(0.05, min(limit, self._renewed + self._timing.renew - started))
@@ -180,7 +181,7 @@ class Elector:
                 logger.info("leading")
                 self._task = asyncio.create_task(self._supervised())
         elif self._task is not None:
-            expired = _seconds() - self._renewed >= self._timing.renew
+            expired = seconds() - self._renewed >= self._timing.renew
             if held is False or expired:
                 logger.warning("no longer leading")
                 await self._end_work()
@@ -202,7 +203,7 @@ class Elector:
         holder = spec.get("holderIdentity")
         state = (holder, spec.get("renewTime"))
         if state != self._seen:
-            self._seen, self._seen_at = state, _seconds()
+            self._seen, self._seen_at = state, seconds()
             # Who claims to need far longer than we do may not keep all others out for ever.
             claimed = spec.get("leaseDurationSeconds") or self._timing.lease
             self._seen_for = min(claimed, _LONGEST_FACTOR * self._timing.lease)
@@ -216,7 +217,7 @@ class Elector:
         holder = self._seen[0] if self._seen else None
         if not holder or holder == self._identity:
             return False
-        return _seconds() - self._seen_at <= self._seen_for
+        return seconds() - self._seen_at <= self._seen_for
 
     async def _write(self, method: str, path: str, lease: dict[str, Any], transitions: int | None) -> bool:
         now = micro_time()

@@ -14,6 +14,7 @@ from webhook.adapters import snapshots
 from webhook.adapters.reading import Cache
 from webhook.core.snapshot import Snapshot
 from webhook.operator import handlers
+from webhook.operator.audit.keeper import Keeper
 from webhook.operator.client import ApiError, KubernetesClient, Resource
 from webhook.operator.inventory import OWN_RESOURCES
 from webhook.operator.pair_files import Given
@@ -40,12 +41,14 @@ class Parts:
         replicas: what all replicas say.
         webhooks: keeps the webhook configuration.
         statuses: keeps the statuses.
+        audit: judges what is there already; None where nobody is to.
     """
 
     certificate: Callable[[], Awaitable[Given | None]]
     replicas: Replicas
     webhooks: WebhookReconciler
     statuses: StatusReconciler
+    audit: Keeper | None = None
 
 
 class Leading:
@@ -87,6 +90,8 @@ class Leading:
             asyncio.create_task(supervised("kopf", self.kopf.run)),
             asyncio.create_task(supervised("statuses", self._keep_statuses)),
         ]
+        if self.parts.audit is not None:
+            tasks.append(asyncio.create_task(supervised("audit", self.parts.audit.run)))
         try:
             while True:
                 started = time.monotonic()

@@ -12,7 +12,16 @@ from webhook.operator.client import ApiError, Client, Resource
 from webhook.operator.informer import PAGE
 
 _NEVER_BY_WILDCARD = frozenset(
-    {("", "secrets"), ("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")}
+    {
+        ("", "secrets"),
+        ("", "events"),
+        ("events.k8s.io", "events"),
+        ("coordination.k8s.io", "leases"),
+        ("openreports.io", "reports"),
+        ("openreports.io", "clusterreports"),
+        ("wgpolicyk8s.io", "policyreports"),
+        ("wgpolicyk8s.io", "clusterpolicyreports"),
+    }
 )
 """What changes all the time or is secret: only a policy that names it by name has it listed."""
 _PODS = ("", "pods")
@@ -44,6 +53,14 @@ async def matched(client: Client, policies: Iterable[CompiledPolicy]) -> tuple[l
                 raise
             problems.append(f"{group}/{version}: {error.message}".lstrip("/"))
     return found, problems
+
+
+def concerns(policy: CompiledPolicy, resource: Resource) -> bool:
+    """Tell whether a policy's rules name a resource, or the Pods that it is a template of."""
+    place = resource.group, resource.plural
+    return _is_named(policy.rules, *place) or (
+        policy.pod_templates and place in RESOURCES and _is_named(policy.rules, *_PODS)
+    )
 
 
 async def pages(client: Client, resource: Resource) -> AsyncIterator[list[Object]]:

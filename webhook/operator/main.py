@@ -46,6 +46,7 @@ from webhook.adapters import snapshots
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator import facts, health, startup, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
+from webhook.operator.audit.keeper import Keeper, Told
 from webhook.operator.authorizer import Authorizer
 from webhook.operator.client import Client, KubernetesClient, Resource, connect
 from webhook.operator.clock import Clock
@@ -161,6 +162,7 @@ class Operator:
         self.denials = Denials(client, options.snapshot)
         self.webhooks: WebhookReconciler | None = None
         self.leading: Leading | None = None
+        self.audit: Keeper | None = None
         self._own_users: tuple[str, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -260,6 +262,18 @@ class Operator:
             ),
         )
 
+    def _audit(self) -> Keeper:
+        options = self.options
+        told = Told(
+            options.snapshot,
+            options.kubeconfig,
+            options.audit_reports,
+            options.log_level,
+            options.log_format,
+        )
+        left = self.elector.left if options.leader_elect else lambda: options.timing.renew
+        return Keeper(told, left, self._trigger.set)
+
     async def _lead_until(self, stop: asyncio.Event) -> None:
         task = asyncio.create_task(supervised("reconcilers", self._lead))
         await stop.wait()
@@ -276,17 +290,27 @@ class Operator:
             return self._source.current()
 
         self.webhooks = self.reporter.webhooks = self._webhook_reconciler(client)
+        audit = self._audit() if options.audit else None
         parts = Parts(
             given if options.cert_source else issuing.reconcile,
             Replicas(client, options.namespace, options.webhook_name, options.settle_seconds),
             self.webhooks,
-            StatusReconciler(client, self.inventory, self.publisher, self.acknowledgements),
+            StatusReconciler(
+                client,
+                self.inventory,
+                self.publisher,
+                self.acknowledgements,
+                *((audit.policies.get, audit.covered) if audit is not None else ()),
+            ),
+            audit,
         )
         compiled = Compiled(lambda: bool(self.publisher.revision), self.inventory.objects, self._context)
         try:
+            self.audit = self.reporter.audit = audit
             self.leading = Leading(self.client, parts, self._trigger, compiled)
             await self.leading.run()
         finally:
             self.leading = None
+            self.audit = self.reporter.audit = None
             self.webhooks.in_place = False
             self.reporter.webhooks = None

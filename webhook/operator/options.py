@@ -49,6 +49,10 @@ class Options:
         owner_deployment: Deployment in our namespace that owns the Secret and the Leases; empty for none.
         owner_cluster_role: ClusterRole that owns the webhook configuration; empty for none.
         timing: of the election.
+        audit: judge in the background what is there already, while we lead.
+        audit_reports: which reports it writes: ``openreports``, ``wgpolicy`` or ``none``.
+        log_level: of the audit's log.
+        log_format: of the audit's log.
     """
 
     snapshot: Path
@@ -77,6 +81,10 @@ class Options:
     owner_deployment: str = ""
     owner_cluster_role: str = ""
     timing: Timing = field(default_factory=Timing)
+    audit: bool = False
+    audit_reports: str = "openreports"
+    log_level: str = "info"
+    log_format: str = "text"
 
     def check(self) -> None:
         """Make sure that what was given can be used.

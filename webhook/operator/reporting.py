@@ -7,6 +7,7 @@ from typing import Any
 from webhook import __version__
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator.acknowledgements import Acknowledgements
+from webhook.operator.audit.keeper import Keeper
 from webhook.operator.clock import Clock
 from webhook.operator.floor import Floor
 from webhook.operator.inventory import Inventory
@@ -33,6 +34,7 @@ class Reporter:
 
     Attributes:
         webhooks: keeps the webhook configuration while this replica leads; None while it doesn't.
+        audit: keeps the audit while this replica leads; None while it doesn't, or where there is none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Reporter:
         floor: Floor,
     ) -> None:
         self.webhooks: WebhookReconciler | None = None
+        self.audit: Keeper | None = None
         self._options = options
         self._replica = replica
         self._inventory = inventory

@@ -17,6 +17,8 @@ from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.standing import Standing, State, best
 from webhook.core.times import format_time, within
+from webhook.operator.audit import statuses
+from webhook.operator.audit.facts import PolicyFacts
 from webhook.operator.webhooks import unsent
 
 _NOTICES = {30: "WithinThirtyDays", 7: "WithinSevenDays", 1: "WithinOneDay"}
@@ -48,6 +50,9 @@ def policy_status(
     enforcement: Enforcement,
     observed: Mapping[str, Any],
     now: datetime,
+    audit: PolicyFacts | None = None,
+    *,
+    audited: bool = False,
 ) -> Status:
     """Return the fields of a policy's status that are ours now.
 
@@ -58,8 +63,11 @@ def policy_status(
         enforcement: how far its enforcement has come.
         observed: its present status.
         now: the time.
+        audit: what the audit said of it last; None for nothing yet.
+        audited: there is an audit.
     """
     generation = generation_of(obj)
+    fields: Status = {}
     if compiled is None:
         message = failure.message if failure else "not looked at yet"
         wanted = [
@@ -70,7 +78,12 @@ def policy_status(
         count = len(compiled.validations)
         ready = f"{count} validation{'s' if count != 1 else ''} compiled"
         wanted = [_condition("Ready", True, "Compiled", ready), _enforced(compiled, enforcement)]
+        if audited:
+            fields, judged = statuses.found(compiled, audit, observed)
+            kept = judged or condition(observed, statuses.AUDITED)
+            wanted += [_condition_of(kept)] if kept else []
     return {
+        **fields,
         "observedGeneration": generation,
         "conditions": _dated(wanted, observed, generation, now),
     }
@@ -240,6 +253,10 @@ def condition(fields: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         if isinstance(each, Mapping) and each.get("type") == kind:
             return each
     return {}
+
+
+def _condition_of(given: Mapping[str, Any]) -> Condition:
+    return {name: given.get(name, "") for name in ("type", "status", "reason", "message")}
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str) -> Condition:

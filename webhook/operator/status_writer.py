@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from webhook.core.policy import CompiledPolicy, PolicyFailure
 from webhook.core.snapshot import Snapshot
 from webhook.operator import events, status
 from webhook.operator.acknowledgements import Acknowledgements
+from webhook.operator.audit.facts import PolicyFacts
 from webhook.operator.client import ApiError, Client, Resource, get_or_none, merge
 from webhook.operator.events import Regarded
 from webhook.operator.informer import Key
@@ -71,6 +72,8 @@ class StatusReconciler:
         inventory: the objects.
         publisher: which revision holds which generation.
         acknowledgements: which revisions the workers judge by.
+        audit: returns what the audit said of a policy last; None where there is none.
+        covered: returns how many violations an acceptance covers, as the audit found; None while unknown.
 
     Attributes:
         states: where each policy and acceptance stands, as it was judged last.
@@ -82,7 +85,11 @@ class StatusReconciler:
         inventory: Inventory,
         publisher: Publisher,
         acknowledgements: Acknowledgements,
+        audit: Callable[[PolicyRef], PolicyFacts | None] | None = None,
+        covered: Callable[[PolicyRef], int | None] = lambda _: None,
     ) -> None:
+        self._audit = audit
+        self._covered = covered
         self.states: dict[tuple[str, Key], Standing] = {}
         self._client = client
         self._inventory = inventory
@@ -168,13 +175,17 @@ class StatusReconciler:
         if kind in ("RiskAcceptance", "ClusterRiskAcceptance"):
             found = status.acceptance_status(obj, judged.policies, judged.register, observed, judged.at)
             self.states[kind, key] = Standing(found.fields["phase"], found.until)
-            return found.fields
+            covered = self._covered(PolicyRef(kind, *key))
+            return found.fields if covered is None else {**found.fields, "covered": covered}
         ref = PolicyRef(kind, *key)
         policy, failure = judged.policies.get(ref), judged.failures.get(ref)
         if generation_of(obj) != getattr(policy or failure, "generation", -1):
             return None
         enforcement = self._enforcement(ref, registered=judged.registered)
-        wanted = status.policy_status(obj, policy, failure, enforcement, observed, judged.at)
+        audit = self._audit(ref) if self._audit is not None else None
+        wanted = status.policy_status(
+            obj, policy, failure, enforcement, observed, judged.at, audit, audited=self._audit is not None
+        )
         enforced = status.condition(wanted, "Enforced")
         self.states[kind, key] = Standing(str(enforced.get("reason", "")))
         return wanted

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import logging
-import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from webhook.adapters import scratch
 from webhook.adapters.addresses import parse_address
 from webhook.core.errors import InputError
 from webhook.operator import main
+from webhook.operator.children import end, end_with_parent
 from webhook.operator.options import Options
 
 _AGAIN = 1.0
@@ -44,6 +42,8 @@ class Settings:
     metrics_listen: str
     log_level: str
     log_format: str
+    audit: bool = True
+    audit_reports: str = "openreports"
     data_plane: tuple[str, ...] = ()
 
 
@@ -74,6 +74,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             leader_elect=False,  # there is only one, and a Lease would delay the next start
             create_namespace=True,
             remove_on_exit=not settings.keep,
+            audit=settings.audit,
+            audit_reports=settings.audit_reports,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
         )
         server = asyncio.create_task(_data_plane(settings, listen, options))
         try:
@@ -121,29 +125,11 @@ async def _data_plane(settings: Settings, listen: str, options: Options) -> None
             "webhook",
             *words,
             start_new_session=True,  # Ctrl-C is for us, who stop it last
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         try:
             status = await process.wait()
             logger.error("the data plane ended with status %d: starting it again", status)
         finally:
-            await _end(process)
+            await end(process, _STOP_SECONDS)
         await asyncio.sleep(_AGAIN)
-
-
-def _end_with_parent() -> None:
-    """Let Linux end this process when its parent is killed: nobody would feed it any more."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_SECONDS):
-            await process.wait()
-        return
-    process.kill()
-    await process.wait()

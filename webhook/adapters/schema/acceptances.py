@@ -265,7 +265,7 @@ _STATUS = status(
     ),
     digest=text("What an approval must carry.", longest=71),
     approvals=integer("How many approvals count."),
-    covered=integer("How many violations it covers, as the last audit found." + NOT_YET),
+    covered=integer("How many violations of what is there it covers, as the audit found last."),
     lastUsed=Schema("string", "When it last let a request through." + NOT_YET, format="date-time"),
 )
 

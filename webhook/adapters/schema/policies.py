@@ -7,7 +7,6 @@ from dataclasses import replace
 from webhook.adapters.schema.common import (
     KIND_NAME,
     NAMESPACE_NAME,
-    NOT_YET,
     SEVERITIES,
     duration,
     label_selector,
@@ -341,9 +340,31 @@ _SPEC = record(
 
 _STATUS = status(
     "What is enforced.",
-    violations=integer("How many objects violate the policy, as the last audit found." + NOT_YET),
-    accepted=integer("How many violations were covered by a risk acceptance then." + NOT_YET),
-    lastAudit=Schema("string", "When the last audit ended." + NOT_YET, format="date-time"),
+    violations=integer(
+        "How many violations of the policy the audit found last, of what is there, that no acceptance covers."
+    ),
+    accepted=integer("How many more a risk acceptance covered then."),
+    errors=integer("For how many objects it could not be evaluated then."),
+    topViolations=listing(
+        record(
+            "A violation that nothing accepts.",
+            {
+                "kind": text("The object's kind."),
+                "namespace": text("Its namespace."),
+                "name": text("Its name."),
+                "validation": text("What it does not meet."),
+                "container": text("The container that it is about."),
+                "message": text("What is wrong.", longest=1024),
+            },
+        ),
+        "The first of them, by namespace, kind and name. The reports have all.",
+        longest=10,
+    ),
+    lastAudit=Schema(
+        "string",
+        "When that was known to hold last. While nothing changes it is written every ten minutes.",
+        format="date-time",
+    ),
 )
 
 _COLUMNS = (
@@ -352,6 +373,8 @@ _COLUMNS = (
     Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="It compiles"),
     Column("Enforced", '.status.conditions[?(@.type=="Enforced")].status', description="Workers judge by it"),
     Column("Reason", '.status.conditions[?(@.type=="Enforced")].reason', description="Why, or why not"),
+    Column("Violations", ".status.violations", "integer", description="Violations that nothing accepts"),
+    Column("Accepted", ".status.accepted", "integer", description="Violations that are accepted", priority=1),
     Column("Title", ".spec.title", description="What it demands", priority=1),
     Column("Age", ".metadata.creationTimestamp", "date"),
 )

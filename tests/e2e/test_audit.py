@@ -1,0 +1,128 @@
+"""The background audit of a real cluster: found, fixed, accepted, ended, gone, and what it says of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane import ControlPlane
+from tests.e2e.cluster import (
+    APPETITE,
+    Cluster,
+    acceptance,
+    configmap,
+    deployment,
+    eventually,
+    no_privileged,
+    pod,
+    policy,
+)
+from tests.e2e.report_kinds import OPENREPORTS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("audit")]
+
+NO_SECRETS = "!has(object.data) || !('password' in object.data)"
+CONFIGMAP = ("", "ConfigMap")
+
+
+@pytest.fixture(scope="module")
+def cluster(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    plane = ControlPlane(assets, tmp_path_factory.mktemp("audit"), kcm=True)
+    with plane:
+        definitions = "\n---\n".join(map(json.dumps, OPENREPORTS))
+        plane.kubectl("apply", "-f", "-", input=definitions, check=True)
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", check=True)
+        with Cluster(plane) as started:
+            started.apply(APPETITE, check=True)
+            try:
+                yield started
+            finally:
+                print(started.log.read_text()[-20000:])
+
+
+def audited(cluster: Cluster, rule: dict[str, Any], violations: int, accepted: int = 0) -> dict[str, Any]:
+    """Wait until a policy's status counts so; return it."""
+
+    def counts() -> Any:
+        status = cluster.status_of("clusterpolicy", rule["metadata"]["name"])
+        fits = (status.get("violations"), status.get("accepted")) == (violations, accepted)
+        return status if fits and "lastAudit" in status else None
+
+    return dict(eventually(counts, f"{violations} violations, {accepted} accepted", 60))
+
+
+def reports(cluster: Cluster, space: str) -> dict[str, dict[str, Any]]:
+    """Return the reports of a namespace by what they are on."""
+    found = cluster.kubectl("get", "reports.openreports.io", "-n", space, "-o", "json", check=True)
+    return {
+        f"{each['scope']['kind']}/{each['scope']['name']}": each for each in json.loads(found.stdout)["items"]
+    }
+
+
+def results(report: dict[str, Any]) -> list[str]:
+    return [each["result"] for each in report["results"]]
+
+
+def test_what_was_there_before_a_policy_is_found_and_a_fix_is_seen(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    cluster.apply(configmap(space, "bad", password="x"), configmap(space, "good"), check=True)
+    cluster.apply(deployment(space, "web", privileged=True), pod(space, "bare", privileged=True), check=True)
+    eventually(
+        lambda: len(cluster.kubectl("get", "pods", "-n", space, "-o", "name").stdout.split()) == 2, "the Pods"
+    )
+    rule, pods = policy(space, NO_SECRETS), no_privileged(space, category="Pods")
+    cluster.enforce(rule, pods)
+    status = audited(cluster, rule, 1)
+    (top,) = status["topViolations"]
+    assert (top["kind"], top["namespace"], top["name"]) == ("ConfigMap", space, "bad")
+    audited(cluster, pods, 2)
+    found = eventually(lambda: len(known := reports(cluster, space)) == 3 and known, "three reports")
+    assert found.keys() == {"ConfigMap/bad", "Deployment/web", "Pod/bare"}, "workloads, not what they make"
+    report = found["Deployment/web"]
+    assert report["summary"] == {"pass": 0, "fail": 1, "warn": 0, "error": 0, "skip": 0}
+    (result,) = report["results"]
+    assert (result["result"], result["category"], result["source"]) == ("fail", "Pods", "tidewaiter")
+    assert len(result["properties"]["resultID"]) == 32
+    assert report["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
+    events = cluster.kubectl("get", "events", "-n", space, "-o", "json", check=True)
+    told = {
+        each["involvedObject"]["name"]
+        for each in json.loads(events.stdout)["items"]
+        if each["reason"] == "PolicyViolation"
+    }
+    assert told == {"bad", "web", "bare"}
+
+    cluster.apply(configmap(space, "bad"), check=True)
+    audited(cluster, rule, 0)
+    eventually(lambda: "ConfigMap/bad" not in reports(cluster, space), "the report gone")
+    cluster.kubectl("delete", "namespace", space, check=True)
+    audited(cluster, pods, 0)
+
+
+def test_an_acceptance_turns_a_failure_into_a_skip_until_it_ends(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    cluster.apply(deployment(space, privileged=True), check=True)
+    rule = no_privileged(space)
+    cluster.enforce(rule)
+    audited(cluster, rule, 1)
+    asked, given = acceptance(rule, space, ("apps", "Deployment"), ["legacy"], end=timedelta(seconds=25))
+    cluster.apply(asked, given, check=True)
+    audited(cluster, rule, 0, 1)
+    report = eventually(
+        lambda: results(found := reports(cluster, space)["Deployment/legacy"]) == ["skip"] and found, "a skip"
+    )
+    properties = report["results"][0]["properties"]
+    assert properties["acceptance"] == f"RiskAcceptance/{space}/{asked['metadata']['name']}"
+    assert properties["validUntil"] == asked["spec"]["validUntil"]
+    assert properties["approvers"] == "jane.doe@example.com"
+    eventually(
+        lambda: cluster.status_of("riskacceptance", asked["metadata"]["name"], space).get("covered") == 1,
+        "what it covers",
+    )
+    audited(cluster, rule, 1)
+    eventually(lambda: results(reports(cluster, space)["Deployment/legacy"]) == ["fail"], "a failure again")

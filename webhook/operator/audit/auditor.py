@@ -1,0 +1,447 @@
+"""The audit itself: follows what policies match, judges it, and judges again what a change concerns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource as process_resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from webhook.adapters.findings import Result
+from webhook.adapters.openreports import Family, name_of
+from webhook.core.errors import InputError
+from webhook.core.fields import metadata_of
+from webhook.core.model import ObjectRef, PolicyRef
+from webhook.core.policy import CompiledPolicy
+from webhook.core.snapshot import Snapshot
+from webhook.operator import listing
+from webhook.operator.audit.current import Current
+from webhook.operator.audit.facts import MOST_SERIES, OTHERS, AuditFacts, PolicyFacts
+from webhook.operator.audit.follower import Follower, Object, Pace
+from webhook.operator.audit.impact import Affected, Calendar, impact
+from webhook.operator.audit.judging import Judge, why_not_audited
+from webhook.operator.audit.ledger import Ledger, Record
+from webhook.operator.audit.reports import Key, Reports, Source, wanted
+from webhook.operator.audit.telling import Telling
+from webhook.operator.client import ApiError, Client, Resource
+
+TICK = 0.5
+TELL = 1.0
+REST = 10.0
+"""Seconds between two tellings of what changes all the time."""
+DISCOVER = 60.0
+
+_MOST_TRIES = 5
+_MOST_AGAIN = 2000
+_AGAIN = 2.0
+_MADE = frozenset({("", "pods"), ("apps", "replicasets"), ("batch", "jobs")})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """An object whose namespace or owner the snapshot lacked."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    due: float
+    tries: int
+
+
+class Auditor:
+    """Audits until cancelled.
+
+    Args:
+        client: the API server.
+        folder: where the operator publishes snapshots.
+        family: which reports to write; None for none.
+        tell: called with what is known, whenever that changed.
+    """
+
+    def __init__(
+        self, client: Client, folder: Path, family: Family | None, tell: Callable[[AuditFacts], None]
+    ) -> None:
+        self.ledger = Ledger()
+        self.followers: dict[Resource, Follower] = {}
+        self._client = client
+        self._current = Current(folder)
+        self._family: Family = family or "openreports"
+        self._named_family = family or "none"
+        self._reports = Reports(client, self._family, self._visit, self._visit_all) if family else None
+        self._telling = Telling(client)
+        self._tell = tell
+        self._judge = Judge(Snapshot())
+        self._calendar = Calendar(Snapshot())
+        self._categories: dict[PolicyRef, str] = {}
+        self._serial = 0
+        self._since: dict[PolicyRef, int] = {}
+        self._matched: dict[PolicyRef, frozenset[Resource]] = {}
+        self._problems: list[str] = []
+        self._tasks: dict[Resource, asyncio.Task[None]] = {}
+        self._gate = asyncio.Semaphore(1)
+        self._pace = Pace()
+        self._discover = asyncio.Event()
+        self._discovered = 0
+        self._left: dict[tuple[Resource, str], _Left] = {}
+        self._ticked = datetime.now(UTC)
+        self._settled = False
+        self._seconds = 0.0
+        self._started = time.monotonic()
+        self._gone: set[PolicyRef] = set()
+        self._said: dict[PolicyRef, PolicyFacts] = {}
+
+    async def run(self) -> None:
+        """Audit until cancelled."""
+        parts = [self._keep_snapshot(), self._keep_followers(), self._keep_telling(), self._telling.run()]
+        if self._reports is not None:
+            await self._reports.find()
+            parts.append(self._reports.run())
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in [*tasks, *self._tasks.values()]:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks.values(), return_exceptions=True)
+
+    # What followers see.
+
+    def take(self, resource: Resource, obj: Object, sweep: int) -> None:
+        """Judge an object."""
+        metadata = metadata_of(obj)
+        key = _key(metadata)
+        judged = self._judge(obj, resource, datetime.now(UTC))
+        if judged.again:
+            self._leave(resource, key, metadata)
+        else:
+            self._left.pop((resource, key), None)
+        if not judged.findings:
+            self._remove(resource, key)
+            return
+        made = wanted(judged.findings, self._family, self._categories)
+        before = self.ledger.records.get(resource, {}).get(key)
+        tally, parts = (before.tally, before.parts) if before is not None else ((), 0)
+        self.ledger.put(resource, key, judged.findings, made.digest, sweep, len(made.bodies))
+        first = made.bodies[0]["metadata"]
+        known = self._reports is not None and self._reports.says(
+            Key(first.get("namespace", ""), first["name"]), made.digest
+        )
+        if self._reports is not None:
+            target = judged.findings[0].target
+            self._reports.want(Source(resource, target.namespace, target.name), made)
+            if parts > len(made.bodies):
+                self._reports.remove(_names(target, judged.findings[0].uid, len(made.bodies) + 1, parts))
+        failed = {kind.policy for kind in tally if kind.result is Result.FAIL}
+        new = [each for each in judged.findings if each.policy not in failed]
+        if not known and new:
+            self._telling.take(obj, new)
+
+    def gone(self, resource: Resource, obj: Mapping[str, Any]) -> None:
+        """Forget an object that was deleted."""
+        key = _key(metadata_of(obj))
+        self._left.pop((resource, key), None)
+        self._remove(resource, key)
+
+    def listed(self, resource: Resource, sweep: int) -> None:
+        """Forget what a listing that has ended did not hold."""
+        for key in self.ledger.unseen(resource, sweep):
+            self._remove(resource, key)
+
+    def _remove(self, resource: Resource, key: str) -> None:
+        record = self.ledger.remove(resource, key)
+        if record is not None:
+            self._unreport(resource, record)
+
+    def _unreport(self, resource: Resource, record: Record) -> None:
+        if self._reports is not None:
+            target = ObjectRef(resource.group, resource.version, resource.kind, record.namespace, record.name)
+            self._reports.remove(_names(target, record.uid, 1, record.parts))
+
+    # What is judged again.
+
+    def _visit(self, source: Source) -> None:
+        follower = self.followers.get(source.resource)
+        if follower is not None:
+            follower.visit(source.namespace, source.name)
+
+    def _visit_all(self) -> None:
+        for resource in list(self.ledger.records):
+            if self.ledger.records[resource] and resource in self.followers:
+                self.followers[resource].list_again()
+
+    def _visit_affected(self, affected: Iterable[Affected]) -> None:
+        by_place: dict[str, set[PolicyRef]] = {}
+        for policy, place in affected:
+            by_place.setdefault(place, set()).add(policy)
+        for place, policies in by_place.items():
+            for resource, record in self.ledger.of(policies, place):
+                self._visit(Source(resource, record.namespace, record.name))
+
+    def _visit_made(self, namespaces: set[str]) -> None:
+        for resource, records in self.ledger.records.items():
+            if (resource.group, resource.plural) in _MADE:
+                for record in records.values():
+                    if record.namespace in namespaces:
+                        self._visit(Source(resource, record.namespace, record.name))
+
+    def _leave(self, resource: Resource, key: str, metadata: Mapping[str, Any]) -> None:
+        known = self._left.get((resource, key))
+        tries = known.tries + 1 if known is not None else 1
+        if tries > _MOST_TRIES or len(self._left) >= _MOST_AGAIN:
+            self._left.pop((resource, key), None)
+            return
+        place = str(metadata.get("namespace") or "")
+        due = time.monotonic() + _AGAIN * tries
+        self._left[resource, key] = _Left(resource, place, str(metadata.get("name")), due, tries)
+
+    # What changes.
+
+    async def _keep_snapshot(self) -> None:
+        told = ""
+        while True:
+            try:
+                snapshot = await asyncio.to_thread(self._current.newer)
+                if snapshot is not None:
+                    self._judge_by(snapshot)
+                told = ""
+            except (InputError, OSError) as error:
+                if str(error) != told:
+                    logger.warning("audit: the snapshot can't be read: %s", error)
+                told = str(error)
+            now = datetime.now(UTC)
+            self._visit_affected(self._calendar.between(self._ticked, now))
+            self._ticked = max(now, self._ticked)
+            moment = time.monotonic()
+            for left in [each for each in self._left.values() if each.due <= moment]:
+                self._visit(Source(left.resource, left.namespace, left.name))
+            await asyncio.sleep(TICK)
+
+    def _judge_by(self, snapshot: Snapshot) -> None:
+        before = self._judge.snapshot
+        changes = impact(before, snapshot)
+        self._judge = Judge(snapshot)
+        self._categories = {policy.ref: policy.category for policy in self._judge.policies}
+        if before.register is not snapshot.register or before.policies != snapshot.policies:
+            self._calendar = Calendar(snapshot)
+        if changes.policies:
+            self._serial += 1
+            refs = {policy.ref for policy in self._judge.policies}
+            for policy in changes.policies:
+                if policy.ref in refs:
+                    self._since[policy.ref] = self._serial
+                else:
+                    self._since.pop(policy.ref, None)
+                    self._gone.add(policy.ref)
+                self.ledger.changed.add(policy.ref)
+            self._gone -= refs
+            for resource, follower in self.followers.items():
+                if any(listing.concerns(policy, resource) for policy in changes.policies):
+                    follower.list_again()
+            self._discover.set()
+        if changes.namespaces:
+            for follower in self.followers.values():
+                if follower.resource.namespaced:
+                    follower.list_again()
+        self._visit_affected(changes.affected)
+        if changes.owners:
+            self._visit_made(changes.owners)
+
+    async def _keep_followers(self) -> None:
+        told = ""
+        while True:
+            try:
+                async with asyncio.timeout(DISCOVER):
+                    await self._discover.wait()
+            except TimeoutError:
+                pass
+            self._discover.clear()
+            try:
+                await self._follow()
+                told = ""
+            except ApiError as error:
+                if str(error) != told:
+                    logger.warning("audit: what there is can't be found out: %s", error)
+                told = str(error)
+                await asyncio.sleep(_AGAIN)
+                self._discover.set()
+
+    async def _follow(self) -> None:
+        policies = [_created(policy) for policy in self._judge.policies]
+        serial = self._serial
+        found, self._problems = await listing.matched(self._client, policies)
+        for resource in [each for each in self.followers if each not in found]:
+            self._tasks.pop(resource).cancel()
+            del self.followers[resource]
+            for record in self.ledger.drop(resource):
+                self._unreport(resource, record)
+        for resource in found:
+            if resource not in self.followers:
+                follower = Follower(
+                    self._client, resource, self, self._gate, self._pace, lambda: self._serial
+                )
+                self.followers[resource] = follower
+                self._tasks[resource] = asyncio.create_task(follower.run())
+        self._matched = {
+            policy.ref: frozenset(each for each in found if listing.concerns(policy, each))
+            for policy in policies
+        }
+        self._discovered = serial
+
+    # What is told.
+
+    async def _keep_telling(self) -> None:
+        last = float("-inf")
+        while True:
+            await asyncio.sleep(TELL)
+            for resource, record in self.ledger.hidden():
+                self._visit(Source(resource, record.namespace, record.name))
+            facts = self.facts()
+            if facts.complete and not self._settled:
+                self._settled = True
+                self._seconds = time.monotonic() - self._started
+                if self._reports is not None and not facts.unreadable:
+                    self._reports.settle()
+                logger.info("audit: %d objects judged in %.1f s", facts.objects, self._seconds)
+            if facts.policies or facts.gone or time.monotonic() - last >= REST:
+                last = time.monotonic()
+                self._tell(facts)
+                self._said.update({each.policy: each for each in facts.policies})
+                for ref in facts.gone:
+                    self._said.pop(PolicyRef(*ref), None)
+                self._gone.clear()
+
+    def facts(self) -> AuditFacts:
+        """Return what is known, with the policies of which something changed."""
+        followers = list(self.followers.values())
+        contacts = [
+            each.contact for each in followers if not each.error or each.status not in (403, 404, 405)
+        ]
+        findings: Counter[str] = Counter({str(result): 0 for result in Result})
+        for (kind, _), number in self.ledger.counts.items():
+            findings[str(kind.result)] += number
+        covered: Counter[PolicyRef] = Counter()
+        for (kind, _), number in self.ledger.counts.items():
+            if kind.acceptance is not None:
+                covered[kind.acceptance] += number
+        usage = process_resource.getrusage(process_resource.RUSAGE_SELF)
+        reports = self._reports
+        policies = [self._of(policy) for policy in self._judge.policies]
+        changed = [each for each in policies if _differs(each, self._said.get(each.policy))]
+        self.ledger.changed.clear()
+        return AuditFacts(
+            complete=bool(self._judge.snapshot.revision)
+            and self._discovered == self._serial
+            and all(each.serial or each.status in (403, 404, 405) for each in followers),
+            at=min(contacts, default=time.time() if self._discovered else 0.0),
+            seconds=self._seconds,
+            objects=sum(each.count for each in followers),
+            findings=dict(findings),
+            unreadable={
+                **{name_of_resource(each.resource): each.error for each in followers if each.error},
+                **{problem.partition(":")[0]: problem for problem in self._problems},
+            },
+            following=sum(each.synced for each in followers),
+            reports=self._named_family,
+            problem=reports.problem if reports is not None else "",
+            written=dict(reports.results) if reports is not None else {},
+            waiting=reports.waiting if reports is not None else 0,
+            events=dict(self._telling.results),
+            memory=_resident(),
+            cpu=usage.ru_utime + usage.ru_stime,
+            series=self._series(),
+            covered=[(*ref, number) for ref, number in sorted(covered.items())],
+            policies=changed,
+            gone=[(ref.kind, ref.namespace, ref.name) for ref in sorted(self._gone)],
+        )
+
+    def _of(self, policy: CompiledPolicy) -> PolicyFacts:
+        ref = policy.ref
+        total = self.ledger.total(ref)
+        resources = self._matched.get(ref)
+        serial = self._since.get(ref, 0)
+        reason = message = ""
+        at = 0.0
+        if resources is None or self._discovered < serial:
+            reason, message = "NotListed", "what it matches is not known yet"
+        else:
+            followers = [self.followers[each] for each in resources if each in self.followers]
+            refused = [each for each in followers if each.error and each.status in (403, 404, 405)]
+            pending = [each for each in followers if each.serial < serial and each not in refused]
+            at = min((each.contact for each in followers if each not in refused), default=time.time())
+            if refused:
+                reason = "NotReadable"
+                message = "; ".join(f"{name_of_resource(each.resource)}: {each.error}" for each in refused)
+            elif pending:
+                reason = "NotListed"
+                message = f"not judged yet: {', '.join(name_of_resource(each.resource) for each in pending)}"
+        return PolicyFacts(
+            ref=(ref.kind, ref.namespace, ref.name),
+            generation=policy.generation,
+            violations=total[Result.FAIL] + total[Result.WARN],
+            accepted=total[Result.SKIP],
+            errors=total[Result.ERROR],
+            top=self.ledger.top(ref),
+            complete=not reason,
+            at=at if not reason else 0.0,
+            reason=reason,
+            message=message,
+        )
+
+    def _series(self) -> list[tuple[str, str, str, str, str, str, int]]:
+        found: Counter[tuple[str, str, str, str, str, str]] = Counter()
+        for (kind, namespace), number in self.ledger.counts.items():
+            labels = (str(kind.severity or ""), str(kind.action or ""), str(kind.result))
+            found[kind.policy.kind, str(kind.policy), namespace, *labels] += number
+        if len(found) > MOST_SERIES:
+            kept = dict(found.most_common(MOST_SERIES))
+            rest: Counter[tuple[str, str, str, str, str, str]] = Counter(kept)
+            for key, number in found.items():
+                if key not in kept:
+                    rest[key[0], key[1], OTHERS, *key[3:]] += number
+            found = rest
+        return [(*key, number) for key, number in sorted(found.items())]
+
+
+def _differs(now: PolicyFacts, said: PolicyFacts | None) -> bool:
+    """Tell whether something is to be said: not that the same still holds, or only now and then."""
+    return said is None or replace(now, at=said.at) != said or now.at - said.at >= 6 * REST
+
+
+def _created(policy: CompiledPolicy) -> CompiledPolicy:
+    rules = tuple(rule for rule in policy.rules if rule.operations & {"CREATE", "*"})
+    return replace(policy, rules=rules)
+
+
+def name_of_resource(resource: Resource) -> str:
+    """Return a resource for people: ``deployments.apps``."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+def _key(metadata: Mapping[str, Any]) -> str:
+    uid = metadata.get("uid")
+    return uid if isinstance(uid, str) and uid else f"{metadata.get('namespace', '')}/{metadata.get('name')}"
+
+
+def _names(target: ObjectRef, uid: str, first: int, last: int) -> list[Key]:
+    return [Key(target.namespace, name_of(target, uid, part)) for part in range(first, last + 1)]
+
+
+def _resident() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return process_resource.getrusage(process_resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * process_resource.getpagesize()
+
+
+__all__ = ["Auditor", "name_of_resource", "why_not_audited"]

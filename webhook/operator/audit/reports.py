@@ -1,0 +1,300 @@
+"""Keeps the cluster's reports as the audit wants them: only what differs is written, what is stale goes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from webhook.adapters.findings import Finding
+from webhook.adapters.openreports import FAMILIES, LABELS, Family, reports_on
+from webhook.core.model import PolicyRef
+from webhook.operator import params
+from webhook.operator.client import ApiError, Client, Resource, apply
+from webhook.operator.informer import PAGE
+from webhook.operator.params import ParamKind
+
+DIGEST = "tidewaiter.dev/digest"
+"""The annotation by which the next leader knows what a report says without reading it."""
+MOST_WAITING = 1000
+"""So many reports wait in memory to be written; of more, only where their objects are."""
+
+_AT_ONCE = 4
+_EACH_SECONDS = 0.02
+_LOOK_SECONDS = 60.0
+_CHECK_SECONDS = 600.0
+_AGAIN = 2.0
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+logger = logging.getLogger(__name__)
+
+
+class Key(NamedTuple):
+    """Which report."""
+
+    namespace: str
+    name: str
+
+
+class Source(NamedTuple):
+    """The object that a report is on."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+
+class Wanted(NamedTuple):
+    """The reports on an object.
+
+    Attributes:
+        digest: of what they say, whenever it was found.
+        bodies: the reports, without their time.
+    """
+
+    digest: bytes
+    bodies: Sequence[dict[str, Any]]
+
+
+def wanted(findings: Sequence[Finding], family: Family, categories: Mapping[PolicyRef, str]) -> Wanted:
+    """Return the reports on an object, and their digest."""
+    bodies = reports_on(findings, _EPOCH, family, categories)
+    data = orjson.dumps(bodies, option=orjson.OPT_SORT_KEYS)
+    return Wanted(hashlib.sha256(data).digest()[:16], bodies)
+
+
+class Reports:
+    """Writes and removes reports.
+
+    Args:
+        client: the API server.
+        family: which kind.
+        look_again: called with an object whose report is to be written and was not kept.
+        all_again: called when reports can be written that could not be before.
+
+    Attributes:
+        problem: why no reports are written; empty when they are.
+        results: how often a report was written, removed, or could not be.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        family: Family,
+        look_again: Callable[[Source], None],
+        all_again: Callable[[], None],
+    ) -> None:
+        self.problem = "not looked at yet"
+        self.results: Counter[str] = Counter({"written": 0, "removed": 0, "failed": 0})
+        self._client = client
+        self._kinds = FAMILIES[family]
+        self._look_again = look_again
+        self._all_again = all_again
+        self._resources: dict[bool, Resource] = {}
+        self._known: dict[Key, bytes] = {}
+        self._stale: set[Key] = set()
+        self._waiting: dict[Key, dict[str, Any] | Source | None] = {}
+        self._work = asyncio.Event()
+        self._told = ""
+
+    @property
+    def waiting(self) -> int:
+        """How many are still to be written or removed."""
+        return len(self._waiting)
+
+    def says(self, key: Key, digest: bytes) -> bool:
+        """Tell whether the report is there, and says so."""
+        return self._known.get(key) == digest
+
+    def want(self, source: Source, made: Wanted) -> None:
+        """Have the reports on an object say what was found.
+
+        Args:
+            source: the object.
+            made: what they must say.
+        """
+        if not self._resources:
+            return
+        for body in made.bodies:
+            metadata = body["metadata"]
+            key = Key(metadata.get("namespace", ""), metadata["name"])
+            self._stale.discard(key)
+            if self._known.get(key) == made.digest:
+                self._waiting.pop(key, None)
+            elif len(self._waiting) < MOST_WAITING or key in self._waiting:
+                metadata["annotations"] = {DIGEST: made.digest.hex()}
+                self._waiting[key] = body
+            else:
+                self._waiting[key] = source
+        if self._waiting:
+            self._work.set()
+
+    def remove(self, keys: Sequence[Key]) -> None:
+        """Have no such reports."""
+        for key in keys:
+            self._stale.discard(key)
+            if key in self._known:
+                self._waiting[key] = None
+                self._work.set()
+            else:
+                self._waiting.pop(key, None)
+
+    def settle(self) -> None:
+        """Remove what nobody asked for since the reports were looked at: everything has been judged."""
+        self.remove(list(self._stale))
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            if not self._resources and not await self._find():
+                await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            try:
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    await self._work.wait()
+            except TimeoutError:
+                await self._check()
+                continue
+            self._work.clear()
+            await self._write_all()
+
+    async def find(self) -> None:
+        """Look once whether the cluster has the kinds, and which reports it has."""
+        if not self._resources:
+            await self._find(first=True)
+
+    async def _find(self, *, first: bool = False) -> bool:
+        kinds = self._kinds
+        try:
+            found = {
+                named: await params.discover(self._client, ParamKind(kinds.api_version, kind))
+                for named, kind in ((True, kinds.namespaced), (False, kinds.cluster))
+            }
+            resources = {named: resource for named, resource in found.items() if resource is not None}
+            problem = "" if len(resources) == 2 else _missing(kinds.api_version)
+            if not problem:
+                self._known = await self._list(resources.values())
+                self._stale = set(self._known)
+        except ApiError as error:
+            problem = _missing(kinds.api_version) if error.status == 404 else f"reports: {error.message}"
+        self._tell(problem)
+        if problem:
+            return False
+        self._resources = resources
+        if not first:
+            self._all_again()
+        return True
+
+    async def _list(self, resources: Any) -> dict[Key, bytes]:
+        known: dict[Key, bytes] = {}
+        selector = ",".join(f"{name}={value}" for name, value in LABELS.items())
+        for resource in resources:
+            more = ""
+            while True:
+                query = {
+                    "limit": str(PAGE),
+                    "labelSelector": selector,
+                    **({"continue": more} if more else {}),
+                }
+                body = (await self._client.request("GET", resource.path, params=query)).body
+                for item in body.get("items") or ():
+                    metadata = item["metadata"]
+                    key = Key(metadata.get("namespace", ""), metadata["name"])
+                    known[key] = _digest((metadata.get("annotations") or {}).get(DIGEST))
+                more = (body.get("metadata") or {}).get("continue") or ""
+                if not more:
+                    break
+        return known
+
+    async def _check(self) -> None:
+        """Look whether somebody removed or changed reports, or the kinds themselves."""
+        try:
+            present = await self._list(self._resources.values())
+        except ApiError as error:
+            if error.status == 404:
+                self._resources = {}
+            return
+        if present != self._known:
+            self._known = present
+            self._all_again()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            keys = list(itertools.islice(self._waiting, _AT_ONCE))
+            batch = [(key, self._waiting.pop(key)) for key in keys]
+            problems = await asyncio.gather(*(self._one(key, body) for key, body in batch))
+            if not self._resources:
+                self._waiting.clear()
+                return
+            await asyncio.sleep(_AGAIN if any(problems) else _EACH_SECONDS * len(batch))
+
+    async def _one(self, key: Key, body: dict[str, Any] | Source | None) -> bool:
+        """Write or remove one; tell whether to be patient."""
+        if isinstance(body, Source):
+            self._look_again(body)
+            return False
+        path = self._resources[bool(key.namespace)].path_of(*key)
+        try:
+            if body is None:
+                await self._client.request("DELETE", path)
+                self._known.pop(key, None)
+                self.results["removed"] += 1
+            else:
+                seconds = int(datetime.now(UTC).timestamp())
+                for result in body["results"]:
+                    result["timestamp"] = {"seconds": seconds, "nanos": 0}
+                await apply(self._client, path, body)
+                self._known[key] = bytes.fromhex(body["metadata"]["annotations"][DIGEST])
+                self.results["written"] += 1
+            self._tell("")
+        except ApiError as error:
+            return await self._failed(key, body, error)
+        return False
+
+    async def _failed(self, key: Key, body: dict[str, Any] | None, error: ApiError) -> bool:
+        if error.status == 404:
+            self._known.pop(key, None)
+            if body is None:
+                return False
+            # Its namespace is gone, or the kind is.
+            try:
+                if await params.discover(
+                    self._client, ParamKind(self._kinds.api_version, self._kinds.namespaced)
+                ):
+                    return False
+            except ApiError as other:
+                if other.status != 404:
+                    return True
+            self._resources, self._known = {}, {}
+            self._tell(_missing(self._kinds.api_version))
+            return False
+        if error.status in (0, 409, 429) or error.status >= 500:
+            self._waiting.setdefault(key, body)
+            return True
+        self.results["failed"] += 1
+        if "being terminated" not in error.message:
+            self._tell(f"reports: {error.message}")
+        return False
+
+    def _tell(self, problem: str) -> None:
+        if problem and problem != self._told:
+            logger.warning("%s", problem)
+        self._told = self.problem = problem
+
+
+def _missing(api_version: str) -> str:
+    return f"the cluster has no reports of {api_version}: none are written"
+
+
+def _digest(text: Any) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        return b""
