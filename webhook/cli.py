@@ -17,7 +17,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class Subcommand(NamedTuple):
-    """Where a subcommand is found, and what the list of commands says of it; nothing: not for people."""
+    """Where a subcommand is found, and what the list of commands says about it."""
 
     module: str
     attribute: str
@@ -39,22 +39,26 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "status": Subcommand("webhook.commands.status", "command", "Tell what is enforced, and what is wrong."),
     "demo": Subcommand("webhook.commands.demo", "command", "Show every kind of verdict, without a cluster."),
     "crds": Subcommand("webhook.commands.crds", "command", "Keep our kinds in a cluster up to date."),
-    "audit": Subcommand("webhook.commands.audit", "command", ""),
     "generate": Subcommand("webhook.commands.generate", "command", "Write CRDs and reference documentation."),
     "version": Subcommand("webhook.commands.version", "command", "Print the version."),
 }
+
+INTERNAL: Mapping[str, Subcommand] = {
+    "audit": Subcommand("webhook.commands.audit", "command", "Audit: started by the leading operator."),
+}
+"""What our own processes start; not for people, and in no list."""
 
 
 class LazyGroup(click.Group):
     """A group whose subcommands' modules are imported only when one of them is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all subcommands that are for people, in the order of the table."""
-        return [name for name, entry in SUBCOMMANDS.items() if entry.help]
+        """Return the names of all subcommands, in the order of the table."""
+        return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one subcommand; None when there is none of that name."""
-        entry = SUBCOMMANDS.get(cmd_name)
+        entry = SUBCOMMANDS.get(cmd_name) or INTERNAL.get(cmd_name)
         if entry is None:
             return None
         command = getattr(importlib.import_module(entry.module), entry.attribute)
@@ -66,10 +70,10 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the subcommand that `args` name; an unknown one is answered with the nearest right name."""
-        if args and args[0] not in SUBCOMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {*SUBCOMMANDS, *INTERNAL} and not args[0].startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            near = difflib.get_close_matches(args[0], SUBCOMMANDS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else " See `tidewaiter --help`."
             ctx.fail(f"There is no command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
@@ -77,7 +81,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands from the table, without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SUBCOMMANDS[name].help) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, entry.help) for name, entry in SUBCOMMANDS.items()])
 
 
 @click.group(

@@ -591,8 +591,8 @@ class TestApiServer:
         manifests = [Case("", kind, {}).manifest("shown") for kind in SPECS]
         assert kubectl("create", "-f", "-", manifests=manifests).returncode == 0
         columns = {
-            "twcp": "NAME SEVERITY ACTIONS READY ENFORCED REASON AGE",
-            "twp": "NAME SEVERITY ACTIONS READY ENFORCED REASON AGE",
+            "twcp": "NAME SEVERITY ACTIONS READY ENFORCED REASON VIOLATIONS AGE",
+            "twp": "NAME SEVERITY ACTIONS READY ENFORCED REASON VIOLATIONS AGE",
             "ra": "NAME PHASE VALID UNTIL OWNER APPROVALS AGE",
             "cra": "NAME PHASE VALID UNTIL OWNER APPROVALS AGE",
             "rappr": "NAME ACCEPTANCE APPROVER APPROVED AT AGE",

@@ -17,6 +17,7 @@ from tests.chart.helm import CHART, NAMESPACE
 from tests.chart.pod import Pod, probe
 from tests.controlplane import _Authority
 from tests.e2e.cluster import APPETITE, acceptance, configmap, deployment, eventually, namespace, policy
+from tests.e2e.report_kinds import OPENREPORTS
 from webhook.cli import group
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -25,6 +26,7 @@ CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigur
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/riskappetites.tidewaiter.dev"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:tidewaiter"
 SPACE = "shop"
+OLD = "there-before"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +91,11 @@ def ours(site: Site) -> list[Pod]:
 
 def test_a_fresh_cluster_is_enforcing_within_30_seconds(site: Site, capsys: Any) -> None:
     site.plane.kubectl("create", "-f", "-", input=json.dumps(namespace(SPACE)), check=True)
+    old = deployment(OLD, "old", privileged=True)
+    old["spec"]["replicas"] = 0
+    older = {**old, "apiVersion": "v1", "kind": "ReplicationController"}
+    older["spec"] = {**old["spec"], "selector": {"app": "old"}}
+    apply(site, *OPENREPORTS, namespace(OLD), old, older)
     install = ["install", "tidewaiter", str(CHART), "--namespace", NAMESPACE, "--create-namespace"]
     site.helm.run(*install, values=values(site))
     first: Pod = eventually(lambda: ours(site), "a Pod of ours runs", 60)[0]
@@ -150,6 +157,30 @@ def test_status_needs_no_more_than_the_roles_for_viewing(site: Site, tmp_path: P
     assert told["complete"], told["unknown"]
     assert done.return_value in (0, 1), done.output
     assert len(told["replicas"]) == 2
+
+
+def test_the_audit_reports_what_was_there_before(site: Site) -> None:
+    def found() -> dict[str, Any]:
+        done = site.plane.kubectl("get", "reports.openreports.io", "-n", OLD, "-o", "json", check=True)
+        return {each["scope"]["kind"]: each for each in json.loads(done.stdout)["items"]}
+
+    known = eventually(lambda: len(seen := found()) == 2 and seen, "a report on each", 60)
+    for report in known.values():
+        assert "pod-no-privileged" in {each["policy"] for each in report["results"]}
+    asked, _ = acceptance(
+        {"metadata": {"name": "pod-no-privileged"}}, OLD, ("", "ReplicationController"), ["old"]
+    )
+    asked["spec"]["requester"] = "test-admin"
+    apply(site, APPETITE, asked)  # whose approval is missing: it is looked at again, and still fails
+    site.plane.kubectl("delete", "deployment", "old", "-n", OLD, check=True)
+    eventually(lambda: set(found()) == {"ReplicationController"}, "the report gone with its object", 60)
+
+    def status() -> dict[str, Any]:
+        done = site.plane.kubectl("get", "clusterpolicy", "pod-no-privileged", "-o", "json", check=True)
+        return dict(json.loads(done.stdout)["status"])
+
+    eventually(lambda: status().get("violations") == 1, "the count", 60)
+    assert status()["lastAudit"]
 
 
 def test_exempt_users_and_namespaces_are_let_through(site: Site) -> None:
@@ -292,11 +323,25 @@ def test_an_upgrade_by_an_older_version_leaves_newer_kinds(site: Site) -> None:
 
 
 NOT_SEEN = {
+    ("openreports.io", "clusterreports", "create"),
+    # No policy here is about these.
+    *(
+        (group, plural, verb)
+        for group, plural in (
+            ("autoscaling", "horizontalpodautoscalers"),
+            ("gateway.networking.k8s.io", "gateways"),
+            ("networking.k8s.io", "ingressclasses"),
+            ("policy", "poddisruptionbudgets"),
+            ("rbac.authorization.k8s.io", "clusterrolebindings"),
+            ("storage.k8s.io", "storageclasses"),
+        )
+        for verb in ("get", "list", "watch")
+        if (plural, verb) != ("clusterrolebindings", "get")  # a role of ours is read
+    ),
     # What server-side apply creates is a patch in the audit log.
     ("", "secrets", "create"),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "create"),
-    # Nobody here has such a workload whose Pods are denied.
-    ("", "replicationcontrollers", "get"),
+    # Nobody here has such a workload whose Pods are denied, or that is looked at again.
     ("batch", "cronjobs", "get"),
 }
 

@@ -215,6 +215,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"rbac": {"paramKinds": [{"apiGroup": "*", "resources": ["*"]}]}},
         "Secrets can't be parameters",
     ),
+    "everything for the audit": (
+        {"audit": {"kinds": [{"apiGroup": "", "resources": ["*"]}]}},
+        "* would bring Secrets with them",
+    ),
+    "reports of no kind": ({"audit": {"reports": "sarif"}}, "reports"),
     "evidence that goes nowhere": ({"evidence": {"output": "none"}}, "say where the decision log goes"),
     "evidence in files without a volume": ({"evidence": {"output": "files"}}, "give evidence.volume"),
     "a collector that is none": ({"evidence": {"otlp": {"endpoint": "collector:4318"}}}, "endpoint"),
@@ -322,6 +327,8 @@ def test_only_the_operator_has_a_token(helms: Path, tmp_path: Path) -> None:
             "webhook",
             "--evidence-otlp=http://c:4318",
         ),
+        ({"audit": {"enabled": False}}, "operator", "--no-audit"),
+        ({"audit": {"reports": "wgpolicy"}}, "operator", "--audit-reports=wgpolicy"),
         ({"log": {"level": "error"}}, "webhook", "--log-level=error"),
         ({"log": {"format": "text"}}, "operator", "--log-format=text"),
         ({"operator": {"extraArgs": ["--settle-seconds=5"]}}, "operator", "--settle-seconds=5"),
@@ -414,6 +421,36 @@ def test_the_operator_may_read_no_secret_but_its_own(helms: Path, tmp_path: Path
         else:
             ((kind, rule),) = rules
             assert (kind, rule["resourceNames"]) == ("Role", ["tidewaiter-certificates"])
+
+
+def test_the_audit_may_read_what_its_values_say_and_write_reports_alone(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+
+    def rights(audit: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+        role = named(helm.template({"audit": audit}), "ClusterRole")
+        return {
+            (group, resource, verb)
+            for rule in role["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+
+    none = rights({"enabled": False})
+    kinds = [{"apiGroup": "example.com", "resources": ["databases"]}]
+    more = rights({"kinds": kinds}) - none
+    assert {each for each in more if each[0] == "example.com"} == {
+        ("example.com", "databases", verb) for verb in ("get", "list", "watch")
+    }
+    assert {each for each in more if each[0] != "example.com"} == {
+        ("openreports.io", plural, verb)
+        for plural in ("reports", "clusterreports")
+        for verb in ("list", "create", "patch", "delete")
+    }
+    assert not {
+        each for each in rights({"reports": "none"}) if each[0] in ("openreports.io", "wgpolicyk8s.io")
+    }
+    assert {each[0] for each in rights({"kinds": [], "reports": "wgpolicy"}) - none} == {"wgpolicyk8s.io"}
 
 
 def test_no_right_of_the_chart_has_a_wildcard_verb_or_group(helms: Path, tmp_path: Path) -> None:
