@@ -152,10 +152,13 @@ class Reports:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        pause = _AGAIN
         while True:
             if not self._resources and not await self._find():
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LOOK_SECONDS)
                 continue
+            pause = _AGAIN
             try:
                 async with asyncio.timeout(_CHECK_SECONDS):
                     await self._work.wait()
