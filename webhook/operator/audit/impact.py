@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from webhook.core.acceptance import Acceptance, turns
+from webhook.core.acceptance import Acceptance
 from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
+from webhook.core.standing import turns
 from webhook.operator.audit.judging import is_audited
 
 Affected = tuple[PolicyRef, str]
