@@ -6,6 +6,8 @@ import copy
 import gc
 import random
 import weakref
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -34,6 +36,37 @@ def test_the_context_comes_back_from_the_file() -> None:
     assert built.exempt_users == {"admin"}
     assert built.administrators == {"security"}
     assert built.exempt_namespaces == {"kube-system", "tidewaiter"}
+
+
+@pytest.mark.parametrize("skew", [0.0, 5.0, -60.0, 1.5, 86400.0, -1e9])
+@pytest.mark.parametrize("objects", [0, 2])
+def test_the_clock_is_in_the_file_and_its_name_and_not_in_the_revision(skew: float, objects: int) -> None:
+    known = [POLICY, OTHER][:objects]
+    right = snapshots.dump(known, replace(CONTEXT, clock_skew=0.0))
+    data = snapshots.dump(known, replace(CONTEXT, clock_skew=skew))
+    assert orjson.loads(data).get("clock_skew", 0.0) == skew
+    assert snapshots.digest(data) == snapshots.digest(right)
+    assert (snapshots.file_name(data) == snapshots.file_name(right)) is (skew == 0.0)
+    for text in (data, orjson.dumps(orjson.loads(data))):
+        surroundings = snapshots.load(text).register.surroundings
+        assert surroundings.clock_skew == timedelta(seconds=skew)
+
+
+@pytest.mark.parametrize(
+    "end", [b'"clock_skew":1e999}\n', b'"clock_skew":+5}\n', b'"clock_skew":-}\n', b'"clock_skew":[]}\n']
+)
+def test_a_clock_that_is_none_is_refused_or_read_as_a_whole(end: bytes) -> None:
+    data = snapshots.dump([POLICY], CONTEXT)
+    broken = data[: data.rindex(b'"clock_skew"')] + end
+    with pytest.raises(InputError):
+        snapshots.load(broken)
+
+
+def test_what_only_looks_like_the_clock_is_an_object() -> None:
+    trap = {**POLICY, "metadata": {"name": 'x\n],"clock_skew":5.0}\n'}}
+    data = snapshots.dump([trap], replace(CONTEXT, clock_skew=0.0))
+    assert snapshots.load(data).register.surroundings.clock_skew == timedelta()
+    assert snapshots.file_name(data) == f"snapshot-{snapshots.digest(data)}.json"
 
 
 def test_a_file_of_an_older_version_has_no_cap_and_exempts_nobody() -> None:
@@ -135,7 +168,7 @@ def test_a_file_that_was_laid_out_anew_says_the_same(objects: list[dict[str, Any
 
 
 def test_a_line_that_is_damaged_fails_the_whole_file() -> None:
-    lines = snapshots.dump([POLICY, OTHER, namespace()], CONTEXT).split(b"\n")
+    lines = snapshots.dump([POLICY, OTHER, namespace()], replace(CONTEXT, clock_skew=0.0)).split(b"\n")
     for number in range(len(lines) - 1):
         for damage in (b"", b"]}", lines[number][:-3], b"x" + lines[number]):
             if damage == lines[number]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from webhook.adapters import snapshots
 from webhook.operator.acknowledgements import LIVE_SECONDS, Acknowledgements, read
 from webhook.operator.publisher import LOOK, Content, Publisher
 
@@ -30,7 +31,8 @@ class Source:
             raise self.error
         if self.text is None:
             return None
-        return Content(self.text.encode(), self.text, {("ClusterPolicy", "", "one"): len(self.text)})
+        name = f"snapshot-{self.text}.json"
+        return Content(self.text.encode(), self.text, name, {("ClusterPolicy", "", "one"): len(self.text)})
 
 
 @asynccontextmanager
@@ -110,6 +112,33 @@ async def test_the_same_content_is_no_new_revision(tmp_path: Path) -> None:
         publisher.change()
         await _wait(lambda: source.asked == 2)
         assert len(times) == 1
+
+
+async def test_a_clock_that_moves_is_another_file_of_the_same_revision(tmp_path: Path) -> None:
+    skews = [0.0, 10.0, -5.0]
+
+    async def render() -> Content:
+        data = snapshots.dump([], snapshots.Context(clock_skew=skews[0]))
+        return Content(data, snapshots.digest(data), snapshots.file_name(data))
+
+    publisher = Publisher(tmp_path, render, lambda: None)
+    task = asyncio.create_task(publisher.run())
+    try:
+        revisions = set()
+        for end in ("", "@+10s", "@-5s"):
+            publisher.change()
+            await _wait(lambda: publisher.revision)
+            await _wait(
+                lambda end=end: (
+                    (tmp_path / "current").readlink().stem == f"snapshot-{publisher.revision}{end}"
+                )
+            )
+            revisions.add(publisher.revision)
+            skews[:-1] = skews[1:]
+        assert len(revisions) == 1
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -152,9 +152,12 @@ def test_what_is_wrong_is_said(what: Found, problem: str) -> None:
     assert shown[2] == "Problems"
 
 
-def test_replicas_whose_clocks_differ_publish_different_revisions() -> None:
-    other = lease("b", False, "r2", clockSkewSeconds=10.0)
+@pytest.mark.parametrize("skew", [0.0, 10.0])
+def test_replicas_publish_the_same_whatever_their_clocks_say(skew: float) -> None:
+    other, behind = (lease("b", False, revision, clockSkewSeconds=skew) for revision in ("r1", "r2"))
     assert told(found(objects={"Lease": [lease(), other]})).problems == []
+    (problem,) = told(found(objects={"Lease": [lease(), behind]})).problems
+    assert "different revisions" in problem
 
 
 @pytest.mark.parametrize(

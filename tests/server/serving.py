@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.server.builders import make_review
-from webhook.adapters.snapshots import Context, digest, dump
+from webhook.adapters.snapshots import Context, digest, dump, file_name
 from webhook.operator.acknowledgements import WRITTEN
 from webhook.server.selfsigned import write_pair
 
@@ -215,7 +215,7 @@ class SnapshotFolder:
         """Publish a snapshot and return its revision."""
         data = dump(objects, Context())
         revision = digest(data)
-        self.link(f"snapshot-{revision}.json", data)
+        self.link(file_name(data), data)
         return revision
 
     def link(self, name: str, data: bytes) -> None:

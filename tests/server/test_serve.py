@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.serving import Load, Server, SnapshotFolder, policy_manifest, run, serving, until
-from webhook.adapters.snapshots import digest
+from webhook.adapters.snapshots import Context, digest, dump, file_name
 from webhook.server.selfsigned import write_pair
 
 pytestmark = pytest.mark.xdist_group("serve")
@@ -159,6 +159,18 @@ def test_a_snapshot_is_swapped_and_acknowledged(beside_operator: Server, folder:
     assert {each["pid"] for each in folder.acknowledged()} == server.workers()
     server.stop()
     assert folder.acknowledged() == []
+
+
+def test_a_clock_that_moves_alone_is_followed(beside_operator: Server, folder: SnapshotFolder) -> None:
+    revision = folder.publish(policy_manifest())
+    until(lambda: folder.all_have(revision), "both have it")
+    loaded = max(each["loadedAt"] for each in folder.acknowledged())
+    data = dump([policy_manifest()], Context(clock_skew=60.0))
+    assert digest(data) == revision
+    folder.link(file_name(data), data)
+    until(lambda: all(each["loadedAt"] > loaded for each in folder.acknowledged()), "both have the clock")
+    assert folder.all_have(revision)
+    assert not any(each["error"] for each in folder.acknowledged())
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no JSON", "unknown format"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -36,6 +37,9 @@ FORMAT = 1
 
 _HEAD = b'{"format":%d,"context":%b,'
 _FIRST, _LAST = b'"objects":[\n', b"\n]}\n"
+_CLOCK = b'\n],"clock_skew":%b}\n'
+_CLOCK_LAST = re.compile(rb'\n\],"clock_skew":(-?[0-9][-+0-9.eE]{0,23})\}\n\Z')
+_LONGEST_LAST = 64
 _KEPT = ("name", "namespace", "uid", "generation")
 
 
@@ -171,8 +175,11 @@ class Writer:
             # The object is kept beside its row, so that no other one can get its identity.
             self._rows[id(obj)] = before.get(id(obj)) or (obj, _row(obj))
         rows = sorted(row for _, row in self._rows.values())
-        head = orjson.dumps(asdict(context), option=orjson.OPT_SORT_KEYS)
-        return b"%b%b%b%b" % (_HEAD % (FORMAT, head), _FIRST, b",\n".join(rows), _LAST)
+        known = asdict(context)
+        skew = known.pop("clock_skew")
+        head = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
+        last = _CLOCK % orjson.dumps(skew) if skew else _LAST
+        return b"%b%b%b%b" % (_HEAD % (FORMAT, head), _FIRST, b",\n".join(rows), last)
 
 
 def dump(objects: Iterable[Mapping[str, Any]], context: Context) -> bytes:
@@ -197,8 +204,30 @@ def _row(obj: Mapping[str, Any]) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """Return the revision that names a snapshot's file: 32 hex digits."""
-    return hashlib.sha256(data).hexdigest()[:32]
+    """Return the revision of a snapshot's file: 32 hex digits of what every replica has in common.
+
+    How far a machine's clock is off is that replica's own, and last in its file.
+    """
+    body, _ = _clock_of(data)
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
+def file_name(data: bytes) -> str:
+    """Return the name of a snapshot's file, which says all that is in it: revision, and the clock's skew."""
+    _, skew = _clock_of(data)
+    return f"snapshot-{digest(data)}{f'@{skew:+g}s' if skew else ''}.json"
+
+
+def _clock_of(data: bytes) -> tuple[bytes, float]:
+    """Return a file as a replica whose clock is right would write it, and the skew in it."""
+    found = _CLOCK_LAST.search(data, max(0, len(data) - _LONGEST_LAST))
+    if found is None:
+        return data, 0.0
+    try:
+        skew = float(found[1])
+    except ValueError:
+        return data, 0.0
+    return data[: found.start()] + _LAST, skew
 
 
 def load(data: bytes, cache: Cache | None = None) -> Snapshot:
@@ -212,12 +241,15 @@ def load(data: bytes, cache: Cache | None = None) -> Snapshot:
     """
     cache = cache or Cache()
     try:
+        data, skew = _clock_of(data)
         head, rows = _lines(data)
         content = orjson.loads(head if rows is None else head + b"]}")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"the snapshot is not of format {FORMAT}, which this version reads")
         known = cache.objects(content["objects"]) if rows is None else cache.rows(rows)
-        return _assemble(known, _context(content["context"]), cache, digest(data))
+        return _assemble(
+            known, _context(content["context"], skew or content.get("clock_skew", 0.0)), cache, digest(data)
+        )
     except orjson.JSONDecodeError as error:
         raise InputError(f"the snapshot is no JSON, perhaps cut short: {error}") from None
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -235,9 +267,9 @@ def _lines(data: bytes) -> tuple[bytes, Iterator[bytes] | None]:
     return head, (line.rstrip(b",\n") for line in file)
 
 
-def _context(known: Mapping[str, Any]) -> Context:
+def _context(known: Mapping[str, Any], skew: float) -> Context:
     """Return the context in a file; what an older version didn't know has its default."""
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
     }
-    return Context(**given)
+    return Context(**{"clock_skew": skew} | given)

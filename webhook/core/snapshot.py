@@ -110,6 +110,11 @@ class Snapshot:
     administrators: frozenset[str] = frozenset()
     constraints: ConstraintContext = field(default_factory=ConstraintContext)
 
+    def judges_as(self, other: Snapshot) -> bool:
+        """Tell whether another one judges like this: the same content, by the same clock."""
+        mine, others = self.register.surroundings, other.register.surroundings
+        return self.revision == other.revision and mine.clock_skew == others.clock_skew
+
     def policy(self, ref: PolicyRef) -> CompiledPolicy | None:
         """Return the compiled policy that `ref` names, or None."""
         return next((policy for policy in self.policies if policy.ref == ref), None)

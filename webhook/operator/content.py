@@ -50,4 +50,4 @@ class Contents:
         for each in policies:
             metadata = each["metadata"]
             generations[each["kind"], metadata.get("namespace", ""), metadata["name"]] = generation_of(each)
-        return Content(data, snapshots.digest(data), generations)
+        return Content(data, snapshots.digest(data), snapshots.file_name(data), generations)

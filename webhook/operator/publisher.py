@@ -30,12 +30,14 @@ class Content:
 
     Attributes:
         data: the file.
-        digest: names it.
+        digest: its revision.
+        name: its name, which is another whenever it is another file.
         generations: of the policies in it, so that a revision says which state of a policy it holds.
     """
 
     data: bytes
     digest: str
+    name: str
     generations: Mapping[PolicyKey, int] = field(default_factory=dict)
 
 
@@ -61,6 +63,7 @@ class Publisher:
     ) -> None:
         self.folder = folder
         self.revision = ""
+        self._name = ""
         self.published_at = 0.0
         self.failing = ""
         self._render = render
@@ -136,11 +139,11 @@ class Publisher:
         self._generations[content.digest] = content.generations
         while len(self._generations) > _REMEMBERED:
             del self._generations[next(iter(self._generations))]
-        if content.digest == self.revision:
+        name = content.name
+        if name == self._name:
             if self._intact():
                 return
             logger.warning("what lies in %s is not what was published: published again", self.folder)
-        name = f"snapshot-{content.digest}.json"
         aside = self.folder / f".{name}"
         aside.write_bytes(content.data)
         aside.rename(self.folder / name)
@@ -148,12 +151,12 @@ class Publisher:
         link.unlink(missing_ok=True)
         link.symlink_to(name)
         link.rename(self.folder / CURRENT)
-        keep = {name, f"snapshot-{self.revision}.json"}
+        keep = {name, self._name}
         for old in self.folder.glob("snapshot-*.json"):
             if old.name not in keep:
                 old.unlink(missing_ok=True)
         logger.info("published %s, %d bytes", content.digest, len(content.data))
-        self.revision = content.digest
+        self.revision, self._name = content.digest, name
         self._written = self._signature()
         self.published_at = time.time()
         self._on_publish()

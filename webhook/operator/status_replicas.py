@@ -64,11 +64,7 @@ def _revisions(made: Overview, alive: Sequence[Replica]) -> None:
                 f"replica {replica.name}: {behind} of {len(replica.workers)} workers judge by another "
                 "revision than it has published, as for a moment after a change"
             )
-    # How far its machine's clock is off is part of a replica's snapshot.
-    by_clock: dict[float, set[str]] = {}
-    for replica in alive:
-        by_clock.setdefault(replica.clock_skew_seconds, set()).add(replica.revision)
-    if any(len(revisions) > 1 for revisions in by_clock.values()):
+    if len({replica.revision for replica in alive}) > 1:
         made.problems.append(
             "the replicas have published different revisions, as for a moment after a change"
         )

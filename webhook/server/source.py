@@ -43,7 +43,7 @@ class SnapshotSource(Protocol):
 
 
 class FolderSource:
-    """The operator's folder: ``current`` is a link to ``snapshot-<digest>.json``.
+    """The operator's folder: ``current`` is a link to ``snapshot-<digest>.json``, see `snapshots.file_name`.
 
     Args:
         folder: the folder; it may be empty until the operator has written the first.
@@ -64,7 +64,7 @@ class FolderSource:
         name = str((self._folder / CURRENT).readlink())
         file = self._folder / name
         data = file.read_bytes()
-        if name != f"snapshot-{snapshots.digest(data)}.json":
+        if name != snapshots.file_name(data):
             raise InputError("the content isn't what the name says, perhaps cut short", str(file))
         return snapshots.load(data, self._cache)
 

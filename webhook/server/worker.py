@@ -233,9 +233,9 @@ class _Worker:
             await asyncio.sleep(_RETRY_SECONDS)
             return
         self.seen = seen
-        if snapshot.revision == self.current.revision and not self.current.error:
-            return
         before = self.current.snapshot
+        if before is not None and before.judges_as(snapshot) and not self.current.error:
+            return
         self.current.swap(snapshot)
         self._acknowledge()
         self.plane.metrics.loaded(ok=True)
