@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from webhook.core.activation import Activation, Budget
+from webhook.core.activation import Activation, Budget, Place
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
 from webhook.core.constraint import GENERATED, Constraint, Found, Review
 from webhook.core.errors import BudgetExceeded, EvaluationError
@@ -94,7 +94,7 @@ class _Evaluation:
         self.is_namespace = request.resource[::2] == ("", "namespaces")
         self.namespace = "" if self.is_namespace else request.namespace
         self.namespace_object = snapshot.namespaces.get(self.namespace) if self.namespace else None
-        self.most = Action(snapshot.max_action or Action.DENY)
+        self.most = Action(snapshot.max_action) if snapshot.max_action else Action.DENY
         self.violations: list[Violation] = []
         self.accepted: list[AcceptedViolation] = []
         self.existing: list[Violation] = []
@@ -124,12 +124,26 @@ class _Evaluation:
             and self.selection.versions == "*"
             and self.selection.scope != "namespaced"
         )
+        ready: Subject | None = None  # whose variables the activation has
+        containers: list[Place] = []
         for candidate in bucket.find(request.namespace, namespace_labels, labels):
             policy = candidate.policy
             if plainly and candidate.plain:
                 subject = self._subjects[candidate.template]
-                if subject is not None and self._passes(policy, subject, activation):
-                    continue
+                if subject is None and not candidate.template:
+                    subject = self._subject(candidate)
+                if subject is not ready:
+                    ready = subject
+                    if subject is not None:
+                        containers, problem = subject.containers()
+                        activation.object, activation.oldObject = subject.object, subject.old_object
+                        ready = subject if not problem else None
+                if ready is not None:
+                    activation.params = policy.params
+                    activation.use_variables(policy.variables)
+                    if policy.passes is not None and policy.passes(activation, containers):
+                        continue
+            ready = None
             if (
                 (everything or self._is_asked_for(candidate))
                 and (not policy.ref.namespace or policy.ref.namespace == self.namespace)

@@ -24,6 +24,8 @@ ALL_WARNINGS_BYTES = 4096
 _ANNOTATION_BYTES = 8192
 _MESSAGE_BYTES = 32768  # a user reads less, and the API server writes it to the audit log too
 
+_LISTS = (list, tuple)
+
 Triple = tuple[str, str, str]
 
 
@@ -169,14 +171,14 @@ def _name_of(obj: Mapping[str, Any] | None) -> str:
 def _user(info: Mapping[str, Any]) -> UserInfo:
     groups = info.get("groups") or ()
     username = info.get("username") or ""
-    if username.__class__ is not str or not isinstance(groups, list | tuple):
+    if username.__class__ is not str or not isinstance(groups, _LISTS):
         raise ReviewError("request.userInfo.username must be a string, its groups a list")
     extra = info.get("extra")
     return UserInfo(
         username,
         str(info.get("uid") or ""),
         tuple([group for group in groups if group.__class__ is str]),
-        extra if isinstance(extra, Mapping) else {},
+        extra if extra.__class__ is dict or isinstance(extra, Mapping) else {},
     )
 
 

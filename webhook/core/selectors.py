@@ -86,4 +86,4 @@ EVERYTHING = Selector()
 def labels_of(obj: Mapping[str, Any] | None) -> Labels:
     """Return the labels of an object; none where it has none or they are no map."""
     labels = metadata_of(obj).get("labels")
-    return labels if isinstance(labels, Mapping) else {}
+    return labels if labels.__class__ is dict or isinstance(labels, Mapping) else {}
