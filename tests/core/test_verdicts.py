@@ -24,7 +24,7 @@ from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.errors import EvaluationError, ReviewError
 from webhook.core.evaluate import evaluate
-from webhook.core.model import Action
+from webhook.core.model import Action, PolicyRef
 from webhook.core.policy import ActionOverride, NamedProgram, ParamSource
 from webhook.core.review import AdmissionRequest, response, within_budget
 from webhook.core.selectors import Selector
@@ -329,6 +329,35 @@ def test_a_policy_that_takes_its_time_leaves_the_others_theirs() -> None:
     assert "took longer than one policy may take" in verdict.errors[0].message
     assert taken[0] < 0.25
     assert budget.seconds_left() > 0
+
+
+def test_a_policy_without_credit_takes_no_more_time_and_others_are_judged() -> None:
+    taken = [0.0]
+    asked: list[tuple[str, bool]] = []
+
+    class Accounts:
+        def goes_on(self, policy: PolicyRef, *, again: bool) -> bool:
+            asked.append((policy.name, again))
+            return policy.name != "b" or not again
+
+    def slow(activation: Any) -> bool:
+        for _ in range(4):
+            taken[0] += 0.01
+            activation.budget.left = -1
+            activation.budget.spend()
+        return True
+
+    snap = snapshot(*[policy(validation(slow), name=name) for name in "abc"], policy(NEVER, name="d"))
+    budget = Budget(10**9, taken=lambda: taken[0], seconds=0.25, ledger=Accounts())
+    verdict = evaluate(request(pod()), snap, NOW, budget=budget)
+    assert [(error.policy.name, error.message) for error in verdict.errors] == [
+        ("b", "validations[rule]: was slow so often lately that it may take no more time for now")
+    ]
+    assert [violation.policy.name for violation in verdict.violations] == ["d"]
+    goes_on = [False, True, True, True]
+    assert asked == [("a", again) for again in goes_on] + [("b", False), ("b", True)] + [
+        ("c", again) for again in goes_on
+    ]
 
 
 def test_time_that_is_used_up_fails_the_policies_that_are_left() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.model import PolicyRef
 
 POLICY_STEPS = 1_000_000
 """Steps one policy may take for one request; a step is about a microsecond: eight
@@ -44,6 +45,18 @@ Place = tuple[str, int, Mapping[str, Any], str]
 """A container: the list's name, the position in it, the container, and the path before the list."""
 
 
+class Ledger(Protocol):
+    """What single policies have taken of the caller's time, over many requests."""
+
+    def goes_on(self, policy: PolicyRef, *, again: bool) -> bool:
+        """Note that an evaluation of `policy` isn't quick; tell whether it may go on.
+
+        Args:
+            policy: which one.
+            again: it is the evaluation that this was called for last.
+        """
+
+
 class Budget:
     """Counts steps down, and looks at the deadline and at the time taken now and then.
 
@@ -56,12 +69,16 @@ class Budget:
         taken: gives the seconds of computing that the caller has taken; None: they aren't limited.
         seconds: how many all policies of the request may take. One alone takes half of what is left at most,
             so that one that burns them leaves the others theirs.
+        ledger: is told of each policy that isn't quick; None: nobody is.
     """
 
     __slots__ = (
         "_end",
         "_expired",
         "_first",
+        "_is_slow",
+        "_ledger",
+        "_policy",
         "_policy_end",
         "_reserve",
         "_steps",
@@ -76,8 +93,12 @@ class Budget:
         expired: Callable[[], bool] | None = None,
         taken: Callable[[], float] | None = None,
         seconds: float = 0.0,
+        ledger: Ledger | None = None,
     ) -> None:
         self._steps = steps
+        self._ledger = ledger
+        self._policy: PolicyRef | None = None
+        self._is_slow = False
         self._expired = expired
         self._taken = taken
         now = taken() if taken is not None else 0.0
@@ -87,12 +108,16 @@ class Budget:
         self.left = self._first
         self._reserve = steps - self._first
 
-    def refill(self) -> None:
+    def refill(self, policy: PolicyRef | None = None) -> None:
         """Start anew for the next policy: its full steps, the same deadline.
+
+        Args:
+            policy: which one it is, for the ledger; None: that isn't told.
 
         Raises:
             BudgetExceeded: the deadline has passed.
         """
+        self._policy, self._is_slow = policy, False
         if self._expired is not None and self._expired():
             raise BudgetExceeded("the deadline of the request passed before this policy was evaluated")
         if self._taken is not None:
@@ -113,6 +138,7 @@ class Budget:
 
     def stride(self) -> None:
         """Start anew with few steps, and none after them: enough for what is quick."""
+        self._policy = None
         self._unseen += self._first - self.left
         self.left = self._first
         self._reserve = 0
@@ -128,6 +154,10 @@ class Budget:
         self._unseen += 2 * _STRIDE  # more than `left` can take away from it
         if self._taken is not None and self._taken() >= self._policy_end:
             raise BudgetExceeded("took longer than one policy may take of a request's time")
+        if self._ledger is not None and self._policy is not None:
+            again, self._is_slow = self._is_slow, True
+            if not self._ledger.goes_on(self._policy, again=again):
+                raise BudgetExceeded("was slow so often lately that it may take no more time for now")
         if self._reserve + self.left < 0:
             raise BudgetExceeded(f"took more than {self._steps} steps")
         self.left += self._reserve

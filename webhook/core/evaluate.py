@@ -228,7 +228,7 @@ class _Evaluation:
                 return
             if policy.overrides:
                 actions = self._capped(self._actions(policy))
-            self.budget.refill()
+            self.budget.refill(policy.ref)
             for params in _params(self.request, self.snapshot, policy):
                 activation.params = params
                 self._judge_once(policy, subject, activation, actions)

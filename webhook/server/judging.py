@@ -20,6 +20,7 @@ from webhook.core.verdict import DecisionLack, Lack, NamespaceLack, OwnerLack, V
 from webhook.server.authorizer import Authorizer
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
+from webhook.server.ledger import Ledger
 
 _ROUNDS = 4
 """How often an authorizer's answers may lead to further questions."""
@@ -108,6 +109,7 @@ class Judge:
         self._evaluate = evaluate
         self._clock = clock
         self._meter = meter
+        self._ledger = Ledger()
 
     def __call__(
         self, request: AdmissionRequest, selection: Selection, deadline: Deadline
@@ -126,7 +128,12 @@ class Judge:
     def _once(self, judging: _Judging) -> Verdict:
         snapshot = judging.snapshot = self._current.snapshot
         assert snapshot is not None  # noqa: S101 - the handler looked; a snapshot is never taken back
-        budget = Budget(expired=judging.deadline.passed, taken=time.thread_time, seconds=judging.seconds)
+        budget = Budget(
+            expired=judging.deadline.passed,
+            taken=time.thread_time,
+            seconds=judging.seconds,
+            ledger=self._ledger,
+        )
         verdict = self._evaluate(
             judging.request,
             snapshot,
