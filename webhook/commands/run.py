@@ -33,6 +33,7 @@ from webhook.commands import shared
 @shared.webhook_name
 @shared.failure_policy
 @shared.max_action
+@shared.gatekeeper
 @shared.exempt_namespaces
 @shared.exempt_users
 @shared.risk_admin_groups
@@ -58,6 +59,7 @@ def command(
     webhook_name: str,
     failure_policy: str,
     max_action: str,
+    gatekeeper: str,
     exempt_namespaces: tuple[str, ...],
     exempt_users: tuple[str, ...],
     risk_admin_groups: tuple[str, ...],
@@ -96,6 +98,7 @@ def command(
         webhook_name=webhook_name,
         failure_policy=failure_policy,
         max_action=max_action,
+        gatekeeper=gatekeeper,
         exempt_namespaces=exempt_namespaces,
         exempt_users=exempt_users,
         risk_admin_groups=risk_admin_groups,

@@ -53,6 +53,14 @@ max_action = click.option(
     show_default=True,
     help="The most that any policy does: a first rollout warns, or only audits.",
 )
+gatekeeper = click.option(
+    "--gatekeeper",
+    type=click.Choice(["off", "replace", "beside"]),
+    default="off",
+    show_default=True,
+    help="Gatekeeper's templates and constraints: enforce them in its place, or beside it, where only those "
+    "that name our enforcement point (webhook.tidewaiter.dev) are ours.",
+)
 exempt_namespaces = click.option(
     "--exempt-namespace",
     "exempt_namespaces",

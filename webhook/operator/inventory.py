@@ -12,6 +12,7 @@ from typing import Any
 from webhook.core.model import GROUP, VERSION
 from webhook.operator import params, workloads
 from webhook.operator.client import ApiError, Client, Resource
+from webhook.operator.gatekeeper_informers import GatekeeperInformers
 from webhook.operator.informer import Informer, Key, Object
 from webhook.operator.params import ParamKind, Source
 
@@ -70,9 +71,12 @@ class Inventory:
     Args:
         client: the API server.
         on_change: called after every change; True when it must not wait.
+        gatekeeper: Gatekeeper's kinds are watched too.
     """
 
-    def __init__(self, client: Client, on_change: Callable[[bool], None]) -> None:
+    def __init__(
+        self, client: Client, on_change: Callable[[bool], None], *, gatekeeper: bool = False
+    ) -> None:
         self._client = client
         self._on_change = on_change
         self._adjust = asyncio.Event()
@@ -83,6 +87,7 @@ class Inventory:
         self._params: dict[ParamKind, _Slot] = {}
         self._unresolved: dict[ParamKind, float] = {}
         self._workloads: dict[Resource, _Slot] = {}
+        self.gatekeeper = GatekeeperInformers(client, lambda: on_change(False)) if gatekeeper else None
 
     @property
     def policies(self) -> list[Object]:
@@ -108,7 +113,7 @@ class Inventory:
     @property
     def complete(self) -> bool:
         """What there is can be published: synced, and no policy waits for its parameters' first list."""
-        if not self.synced:
+        if not self.synced or (self.gatekeeper is not None and not self.gatekeeper.complete):
             return False
         now = time.monotonic()
         for kind, named in params.sources(self.policies).items():
@@ -126,18 +131,25 @@ class Inventory:
         found += self.namespaces.items.values()
         for slots in (self._params.values(), self._workloads.values()):
             found += [item for slot in slots for item in slot.items.values()]
+        if self.gatekeeper is not None:
+            # What is synced is there as a whole, and once.
+            found = [item for item in found if not self.gatekeeper.holds(item)]
+            found += self.gatekeeper.objects()
         return found
 
     def contacts(self) -> dict[str, tuple[float, str]]:
         """Return by resource when it was last heard of, and why it isn't now."""
         slots = [*self._params.values(), *self._workloads.values()]
         informers = [*self.own.values(), self.namespaces, *(slot.informer for slot in slots)]
-        return {each.resource.plural: (each.last_contact, each.error) for each in informers}
+        found = {each.resource.plural: (each.last_contact, each.error) for each in informers}
+        return {**(self.gatekeeper.contacts() if self.gatekeeper is not None else {}), **found}
 
     async def run(self) -> None:
         """Watch until cancelled."""
         always = [*self.own.values(), self.namespaces]
         tasks = [asyncio.create_task(informer.run()) for informer in always]
+        if self.gatekeeper is not None:
+            tasks.append(asyncio.create_task(self.gatekeeper.run()))
         try:
             while True:
                 with contextlib.suppress(TimeoutError):

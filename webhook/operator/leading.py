@@ -16,6 +16,7 @@ from webhook.core.snapshot import Snapshot
 from webhook.operator import handlers
 from webhook.operator.audit.keeper import Keeper
 from webhook.operator.client import ApiError, KubernetesClient, Resource
+from webhook.operator.gatekeeper_keeper import GatekeeperKeeper
 from webhook.operator.inventory import OWN_RESOURCES
 from webhook.operator.pair_files import Given
 from webhook.operator.reconcile import WebhookReconciler
@@ -42,6 +43,7 @@ class Parts:
         webhooks: keeps the webhook configuration.
         statuses: keeps the statuses.
         audit: judges what is there already; None where nobody is to.
+        gatekeeper: keeps the kinds of Gatekeeper's constraints; None where somebody else does.
     """
 
     certificate: Callable[[], Awaitable[Given | None]]
@@ -49,6 +51,7 @@ class Parts:
     webhooks: WebhookReconciler
     statuses: StatusReconciler
     audit: Keeper | None = None
+    gatekeeper: GatekeeperKeeper | None = None
 
 
 class Leading:
@@ -113,7 +116,10 @@ class Leading:
         snapshot = await self._snapshot()
         if snapshot is None:
             return True
-        done = await self._keep_webhooks(snapshot)
+        done = True
+        if self.parts.gatekeeper is not None:  # first: constraints wait for their kinds
+            done = await self.parts.gatekeeper.reconcile(snapshot)
+        done = await self._keep_webhooks(snapshot) and done
         self._latest = snapshot
         self._statuses_due.set()
         return done

@@ -23,6 +23,11 @@ The rights it needs, and no more (API group: resources: verbs):
 * ``authorization.k8s.io`` subjectaccessreviews: create, for policies that ask ``authorizer``.
 * ``authentication.k8s.io`` selfsubjectreviews: create, and the path ``/version``: get; every account
   has both.
+* With ``--gatekeeper``: ``templates.gatekeeper.sh``, ``config.gatekeeper.sh``, ``syncset.gatekeeper.sh``,
+  ``expansion.gatekeeper.sh``, ``externaldata.gatekeeper.sh`` and ``constraints.gatekeeper.sh``, all kinds:
+  list, watch; kinds that are synced: list, watch. With ``--gatekeeper=replace`` also:
+  constrainttemplates/status and ``constraints.gatekeeper.sh`` ``*/status``: patch;
+  customresourcedefinitions: get, create, patch.
 * Kinds that policies name as ``paramKind``: list, watch. Never Secrets.
 * ``apps`` replicasets, deployments, statefulsets, daemonsets, controllerrevisions; ``batch`` jobs, cronjobs;
   core replicationcontrollers: list, watch; used only while a risk acceptance exists.
@@ -43,6 +48,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from webhook.adapters import snapshots
+from webhook.adapters.gatekeeper import BESIDE, REPLACE
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator import facts, health, startup, webhooks
 from webhook.operator.acknowledgements import Acknowledgements
@@ -53,6 +59,7 @@ from webhook.operator.clock import Clock
 from webhook.operator.content import Contents
 from webhook.operator.denials import Denials
 from webhook.operator.floor import Floor
+from webhook.operator.gatekeeper_keeper import GatekeeperKeeper
 from webhook.operator.informer import Informer
 from webhook.operator.inventory import Inventory
 from webhook.operator.issuing import SECRETS, CertificateReconciler
@@ -102,7 +109,7 @@ class Operator:
         self.client = client
         self._trigger = asyncio.Event()
         self.clock = Clock(client, lambda: self._changed(at_once=False))
-        self.inventory = Inventory(client, self._changed)
+        self.inventory = Inventory(client, self._changed, gatekeeper=options.gatekeeper != "off")
         self.floor = Floor(client, options.guard_policy, lambda: self._changed(at_once=True))
         contents = Contents(self.inventory, self._context, lambda: self.floor.known and self.clock.known)
         self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
@@ -235,6 +242,7 @@ class Operator:
             exempt_users=self.options.exempt_users,
             administrators=self.options.risk_admin_groups,
             guarded_since=self.floor.since,
+            gatekeeper=BESIDE if self.options.gatekeeper == BESIDE else REPLACE,
         )
 
     # What only the leader does.
@@ -303,6 +311,9 @@ class Operator:
                 *((audit.policies.get, audit.covered) if audit is not None else ()),
             ),
             audit,
+            GatekeeperKeeper(client, self.inventory.gatekeeper)
+            if self.inventory.gatekeeper is not None and options.gatekeeper == REPLACE
+            else None,
         )
         compiled = Compiled(lambda: bool(self.publisher.revision), self.inventory.objects, self._context)
         try:

@@ -53,6 +53,8 @@ class Options:
         audit_reports: which reports it writes: ``openreports``, ``wgpolicy`` or ``none``.
         log_level: of the audit's log.
         log_format: of the audit's log.
+        gatekeeper: ``off``; ``replace``: templates and constraints are enforced in Gatekeeper's place; or
+            ``beside``: only at our own enforcement point, and Gatekeeper keeps its kinds.
     """
 
     snapshot: Path
@@ -85,6 +87,7 @@ class Options:
     audit_reports: str = "openreports"
     log_level: str = "info"
     log_format: str = "text"
+    gatekeeper: str = "off"
 
     def check(self) -> None:
         """Make sure that what was given can be used.

@@ -33,6 +33,7 @@ class Settings:
     webhook_name: str
     failure_policy: str
     max_action: str
+    gatekeeper: str
     exempt_namespaces: tuple[str, ...]
     exempt_users: tuple[str, ...]
     risk_admin_groups: tuple[str, ...]
@@ -66,6 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             webhook_name=settings.webhook_name,
             failure_policy=settings.failure_policy,
             max_action=settings.max_action,
+            gatekeeper=settings.gatekeeper,
             exempt_namespaces=settings.exempt_namespaces,
             exempt_users=settings.exempt_users,
             risk_admin_groups=settings.risk_admin_groups,

@@ -12,6 +12,7 @@ from webhook.core.match import versions_named
 from webhook.core.model import GROUP
 from webhook.core.policy import CompiledPolicy, Rule
 from webhook.core.workloads import RESOURCES as WORKLOADS
+from webhook.dialects.gatekeeper.names import CONSTRAINTS, TEMPLATES
 from webhook.operator import guarding
 from webhook.operator.client import Resource
 
@@ -51,6 +52,8 @@ _KEPT_OUT = {
     "authentication.k8s.io": frozenset({_ANY}),
     "authorization.k8s.io": frozenset({_ANY}),
     GROUP: frozenset({_ANY}),
+    TEMPLATES: frozenset({_ANY}),
+    CONSTRAINTS: frozenset({_ANY}),
 }
 """What our conditions keep out of the policies' entries: heartbeats, access reviews, and our own kinds, which
 must stay mendable; the risk kinds have entries of their own."""
@@ -325,7 +328,8 @@ def _apart(resources: Sequence[str]) -> list[list[str]]:
 
 
 def _conditions(registration: Registration) -> list[dict[str, str]]:
-    reviews = "['authentication.k8s.io', 'authorization.k8s.io', '" + GROUP + "']"
+    kept_out = ("authentication.k8s.io", "authorization.k8s.io", GROUP, TEMPLATES, CONSTRAINTS)
+    reviews = f"[{', '.join(repr(group) for group in kept_out)}]"
     conditions = [
         {
             "name": "not-heartbeats",

@@ -1,0 +1,165 @@
+"""What the leader does for Gatekeeper's kinds where Gatekeeper isn't there: definitions and statuses.
+
+The constraints' kinds are defined as soon as their template is there. Each belongs to its template, and
+goes with it. Statuses read as Gatekeeper's own, for the dashboards that read them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from webhook.adapters import gatekeeper
+from webhook.core.errors import CompileError
+from webhook.core.fields import generation_of
+from webhook.core.model import PolicyRef
+from webhook.core.snapshot import Snapshot
+from webhook.dialects.gatekeeper import kinds
+from webhook.dialects.gatekeeper.crd import definition
+from webhook.operator.client import ApiError, Client, Resource, apply, get_or_none, merge
+from webhook.operator.definitions import DEFINITIONS
+from webhook.operator.gatekeeper_informers import TEMPLATES, GatekeeperInformers
+from webhook.operator.informer import Object
+
+_LOOK_AGAIN = 60.0  # for definitions that somebody deleted
+_ID = "tidewaiter"
+
+logger = logging.getLogger(__name__)
+
+
+class GatekeeperKeeper:
+    """Keeps definitions and statuses of Gatekeeper's kinds.
+
+    Args:
+        client: the API server.
+        informers: what there is.
+    """
+
+    def __init__(self, client: Client, informers: GatekeeperInformers) -> None:
+        self._client = client
+        self._informers = informers
+        self._cache = gatekeeper.GatekeeperCache()
+        self._defined: dict[str, tuple[str, int, float]] = {}
+        self._own_at = 0.0
+
+    async def reconcile(self, snapshot: Snapshot) -> bool:
+        """Take every step that is due; tell whether all went well.
+
+        Args:
+            snapshot: as compiled now.
+        """
+        done = True
+        try:
+            await self._define_own()
+        except ApiError as error:
+            logger.warning("Gatekeeper's kinds: %s", error)
+            done = False
+        problems = {failure.ref: failure for failure in snapshot.failures}
+        for template in self._informers.templates:
+            try:
+                await self._keep_template(template, problems)
+            except ApiError as error:
+                logger.warning("ConstraintTemplate %s: %s", template["metadata"]["name"], error)
+                done = False
+        enforced = {policy.ref: policy for policy in snapshot.policies if policy.constraint is not None}
+        for resource, constraint in self._informers.constraints:
+            ref = PolicyRef(resource.kind, "", constraint["metadata"]["name"])
+            problem = problems.get(ref)
+            try:
+                await self._keep_constraint(
+                    resource, constraint, problem.message if problem else "", ref in enforced
+                )
+            except ApiError as error:
+                logger.warning("%s %s: %s", resource.kind, ref.name, error)
+                done = False
+        return done
+
+    async def _define_own(self) -> None:
+        """Define Gatekeeper's kinds where the cluster lacks them; those that are there stay as they are."""
+        if time.monotonic() - self._own_at < _LOOK_AGAIN and self._own_at:
+            return
+        for wanted in kinds.definitions():
+            path = DEFINITIONS.path_of("", wanted["metadata"]["name"])
+            if await get_or_none(self._client, path) is None:
+                try:
+                    await self._client.request("POST", DEFINITIONS.path, body=wanted)
+                except ApiError as error:
+                    if error.status != 409:
+                        raise
+        self._own_at = time.monotonic()
+
+    async def _keep_template(self, template: Object, problems: Mapping[PolicyRef, Any]) -> None:
+        metadata = template["metadata"]
+        errors: list[dict[str, str]] = []
+        try:
+            made = gatekeeper.template(template, self._cache)
+        except CompileError as error:
+            errors = [{"code": "ingest_error", "message": error.message, "location": _location(error)}]
+        else:
+            await self._define(template, definition(made))
+        by_pod: dict[str, Any] = {
+            "id": _ID,
+            "observedGeneration": generation_of(template),
+            "operations": ["webhook"],
+            "templateUID": metadata.get("uid", ""),
+        }
+        if errors:
+            by_pod["errors"] = errors
+        wanted = {"created": not errors, "byPod": [by_pod]}
+        await self._write(TEMPLATES, template, wanted)
+
+    async def _define(self, template: Object, wanted: dict[str, Any]) -> None:
+        metadata = template["metadata"]
+        key, now = metadata["name"], time.monotonic()
+        known = self._defined.get(key)
+        state = (str(metadata.get("uid", "")), generation_of(template))
+        if known is not None and known[:2] == state and now - known[2] < _LOOK_AGAIN:
+            return
+        wanted["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": template["apiVersion"],
+                "kind": template["kind"],
+                "name": metadata["name"],
+                "uid": metadata.get("uid", ""),
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+        await apply(self._client, DEFINITIONS.path_of("", wanted["metadata"]["name"]), wanted)
+        self._defined[key] = (*state, now)
+
+    async def _keep_constraint(
+        self, resource: Resource, constraint: Object, problem: str, enforced: bool
+    ) -> None:
+        metadata = constraint["metadata"]
+        by_pod: dict[str, Any] = {
+            "id": _ID,
+            "constraintUID": metadata.get("uid", ""),
+            "enforced": enforced,
+            "observedGeneration": generation_of(constraint),
+            "operations": ["webhook"],
+        }
+        if problem:
+            by_pod["errors"] = [{"code": "ingest_error", "message": problem}]
+        await self._write(resource, constraint, {"byPod": [by_pod]})
+
+    async def _write(self, resource: Resource, obj: Object, wanted: Mapping[str, Any]) -> None:
+        metadata = obj["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        known = self._informers.statuses.get((resource.kind, key), {})
+        if all(known.get(name) == value for name, value in wanted.items()):
+            return
+        body = {"metadata": {"uid": metadata.get("uid")}, "status": wanted}
+        try:
+            found = await merge(self._client, resource.path_of(*key) + "/status", body)
+        except ApiError as error:
+            if error.status in (404, 409):
+                return
+            raise
+        self._informers.statuses[resource.kind, key] = found.get("status") or {}
+
+
+def _location(error: CompileError) -> str:
+    return f"{error.field}:{error.line}:{error.column}" if error.line else error.field
