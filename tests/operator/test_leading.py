@@ -63,7 +63,12 @@ async def made(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     replicas = SimpleNamespace(look=look, acknowledged=lambda _: True)
     parts = SimpleNamespace(
-        certificate=certificate, replicas=replicas, webhooks=Keeper(), statuses=Statuses(), audit=None
+        certificate=certificate,
+        replicas=replicas,
+        webhooks=Keeper(),
+        statuses=Statuses(),
+        gatekeeper=None,
+        audit=None,
     )
     trigger = asyncio.Event()
     return SimpleNamespace(parts=parts, trigger=trigger, work=Leading(None, parts, trigger, snapshot))  # type: ignore[arg-type]
