@@ -142,6 +142,32 @@ def test_the_namespaces_that_a_config_names_are_left_out(enforced: Cluster) -> N
         enforced.kubectl("delete", "configs.config.gatekeeper.sh", "config", "-n", "default", check=True)
 
 
+def test_the_audit_counts_what_is_there_already(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    cluster.apply(configmap(space, password="x"), check=True)
+    cluster.apply(SECRETIVE, check=True)
+    there = secretive("old-passwords", enforcementAction="dryrun")
+    eventually(lambda: cluster.apply(there).returncode == 0, "the kind of the constraint")
+
+    def status() -> Any:
+        found = _get(cluster, "k8ssecretive", "old-passwords").get("status") or {}
+        return found if found.get("totalViolations") else None
+
+    found = eventually(status, "what the audit found", 90)
+    assert found["totalViolations"] == 1
+    assert found["auditTimestamp"]
+    assert found["violations"] == [
+        {
+            "enforcementAction": "dryrun",
+            "kind": "ConfigMap",
+            "namespace": space,
+            "name": "one",
+            "message": "no password here",
+        }
+    ]
+    cluster.kubectl("delete", "k8ssecretive", "old-passwords", check=True)
+
+
 def test_a_template_that_can_not_be_used_says_why(cluster: Cluster) -> None:
     broken = cel_template("K8sBroken", validations=[{"expression": "object.", "message": "m"}])
     cluster.apply(broken, check=True)

@@ -243,7 +243,7 @@ def assemble(
     context = ConstraintContext(
         points=(OWN_POINT,) if mode == BESIDE else (OWN_POINT, WEBHOOK_POINT),
         unscoped=mode != BESIDE,
-        excludes=functools.partial(config.excludes, "webhook") if config and config.exclusions else None,
+        excludes=config.excludes if config and config.exclusions else None,
         inventory=inventory,
         expansions=tuple(expansions),
         external=external,

@@ -6,7 +6,7 @@ https://open-policy-agent.github.io/gatekeeper/website/docs/howto#constraints
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from webhook.core.activation import Budget
@@ -250,7 +250,8 @@ class ConstraintContext:
     Attributes:
         points: the enforcement points that we are.
         unscoped: constraints whose action isn't scoped are ours to enforce.
-        excludes: tells whether Gatekeeper's Config leaves out a namespace.
+        excludes: tells whether Gatekeeper's Config leaves out a namespace for a process.
+        process: which one we are: ``webhook`` or ``audit``.
         inventory: the synced objects, as ``data.inventory``.
         expansions: the ExpansionTemplates.
         external: answers ``external_data``.
@@ -259,11 +260,17 @@ class ConstraintContext:
 
     points: tuple[str, ...] = (OWN_POINT, WEBHOOK_POINT)
     unscoped: bool = True
-    excludes: Callable[[str], bool] | None = None
+    excludes: Callable[[str, str], bool] | None = None
+    process: str = "webhook"
     inventory: Mapping[str, Any] = field(default_factory=dict)
     expansions: tuple[Expansion, ...] = ()
     external: External | None = None
     shows_namespaces: bool = True
+
+
+def for_audit(context: ConstraintContext) -> ConstraintContext:
+    """Return what constraints are judged in where the audit asks, whoever enforces them."""
+    return replace(context, points=(AUDIT_POINT,), unscoped=True, process="audit")
 
 
 def is_sent(resource: str, sub_resource: str) -> bool:

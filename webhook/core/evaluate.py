@@ -285,7 +285,7 @@ class _Evaluation:
         if actions is None:
             return
         place = self.request.name if self.is_namespace else self.namespace
-        if place and context.excludes is not None and context.excludes(place):
+        if place and context.excludes is not None and context.excludes(context.process, place):
             return
         prefix = ""
         if resultant is not None:

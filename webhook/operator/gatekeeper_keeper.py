@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from webhook.adapters import gatekeeper
 from webhook.core.errors import CompileError
 from webhook.core.fields import generation_of
-from webhook.core.model import PolicyRef
+from webhook.core.model import PolicyRef, strongest
+from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
+from webhook.core.times import format_time
 from webhook.dialects.gatekeeper import kinds
 from webhook.dialects.gatekeeper.crd import definition
+from webhook.operator.audit.facts import PolicyFacts
 from webhook.operator.client import ApiError, Client, Resource, apply, get_or_none, merge
 from webhook.operator.definitions import DEFINITIONS
 from webhook.operator.gatekeeper_informers import TEMPLATES, GatekeeperInformers
@@ -35,11 +39,18 @@ class GatekeeperKeeper:
     Args:
         client: the API server.
         informers: what there is.
+        audited: gives what the audit found of a constraint; None while it has found nothing, or isn't there.
     """
 
-    def __init__(self, client: Client, informers: GatekeeperInformers) -> None:
+    def __init__(
+        self,
+        client: Client,
+        informers: GatekeeperInformers,
+        audited: Callable[[PolicyRef], PolicyFacts | None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._informers = informers
+        self._audited = audited
         self._cache = gatekeeper.GatekeeperCache()
         self._defined: dict[str, tuple[str, int, float]] = {}
         self._own_at = 0.0
@@ -69,7 +80,7 @@ class GatekeeperKeeper:
             problem = problems.get(ref)
             try:
                 await self._keep_constraint(
-                    resource, constraint, problem.message if problem else "", ref in enforced
+                    resource, constraint, problem.message if problem else "", enforced.get(ref)
                 )
             except ApiError as error:
                 logger.warning("%s %s: %s", resource.kind, ref.name, error)
@@ -131,19 +142,23 @@ class GatekeeperKeeper:
         self._defined[key] = (*state, now)
 
     async def _keep_constraint(
-        self, resource: Resource, constraint: Object, problem: str, enforced: bool
+        self, resource: Resource, constraint: Object, problem: str, policy: CompiledPolicy | None
     ) -> None:
         metadata = constraint["metadata"]
         by_pod: dict[str, Any] = {
             "id": _ID,
             "constraintUID": metadata.get("uid", ""),
-            "enforced": enforced,
+            "enforced": policy is not None,
             "observedGeneration": generation_of(constraint),
             "operations": ["webhook"],
         }
         if problem:
             by_pod["errors"] = [{"code": "ingest_error", "message": problem}]
-        await self._write(resource, constraint, {"byPod": [by_pod]})
+        wanted: dict[str, Any] = {"byPod": [by_pod]}
+        if policy is not None:
+            known = self._informers.statuses.get((resource.kind, ("", metadata["name"])), {})
+            wanted |= _audit_status(policy, self._audited(policy.ref), known)
+        await self._write(resource, constraint, wanted)
 
     async def _write(self, resource: Resource, obj: Object, wanted: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]
@@ -159,6 +174,29 @@ class GatekeeperKeeper:
                 return
             raise
         self._informers.statuses[resource.kind, key] = found.get("status") or {}
+
+
+def _audit_status(
+    policy: CompiledPolicy, facts: PolicyFacts | None, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the audit found, as Gatekeeper's writes it; nothing before it has judged everything."""
+    if facts is None or not facts.complete or facts.generation != policy.generation:
+        return {}
+    action = {"deny": "deny", "warn": "warn", "audit": "dryrun"}[str(strongest(policy.actions))]
+    violations = [
+        {
+            "enforcementAction": action,
+            "kind": each.get("kind", ""),
+            "namespace": each.get("namespace", ""),
+            "name": each.get("name", ""),
+            "message": each.get("message", ""),
+        }
+        for each in facts.top
+    ]
+    found: dict[str, Any] = {"totalViolations": facts.violations, "violations": violations}
+    if any(known.get(name) != value for name, value in found.items()) or "auditTimestamp" not in known:
+        found["auditTimestamp"] = format_time(datetime.fromtimestamp(int(facts.at), UTC))
+    return found
 
 
 def _location(error: CompileError) -> str:

@@ -311,7 +311,9 @@ class Operator:
                 *((audit.policies.get, audit.covered) if audit is not None else ()),
             ),
             audit,
-            GatekeeperKeeper(client, self.inventory.gatekeeper)
+            GatekeeperKeeper(
+                client, self.inventory.gatekeeper, audit.policies.get if audit is not None else lambda _: None
+            )
             if self.inventory.gatekeeper is not None and options.gatekeeper == REPLACE
             else None,
         )

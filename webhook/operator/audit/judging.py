@@ -10,6 +10,7 @@ from typing import Any
 
 from webhook.adapters.findings import Finding, findings_of
 from webhook.core.activation import Budget
+from webhook.core.constraint import for_audit
 from webhook.core.evaluate import evaluate
 from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
@@ -67,6 +68,7 @@ class Judge:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
+        snapshot = replace(snapshot, constraints=for_audit(snapshot.constraints))
         self.snapshot = snapshot
         self.policies = [policy for policy in snapshot.policies if is_audited(policy)]
         self._all = replace(snapshot, index=PolicyIndex(self.policies))
