@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import emergency
 from tests.controlplane import ControlPlane
 from tests.e2e.cluster import (
     API_VERSION,
@@ -33,9 +30,6 @@ from webhook.core.acceptance import digest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("emergency")]
 
-PAGE = ROOT / "docs/how-to/emergency.md"
-_BLOCK = re.compile(r"^<!-- rehearsed: (.+?) -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = dict(_BLOCK.findall(PAGE.read_text(encoding="utf-8")))
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -57,20 +51,7 @@ def guarded(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def rehearse(world: World, name: str) -> str:
     """Run a block of the page as an administrator would; return what it prints."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", BLOCKS[name]],
-        env={
-            "PATH": f"{world.plane.assets}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "KUBECONFIG": str(world.plane.kubeconfig),
-            "HOME": str(world.plane.workdir),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, f"{BLOCKS[name]}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return emergency.run(world.plane, name)
 
 
 def as_user(who: str, *groups: str) -> tuple[str, ...]:
@@ -103,6 +84,11 @@ def test_writes_are_refused_because_nobody_answers(guarded: World) -> None:
     time.sleep(12)  # longer than the operator's resync
     assert guarded.configuration() is None
     assert passes(guarded, BAD)
+    rehearse(guarded, "stop everything")
+    assert _deployed(guarded)["replicas"] == 0
+    guarded.plane.kubectl(
+        "scale", "deployment", "tidewaiter", "-n", OWN_NAMESPACE, "--replicas=2", check=True
+    )
     for replica in guarded.replicas:
         replica.webhook.start()
     eventually(guarded.settled, "the data planes are back", 60)
@@ -146,15 +132,23 @@ def test_let_nothing_be_denied_any_more(guarded: World) -> None:
     eventually(lambda: passes(guarded, BAD), "nothing is denied", 30)
     done = guarded.plane.kubectl("apply", "-f", "-", "--dry-run=server", input=json.dumps(BAD))
     assert "Warning: " in done.stderr
-    _roll_out(guarded, ["--max-action=Deny"])
+    rehearse(guarded, "deny again")
+    changed = _deployed_options(guarded)
+    assert "--max-action=Deny" in changed
+    _roll_out(guarded, [word for word in changed if word.startswith("--max-action")])
     eventually(lambda: denied(guarded, BAD), "policies deny again", 30)
 
 
-def _deployed_options(world: World) -> list[str]:
+def _deployed(world: World) -> dict[str, Any]:
     found = world.plane.kubectl(
         "get", "deployment", "tidewaiter", "-n", OWN_NAMESPACE, "-o", "json", check=True
     )
-    containers = json.loads(found.stdout)["spec"]["template"]["spec"]["containers"]
+    spec: dict[str, Any] = json.loads(found.stdout)["spec"]
+    return spec
+
+
+def _deployed_options(world: World) -> list[str]:
+    containers = _deployed(world)["template"]["spec"]["containers"]
     options: list[str] = next(each["args"] for each in containers if each["name"] == "operator")
     return options
 
@@ -283,6 +277,7 @@ def test_uninstall_by_hand(guarded: World) -> None:
 
 
 def test_every_step_of_the_page_is_rehearsed() -> None:
-    source = Path(__file__).read_text(encoding="utf-8")
-    assert BLOCKS
-    assert all(f'"{name}"' in source for name in BLOCKS)
+    places = (__file__, ROOT / "tests/chart/test_lifecycle.py")
+    source = "".join(Path(place).read_text(encoding="utf-8") for place in places)
+    assert len(emergency.BLOCKS) == emergency.PAGE.read_text(encoding="utf-8").count("```sh")
+    assert [name for name in emergency.BLOCKS if f'"{name}"' not in source] == []

@@ -161,6 +161,19 @@ def test_a_snapshot_is_swapped_and_acknowledged(beside_operator: Server, folder:
     assert folder.acknowledged() == []
 
 
+def test_what_passes_is_not_logged_and_a_denial_once_with_its_uid(server: Server) -> None:
+    until(server.ready, "it is ready")
+    before = len(server.events)
+    for number in range(50):
+        assert server.verdict(f"web-{number}")["allowed"]
+    assert not server.verdict("bad")["allowed"]
+    until(lambda: server.event("denied"), "the denial is logged")
+    (line,) = server.events[before:]
+    assert (line["event"], line["level"], line["uid"]) == ("denied", "info", "uid-of-bad")
+    assert line.keys() >= {"time", "pid", "operation", "kind", "namespace", "name", "user", "policies"}
+    assert "registry.example.com" not in json.dumps(line), "no content of an object"
+
+
 def test_a_clock_that_moves_alone_is_followed(beside_operator: Server, folder: SnapshotFolder) -> None:
     revision = folder.publish(policy_manifest())
     until(lambda: folder.all_have(revision), "both have it")
