@@ -403,6 +403,66 @@ def test_a_digest_wins_over_a_tag(helms: Path, tmp_path: Path) -> None:
         assert {one["image"] for pod in pods for one in pod["containers"]} == {expected}
 
 
+# What keeps it up.
+
+
+def selected(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    return selector["matchLabels"].items() <= labels.items()
+
+
+def test_replicas_are_spread_protected_and_drained(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({"webhook": {"drainSeconds": 30}})
+    deployment = named(objects, "Deployment")["spec"]
+    template = deployment["template"]
+    labels, pod = template["metadata"]["labels"], template["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    keys = {each["topologyKey"] for each in pod["topologySpreadConstraints"]}
+    assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    assert all(selected(each["labelSelector"], labels) for each in pod["topologySpreadConstraints"])
+    assert pod["priorityClassName"] == "system-cluster-critical"
+    assert pod["terminationGracePeriodSeconds"] > 30, "it drains before it is killed"
+    budget = named(objects, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert selected(budget["selector"], labels)
+    assert selected(named(objects, "NetworkPolicy")["spec"]["podSelector"], labels)
+    for service in of_kind(objects, "Service"):
+        assert service["spec"]["selector"].items() <= labels.items()
+
+
+def test_both_containers_are_probed_and_only_who_answers_takes_a_pod_out(helms: Path, tmp_path: Path) -> None:
+    objects = Helm(helms / "helm", tmp_path).template({})
+    probes = {
+        name: {
+            kind: each["httpGet"]["path"]
+            for kind, each in container(objects, name).items()
+            if "Probe" in kind
+        }
+        for name in ("webhook", "operator")
+    }
+    alive = {"startupProbe": "/livez", "livenessProbe": "/livez"}
+    assert probes == {"webhook": {**alive, "readinessProbe": "/readyz"}, "operator": alive}
+    for name in probes:
+        ports = {each["name"] for each in container(objects, name)["ports"]}
+        used = {each["httpGet"]["port"] for kind, each in container(objects, name).items() if "Probe" in kind}
+        assert used <= ports
+
+
+def test_a_service_monitor_comes_on_request_and_reads_both_planes(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+    assert not of_kind(helm.template({}), "ServiceMonitor")
+    objects = helm.template({"metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "one"}}}})
+    monitor = named(objects, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "one"
+    (service,) = (
+        each
+        for each in of_kind(objects, "Service")
+        if selected(monitor["spec"]["selector"], each["metadata"]["labels"])
+    )
+    ports = {each["name"]: each["targetPort"] for each in service["spec"]["ports"]}
+    assert {ports[each["port"]] for each in monitor["spec"]["endpoints"]} == {"metrics", "op-metrics"}
+
+
 # Rights.
 
 

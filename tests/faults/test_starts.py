@@ -21,11 +21,7 @@ from tests.faults.asking import configmap_review, trusting
 from tests.faults.containers import ROOT, Container, Replica, free_port
 from tests.faults.world import OWN_NAMESPACE
 
-pytestmark = [
-    pytest.mark.xdist_group("starts"),
-    # Python leaves a socket open that is reset before its TLS handshake, as while nobody serves yet.
-    pytest.mark.filterwarnings("ignore:.*unclosed <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.xdist_group("starts")
 
 POLICIES = 100
 CLIENTS = 4
