@@ -30,6 +30,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "verify": Subcommand("webhook.commands.verify", "command", "Run the test suites beside the policies."),
     "risk": Subcommand("webhook.commands.risk", "command", "Work with risk acceptances and approvals."),
     "evidence": Subcommand("webhook.commands.evidence", "command", "Work with the decision log."),
+    "gatekeeper": Subcommand(
+        "webhook.commands.gatekeeper", "command", "Stand beside Gatekeeper, and take over from it."
+    ),
     "serve": Subcommand("webhook.commands.serve", "command", "Answer admission requests: the data plane."),
     "operator": Subcommand("webhook.commands.operator", "command", "Feed and reconcile: the control plane."),
     "run": Subcommand("webhook.commands.run", "command", "Run both planes against any cluster."),

@@ -236,8 +236,9 @@ def assemble(
     problems = [f"{each.kind} {each.name}: {each.error}" for each in meanings.get(Failed, ())]
     problems += [f"ExpansionTemplate {each.name}: expands itself by others" for each in circling]
     inventory: Mapping[str, Any] = {}
+    synced: frozenset[SyncKind] = frozenset()
     if policies:
-        synced = frozenset().union(config.kinds if config else (), *(each.kinds for each in sets))
+        synced = synced.union(config.kinds if config else (), *(each.kinds for each in sets))
         everything = sync_everything and config is None and not sets
         inventory = _inventory(objects, synced, config, cache, everything)
     context = ConstraintContext(
@@ -247,6 +248,7 @@ def assemble(
         inventory=inventory,
         expansions=tuple(expansions),
         external=external,
+        synced=synced,
     )
     return Assembled(tuple(policies), tuple(failures), tuple(problems), context)
 

@@ -69,6 +69,7 @@ class Review:
         external: answers ``external_data``; None where nobody can be asked.
         budget: the steps left.
         shows_namespace: templates see it too.
+        now_ns: the time to judge at, in nanoseconds since 1970.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class Review:
         "external",
         "inventory",
         "namespace_object",
+        "now_ns",
         "object",
         "old_object",
         "request",
@@ -96,7 +98,9 @@ class Review:
         budget: Budget | None = None,
         *,
         shows_namespace: bool = True,
+        now_ns: int = 0,
     ) -> None:
+        self.now_ns = now_ns
         self.request = request
         self.object = obj
         self.old_object = old_object
@@ -145,7 +149,8 @@ class Review:
             "object": obj,
             "oldObject": self.old_object,
             "options": request.get("options"),
-            "namespaceObject": self.shown_namespace,
+            # Gatekeeper shows an empty object where there is none.
+            "namespaceObject": self.shown_namespace if self.shown_namespace is not None else {},
         }
         for name in ("subResource", "requestSubResource", "name", "namespace"):
             if request.get(name):
@@ -255,6 +260,7 @@ class ConstraintContext:
         inventory: the synced objects, as ``data.inventory``.
         expansions: the ExpansionTemplates.
         external: answers ``external_data``.
+        synced: group, version and kind of what is synced.
         shows_namespaces: templates see the object's Namespace; to gator it is never there.
     """
 
@@ -265,6 +271,7 @@ class ConstraintContext:
     inventory: Mapping[str, Any] = field(default_factory=dict)
     expansions: tuple[Expansion, ...] = ()
     external: External | None = None
+    synced: frozenset[tuple[str, str, str]] = frozenset()
     shows_namespaces: bool = True
 
 

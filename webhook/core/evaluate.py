@@ -34,6 +34,7 @@ from webhook.core.ratchet import is_existing, is_existing_of_constraint
 from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import Labels, labels_of
 from webhook.core.snapshot import Snapshot
+from webhook.core.times import nanoseconds
 from webhook.core.verdict import AcceptedViolation, DecisionLack, Lack, NamespaceLack, PolicyError, Verdict
 
 
@@ -340,6 +341,7 @@ class _Evaluation:
             context.external,
             self.budget,
             shows_namespace=context.shows_namespaces,
+            now_ns=nanoseconds(self.now),
         )
 
     def _sort_found(

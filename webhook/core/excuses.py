@@ -19,7 +19,7 @@ from webhook.core.policy import CompiledPolicy
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
 from webhook.core.standing import Standing, State
-from webhook.core.times import later
+from webhook.core.times import later, nanoseconds
 from webhook.core.verdict import AcceptedViolation, Lack
 from webhook.core.workloads import TEMPLATE_PATHS
 
@@ -190,6 +190,7 @@ class Excuses:
             inventory=context.inventory,
             external=context.external,
             budget=self.budget,
+            now_ns=nanoseconds(self.now),
         )
         found = constraint.judge(review)
         return [violation_of_constraint(policy, owner.ref, each, policy.actions) for each in found]

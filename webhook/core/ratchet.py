@@ -89,6 +89,7 @@ def is_existing_of_constraint(found: Found, constraint: Constraint, review: Revi
         review.inventory,
         review.external,
         budget,
+        now_ns=review.now_ns,
     )
     try:
         return constraint.matches(before) and any(

@@ -1,0 +1,170 @@
+"""`tidewaiter gatekeeper`: stands beside Gatekeeper, and takes over from it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from webhook.commands import shared
+from webhook.commands.options import ManyValues, Output, now_or
+from webhook.core.errors import InputError
+
+if TYPE_CHECKING:
+    from webhook.adapters.gator_compare import Comparison
+
+
+@click.group(name="gatekeeper")
+def command() -> None:
+    """Stand beside Gatekeeper, and take over from it."""
+
+
+@command.command(cls=ManyValues, name="compare")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--gator", default="gator", show_default=True, metavar="FILE", help="The program; with PATH.")
+@shared.kubeconfig
+@shared.output
+def compare(paths: Sequence[str], gator: str, kubeconfig: str, output: str) -> int:
+    """Judge with both and show every difference.
+
+    With PATH it judges templates, constraints and other objects of manifests here and by gator test. Without,
+    it judges the objects of a cluster by its constraints, and compares with what Gatekeeper's audit left in
+    the constraints' statuses: a part of it, cut off, and as of then.
+
+    Exit status: 0 both say the same, 1 they differ, 2 something could not be read.
+    """
+    found = _of_manifests(paths, gator) if paths else asyncio.run(_of_cluster(kubeconfig))
+    _show(found, "gator" if paths else "Gatekeeper's audit", output)
+    return int(found.differs)
+
+
+@command.command(name="takeover")
+@click.argument("constraints", nargs=-1, required=True, metavar="KIND/NAME...")
+@click.option("--undo", is_flag=True, help="Put it back as it was.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; print the constraints as they would be.")
+@shared.kubeconfig
+@shared.webhook_name
+@shared.output
+def takeover(
+    constraints: Sequence[str], undo: bool, dry_run: bool, kubeconfig: str, webhook_name: str, output: str
+) -> int:
+    """Move a constraint's enforcement at admission from Gatekeeper to Tidewaiter.
+
+    Gatekeeper keeps its audit and gator. What was there before is noted in an annotation, and --undo puts it
+    back. Where constraints come from Git, commit what --dry-run prints.
+
+    Exit status: 0 done, 2 a constraint could not be moved.
+    """
+    from webhook.adapters.reports import as_json
+    from webhook.adapters.text_report import printable
+
+    named = [_named(text) for text in constraints]
+    results, problems = asyncio.run(_takeover(named, kubeconfig, webhook_name, undo, dry_run))
+    for problem in problems:
+        click.echo(printable(f"error: {problem}"), err=True)
+    if output == "json":
+        click.echo(
+            as_json([{"constraint": name, "result": said, "object": obj} for name, said, obj in results])
+        )
+    else:
+        for name, said, obj in results:
+            click.echo(printable(f"{'# ' if dry_run else ''}{name}: {said}"))
+            if dry_run:
+                click.echo("---")
+                click.echo(as_json(obj))
+    return 2 if problems else 0
+
+
+def _named(text: str) -> tuple[str, str]:
+    kind, slash, name = text.partition("/")
+    if not slash or not kind or not name or "/" in name:
+        raise InputError(f"{text!r}: name a constraint as KIND/NAME, as K8sAllowedRepos/prod-repos")
+    return kind, name
+
+
+async def _takeover(
+    named: Sequence[tuple[str, str]], kubeconfig: str, webhook_name: str, undo: bool, dry: bool
+) -> tuple[list[tuple[str, str, Mapping[str, Any]]], list[str]]:
+    from webhook.operator import gatekeeper_takeover
+    from webhook.operator.client import ApiError, connect
+
+    client = await connect(kubeconfig)
+    results: list[tuple[str, str, Mapping[str, Any]]] = []
+    problems = []
+    try:
+        for kind, name in named:
+            try:
+                said, obj = await gatekeeper_takeover.run(
+                    client, kind, name, webhook_name, undo=undo, dry=dry
+                )
+                results.append((f"{kind}/{name}", said, obj))
+            except (InputError, ApiError) as error:
+                problems.append(f"{kind}/{name}: {error}")
+    finally:
+        await client.close()
+    return results, problems
+
+
+def _of_manifests(paths: Sequence[str], gator: str) -> Comparison:
+    from dataclasses import replace
+
+    from webhook.adapters import gator_compare
+    from webhook.adapters.manifests import read
+    from webhook.adapters.snapshots import Context, build
+    from webhook.core.constraint import GATOR_POINT
+    from webhook.dialects.gatekeeper.names import is_gatekeepers
+
+    program = shutil.which(gator)
+    if program is None:
+        raise InputError("there is no such program: name gator by --gator, or put it on the PATH", gator)
+    documents = read(paths, sys.stdin.buffer)
+    if documents.errors:
+        raise documents.errors[0]
+    objects = [document.object for document in documents]
+    snapshot = build(objects, Context(sync_everything=True))
+    problems = [*(f"{each.ref}: {each.message}" for each in snapshot.failures), *snapshot.problems]
+    if problems:
+        raise InputError("; ".join(problems))
+    policies = [policy for policy in snapshot.policies if policy.constraint is not None]
+    if not policies:
+        raise InputError("there is no constraint among the paths")
+    context = replace(snapshot.constraints, points=(GATOR_POINT,), excludes=None, shows_namespaces=False)
+    now, ours, count = now_or(None), [], 0
+    for obj in objects:
+        if not is_gatekeepers(str(obj["apiVersion"]).partition("/")[0]):
+            count += 1
+            namespace = gator_compare.as_gator_is_given(obj, snapshot.namespaces)
+            ours += gator_compare.judged(obj, policies, context, namespace, now)
+    theirs = gator_compare.gators(program, objects)
+    return gator_compare.compared(ours, theirs, count, len(policies))
+
+
+async def _of_cluster(kubeconfig: str) -> Comparison:
+    from webhook.operator import gatekeeper_live
+    from webhook.operator.client import ApiError, connect
+
+    client = await connect(kubeconfig)
+    try:
+        return await gatekeeper_live.compare(client)
+    except ApiError as error:
+        raise InputError(f"the API server can't be asked: {error}") from None
+    finally:
+        await client.close()
+
+
+def _show(found: Comparison, who: str, output: str) -> None:
+    from webhook.adapters import gator_compare
+    from webhook.adapters.reports import as_json
+    from webhook.adapters.text_report import printable
+
+    if output == "json":
+        click.echo(as_json(gator_compare.as_data(found, who)))
+        return
+    for note in found.notes:
+        click.echo(printable(f"note: {note}"), err=True)
+    for line in gator_compare.lines(found, who, Output().style):
+        click.echo(line)
