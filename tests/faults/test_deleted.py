@@ -20,7 +20,7 @@ from tests.controlplane import ControlPlane
 from tests.e2e.cluster import APPETITE, CuttableProxy, acceptance, as_whom, eventually
 from tests.faults.asking import ask, configmap_review
 from tests.faults.conftest import QUICK
-from tests.faults.containers import Replica
+from tests.faults.containers import ROOT, Replica
 from tests.faults.load import SPACE, load_policies
 from tests.faults.world import World
 
@@ -152,6 +152,18 @@ def operators_are_killed_while_cut_off(site: Site, accepted: Accepted) -> None:
         proxy.mend()
 
 
+def cut_off_and_the_kind_goes(site: Site, accepted: Accepted) -> None:
+    """Delete the kind itself, and every acceptance with it: nobody tells who was cut off what was deleted."""
+    kubectl = site.world.plane.kubectl
+    site.proxies[0].cut()
+    try:
+        kubectl("delete", "crd", "riskacceptances.tidewaiter.dev", check=True)
+        site.proxies[0].mend()
+        nothing_counts(accepted, site.world.replicas)
+    finally:
+        kubectl("apply", "-k", str(ROOT / "charts/tidewaiter/crds"), check=True)
+
+
 HAPPENINGS: list[Callable[[Site, Accepted], None]] = [
     cut_off,
     all_cut_off,
@@ -163,6 +175,7 @@ HAPPENINGS: list[Callable[[Site, Accepted], None]] = [
     while_etcd_comes_back,
     operators_are_killed,
     operators_are_killed_while_cut_off,
+    cut_off_and_the_kind_goes,
 ]
 
 

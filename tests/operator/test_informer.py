@@ -15,7 +15,7 @@ import pytest
 from tests.controlplane import ControlPlane
 from tests.operator.proxy import Proxy
 from webhook.operator import informer as informers
-from webhook.operator.client import Client, KubernetesClient, Resource, connect
+from webhook.operator.client import Answer, ApiError, Client, KubernetesClient, Resource, connect
 from webhook.operator.informer import Informer, strip
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("operator")]
@@ -151,6 +151,41 @@ async def test_a_missing_kind_is_waited_for(
         assert not informer.missing
         plane.kubectl("delete", "crd", "things.tests.tidewaiter.dev", check=True)
         await until(lambda: informer.missing)
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_what_a_missing_kind_had_is_forgotten_where_that_is_safe(until: Until, forgets: bool) -> None:
+    gone = False
+
+    class Flapping:
+        async def request(self, *_: Any, **__: Any) -> Answer:
+            if gone:
+                raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            metadata = {"namespace": "shop", "name": "one", "resourceVersion": "1"}
+            return Answer({"metadata": {"resourceVersion": "1"}, "items": [{"metadata": metadata}]})
+
+        @asynccontextmanager
+        async def watch(self, *_: Any, **__: Any) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+            raise ApiError(404 if gone else 410, "", "")
+            yield aiter(())
+
+    changes: list[int] = []
+    resource = Resource("tests.tidewaiter.dev", "v1", "things", "Thing", namespaced=True)
+    informer = Informer(
+        Flapping(), resource, lambda informer: changes.append(len(informer.items)), forgets=forgets
+    )
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: changes)
+        gone = True
+        await until(lambda: informer.missing)
+        assert changes == ([1, 0] if forgets else [1])
+        gone = False
+        await until(lambda: not informer.missing)
+        assert len(informer.items) == 1
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 class _Scripted:

@@ -52,6 +52,8 @@ class Informer:
         resource: what.
         on_change: called after a change of what is kept, and after every first list.
         keep: returns what to keep of an object, or None for nothing.
+        forgets: keep nothing once the API server doesn't know the resource: its objects went with their
+            kind, and what was not heard of while no connection was there must not count.
 
     Attributes:
         items: what is known, by namespace and name.
@@ -67,6 +69,7 @@ class Informer:
         resource: Resource,
         on_change: Callable[[Informer], None],
         keep: Callable[[Object], Object | None] = strip,
+        forgets: bool = False,
     ) -> None:
         self.resource = resource
         self.items: dict[Key, Object] = {}
@@ -77,6 +80,7 @@ class Informer:
         self._client = client
         self._keep = keep
         self._on_change = on_change
+        self._forgets = forgets
         self._version: str | None = None
         self._selector = {"fieldSelector": f"metadata.name={resource.name}"} if resource.name else {}
 
@@ -104,6 +108,9 @@ class Informer:
         if error.status in (404, 410):
             self._version = None
         self.missing = error.status == 404
+        if self.missing and self._forgets and self.items:
+            self.items = {}
+            self._on_change(self)
         text = str(error)
         if text != self.error and error.status not in (404, 410):  # whoever wants the kind tells of a 404
             logger.warning("%s: %s", self.resource.plural, text)

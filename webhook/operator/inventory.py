@@ -81,7 +81,11 @@ class Inventory:
         self._on_change = on_change
         self._adjust = asyncio.Event()
         self.own = {
-            resource.kind: Informer(client, resource, self._own_changed) for resource in OWN_RESOURCES
+            # What is accepted goes with its kind; policies without a kind deny on until it is back.
+            resource.kind: Informer(
+                client, resource, self._own_changed, forgets=resource not in (CLUSTER_POLICIES, POLICIES)
+            )
+            for resource in OWN_RESOURCES
         }
         self.namespaces = Informer(client, NAMESPACES, lambda _: on_change(True))
         self._params: dict[ParamKind, _Slot] = {}
