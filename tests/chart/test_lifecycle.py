@@ -158,6 +158,8 @@ def test_status_needs_no_more_than_the_roles_for_viewing(site: Site, tmp_path: P
     assert told["complete"], told["unknown"]
     assert done.return_value in (0, 1), done.output
     assert len(told["replicas"]) == 2
+    assert told["settings"]["exemptUsers"] == ["system:serviceaccount:backup:velero"]
+    assert {"backup", "kube-system", NAMESPACE} <= set(told["settings"]["exemptNamespaces"])
 
 
 def test_the_audit_reports_what_was_there_before(site: Site) -> None:

@@ -206,3 +206,23 @@ async def test_a_process_that_was_stopped_for_a_while_does_not_write(
     assert elector.left() == 0
     stop.set()
     await task
+
+
+async def test_an_api_server_that_does_not_answer_is_told_of(
+    until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Silent:
+        async def request(self, *_: Any, **__: Any) -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        def watch(self, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+    stop = asyncio.Event()
+    elector = Elector(Silent(), "default", "silent", "one", asyncio.Event().wait, Timing(1.0, 0.4, 0.1, 0.1))
+    task = asyncio.create_task(elector.run(stop))
+    await until(lambda: "lease silent: timed out" in caplog.text)
+    assert not elector.leading
+    stop.set()
+    await task

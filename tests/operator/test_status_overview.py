@@ -152,6 +152,14 @@ def test_what_is_wrong_is_said(what: Found, problem: str) -> None:
     assert shown[2] == "Problems"
 
 
+def test_who_and_what_is_exempt_is_shown() -> None:
+    exempt = {"exemptUsers": ["velero"], "exemptNamespaces": ["kube-system", "backup"]}
+    made = told(found(objects={"Lease": [lease(settings=SETTINGS | exempt)]}))
+    assert made.document()["settings"].items() >= exempt.items()
+    shown = {" ".join(line.split()) for line in lines(made, lambda _, text: text)}
+    assert {"exempt namespaces kube-system, backup", "exempt users velero"} <= shown
+
+
 @pytest.mark.parametrize("skew", [0.0, 10.0])
 def test_replicas_publish_the_same_whatever_their_clocks_say(skew: float) -> None:
     other, behind = (lease("b", False, revision, clockSkewSeconds=skew) for revision in ("r1", "r2"))
