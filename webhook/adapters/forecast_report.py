@@ -49,7 +49,8 @@ def lines(
     """
     left = list(forecast.refusals)
     for ending in forecast.endings:
-        what = f"{ending.acceptance.kind} {ending.acceptance}: {ending.reason}"
+        emergency = " (break-glass)" if ending.break_glass else ""
+        what = f"{ending.acceptance.kind} {ending.acceptance}{emergency}: {ending.reason}"
         yield style("strong", format_time(ending.at)) + " " + style("warned", printable(what))
         if ending.pods_until is not None:
             yield "  Pods of unchanged workloads may be made again until " + format_time(ending.pods_until)
@@ -124,6 +125,7 @@ def _ending(ending: Ending) -> dict[str, Any]:
         "policies": [f"{policy.kind}/{policy}" for policy in ending.policies],
         "reason": ending.reason,
         "podsUntil": format_time(ending.pods_until) if ending.pods_until else None,
+        "breakGlass": ending.break_glass,
     }
 
 

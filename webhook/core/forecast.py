@@ -31,6 +31,7 @@ class Ending:
         policies: for which of its policies it ends then.
         reason: why, for a person.
         pods_until: until when Pods of an unchanged workload may be made again; None where they may not.
+        break_glass: it is for an emergency.
     """
 
     acceptance: PolicyRef
@@ -38,6 +39,7 @@ class Ending:
     policies: tuple[PolicyRef, ...]
     reason: str
     pods_until: datetime | None = None
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,9 @@ def endings(
                     key = (moment, acceptance.ref, now.reason)
                     found.setdefault(key, ([], pods_until))[0].append(policy.ref)
                 active = now.state is State.ACTIVE
+    emergencies = {each.ref for each in register.acceptances if each.break_glass}
     return tuple(
-        Ending(ref, at, tuple(sorted(of)), reason, pods_until)
+        Ending(ref, at, tuple(sorted(of)), reason, pods_until, ref in emergencies)
         for (at, ref, reason), (of, pods_until) in sorted(found.items(), key=lambda item: item[0])
     )
 
