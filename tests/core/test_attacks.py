@@ -78,6 +78,7 @@ HIGH = policy(NON_ROOT, severity=Severity.HIGH)
 RISK = acceptance()
 GIVEN = approval(RISK)
 NAMED = acceptance(policies=[{"kind": "ClusterPolicy", "name": "policy", "severity": "high"}])
+MEDIUM = acceptance(policies=[{"kind": "ClusterPolicy", "name": "policy", "severity": "medium"}])
 
 
 def signed(of: Any, key: str = JANES, approver: str = JANE, **spec: Any) -> dict[str, Any]:
@@ -151,7 +152,14 @@ HONEST: dict[str, Callable[[], Verdict]] = {
         made(RISK, -2 * DAY), made(signed(RISK), -2 * DAY), guarded_since=NOW - DAY
     ),
     "by a signature after a restore": lambda: asked_for(
-        made(RISK, -DAY), made(signed(RISK), -DAY), made_of=recreated(Severity.MEDIUM, -DAY)
+        made(MEDIUM, -DAY),
+        made(signed(MEDIUM, approvedAt=at(-3 * DAY)), -DAY),
+        made_of=recreated(Severity.MEDIUM, -DAY),
+    ),
+    "by a signature that came a moment before the policy": lambda: asked_for(
+        made(RISK, -DAY),
+        made(signed(RISK, approvedAt=at(-DAY)), -DAY),
+        made_of=recreated(Severity.MEDIUM, -DAY),
     ),
     "by a signature of a named severity, of a policy that is installed anew": lambda: asked_for(
         made(NAMED, -9 * DAY),
@@ -235,11 +243,27 @@ USED: dict[str, tuple[Callable[[], Verdict], str]] = {
     ),
     "a policy made again, weaker": (
         lambda: asked_for(RISK, made(GIVEN, -2 * DAY), made_of=recreated(Severity.MEDIUM, -DAY)),
-        "the policy was deleted and made again at",
+        "it was given before the policy was made, or made again, at",
     ),
     "a policy made again, weaker, signed": (
         lambda: asked_for(RISK, made(signed(RISK), -2 * DAY), made_of=recreated(Severity.LOW, -DAY)),
-        "the policy was deleted and made again at",
+        "it was given before the policy was made, or made again, at",
+    ),
+    "a policy made again, weaker, and its signature brought again": (
+        lambda: asked_for(
+            RISK,
+            made(signed(RISK, approvedAt=at(-2 * DAY)), timedelta()),
+            made_of=recreated(Severity.LOW, -DAY),
+        ),
+        "it was given before the policy was made, or made again, at",
+    ),
+    "a policy made again, weaker, and an approval brought again by an applier": (
+        lambda: asked_for(
+            RISK,
+            made(brought(RISK, approvedAt=at(-2 * DAY)), timedelta()),
+            made_of=recreated(Severity.LOW, -DAY),
+        ),
+        "it was given before the policy was made, or made again, at",
     ),
     "a policy made again, weaker than the severity that was signed": (
         lambda: asked_for(NAMED, made(signed(NAMED), timedelta()), made_of=recreated(Severity.LOW, -DAY)),

@@ -107,6 +107,7 @@ POLICIES = {
     "short": {"riskAcceptance": {"maxDuration": "1h"}},
     "weak": {"severity": "high"},
     "weaker": {"severity": "high"},
+    "weakened": {"severity": "high"},
 }
 
 
@@ -446,7 +447,20 @@ def recreated_weaker_policy(world: World) -> None:
     stage.refused("a high risk needs an approval by Signature")
     world.plane.kubectl("delete", "clusterpolicy", "weak", check=True)
     world.apply(policy("weak", severity="low"))
-    stage.refused("the policy was deleted and made again")
+    stage.refused("it was given before the policy was made, or made again")
+
+
+def recreated_weaker_policy_and_a_signature_brought_again(world: World) -> None:
+    """Apply a signature of no named severity again: it was given before the policy that is there now."""
+    stage = Stage(world, "weakened")
+    asked = stage.ask()
+    signed = stage.signed(asked, approvedAt=stamp(timedelta(seconds=-1)))
+    stage.bring(signed)
+    world.plane.kubectl("delete", "clusterpolicy", "weakened", check=True)
+    world.apply(policy("weakened", severity="low"))
+    eventually(world.enforced, "the weaker policy")
+    stage.bring(named(signed, "again"))
+    stage.refused("it was given before the policy was made, or made again")
 
 
 def recreated_weaker_policy_of_a_named_severity(world: World) -> None:
@@ -579,6 +593,7 @@ ATTACKS: dict[str, Callable[[World], None]] = {
         recreated_appetite,
         recreated_after_it_was_revoked,
         recreated_weaker_policy,
+        recreated_weaker_policy_and_a_signature_brought_again,
         recreated_weaker_policy_of_a_named_severity,
         service_account,
         two_names_of_one_person,

@@ -292,11 +292,20 @@ def _outlived(approval: Approval, evidence: Evidence) -> str:
     again = "delete it and apply it again" if brought else "give it anew"
     if evidence.created is not None and came < evidence.created:
         return f"the acceptance was deleted and made again at {format_time(evidence.created)}: {again}"
-    if approval.signed and evidence.severity_named:
+    if evidence.policy_created is None or (approval.signed and evidence.severity_named):
         return ""
-    if evidence.policy_created is not None and came < evidence.policy_created:
-        return f"the policy was deleted and made again at {format_time(evidence.policy_created)}: {again}"
+    # Anybody may bring once more what somebody else gave: what counts is when that was.
+    given = approval.approved_at if brought else approval.created
+    if given < evidence.policy_created:
+        since = format_time(evidence.policy_created)
+        return f"it was given before the policy was made, or made again, at {since}: {_once_more(approval)}"
     return ""
+
+
+def _once_more(approval: Approval) -> str:
+    if approval.signed:
+        return "sign it anew, best with the severity named in spec.policies of the acceptance"
+    return "give it anew"
 
 
 def _standing_of_approver(approval: Approval, signer: Signer | None, case: Case) -> str:
