@@ -136,6 +136,7 @@ def test_oscal_says_where_each_risk_stands(run: Any) -> None:
     assert {name for name, risk in risks.items() if props(risk).get("break-glass") == "true"} == {"emergency"}
     legacy = risks["legacy"]
     assert legacy["statement"] == "It is old."
+    assert props(legacy)["standard"] == "PCI-DSS 4.0 2.2.1"
     assert legacy["deadline"] == "2027-01-25T00:00:00Z"
     assert [each["description"] for each in legacy["mitigating-factors"]] == [
         "No network.",
@@ -257,6 +258,7 @@ def test_csv_has_a_line_for_each_with_emergencies_flagged(run: Any) -> None:
     legacy = rows["legacy"]
     assert (legacy["Phase"], legacy["Approvals"], legacy["Violations covered"]) == ("Active", "1 of 1", "1")
     assert legacy["Approved by"] == "jane.doe@example.com"
+    assert legacy["Standards"] == "PCI-DSS 4.0 2.2.1"
     assert "asked for the acceptance" in legacy["Approvals that do not count"]
     assert (rows["ended"]["Violations covered"], rows["ended"]["Violations not covered"]) == ("0", "1")
     assert "it ended at 2026-11-20" in rows["ended"]["Why not in force"]

@@ -109,3 +109,32 @@ def command_lines(block: Block) -> Iterator[str]:
                 yield line[2:]
         elif line.strip() and not line.lstrip().startswith("#"):
             yield line.strip()
+
+
+def turns(body: str) -> list[tuple[str, str]]:
+    """Return each command of a console block with its output."""
+    found = []
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        end = next(position for position, line in enumerate(lines) if not line.endswith("\\\n"))
+        found.append(("".join(lines[: end + 1]).rstrip("\n"), "".join(lines[end + 1 :])))
+    return found
+
+
+def pattern(shown: str) -> re.Pattern[str]:
+    """Return what matches an output: a line of only ``…`` stands for any lines, in a line for any text."""
+    lines = []
+    for line in shown.splitlines():
+        if line.strip() == "…":
+            lines.append(r"(?:[^\n]*\n)*?")
+        else:
+            lines.append("[^\n]*".join(map(re.escape, line.split("…"))) + "\n")
+    return re.compile("".join(lines))
+
+
+def replace(block: Block, fresh: str) -> None:
+    """Write another text into a block of a page."""
+    head = f"<!-- {block.mark} -->\n```{block.language}\n"
+    content = block.page.read_text()
+    assert content.count(f"{head}{block.body}```") == 1, f"{block} can't be told from another block"
+    block.page.write_text(content.replace(f"{head}{block.body}```", f"{head}{fresh}```"))

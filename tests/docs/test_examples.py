@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from docs_pages import ROOT, Block, blocks
+from docs_pages import ROOT, Block, blocks, pattern, replace, turns
 
 from webhook.adapters import manifests, strict
 from webhook.adapters.signatures import check, statement
@@ -93,7 +93,7 @@ def test_files_are_shown_as_they_are(block: Block) -> None:
     file = ROOT / block.mark.removeprefix("file: ")
     content = file.read_text()
     if _UPDATE and content != block.body:
-        _replace(block, content)
+        replace(block, content)
     assert content == block.body or _UPDATE
 
 
@@ -104,7 +104,7 @@ def test_commands_print_what_is_shown(block: Block, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "100")
     status = 0
     fresh = ""
-    for prompt, shown in _turns(block.body):
+    for prompt, shown in turns(block.body):
         words = shlex.split(prompt.replace("\\\n", " "))
         if words == ["echo", "$?"]:
             printed = f"{status}\n"
@@ -118,9 +118,9 @@ def test_commands_print_what_is_shown(block: Block, monkeypatch: pytest.MonkeyPa
             fresh += f"$ {prompt}\n{printed}"
             continue
         fresh += f"$ {prompt}\n{shown}"
-        assert _pattern(shown).fullmatch(printed), f"tidewaiter printed:\n{printed}"
+        assert pattern(shown).fullmatch(printed), f"tidewaiter printed:\n{printed}"
     if _UPDATE and fresh != block.body:
-        _replace(block, fresh)
+        replace(block, fresh)
 
 
 def test_the_canonical_json_can_be_made_with_jq() -> None:
@@ -198,30 +198,3 @@ def test_the_script_makes_an_acceptance_that_holds_today(
     arguments = ["check", f"{shop}/deployment.yaml", "--policies", f"{shop}/policy.yaml", "--trust-approvals"]
     accepted = [str(folder / "acceptance.yaml"), str(folder / "approval.yaml"), f"{shop}/appetite.yaml"]
     assert run([*arguments, "--acceptances", *accepted]) == 0
-
-
-def _turns(body: str) -> list[tuple[str, str]]:
-    """Return each command of a console block with its output."""
-    turns = []
-    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
-        lines = part.splitlines(keepends=True)
-        end = next(position for position, line in enumerate(lines) if not line.endswith("\\\n"))
-        turns.append(("".join(lines[: end + 1]).rstrip("\n"), "".join(lines[end + 1 :])))
-    return turns
-
-
-def _pattern(shown: str) -> re.Pattern[str]:
-    lines = []
-    for line in shown.splitlines():
-        if line.strip() == "…":
-            lines.append(r"(?:[^\n]*\n)*?")
-        else:
-            lines.append("[^\n]*".join(map(re.escape, line.split("…"))) + "\n")
-    return re.compile("".join(lines))
-
-
-def _replace(block: Block, fresh: str) -> None:
-    head = f"<!-- {block.mark} -->\n```{block.language}\n"
-    content = block.page.read_text()
-    assert content.count(f"{head}{block.body}```") == 1, f"{block} can't be told from another block"
-    block.page.write_text(content.replace(f"{head}{block.body}```", f"{head}{fresh}```"))

@@ -688,7 +688,9 @@ def test_no_replica_honours_by_its_own_clock_alone(
     world: World, tmp_path: Path, moved_by: timedelta, window: tuple[timedelta, timedelta], said: str
 ) -> None:
     stage = Stage(world)
-    asked = stage.ask(validFrom=stamp(window[0]), validUntil=stamp(window[1]))
+    # With a named severity an approval may be older than the policy, which is not an hour old here.
+    policies = [{"kind": "ClusterPolicy", "name": stage.rule, "severity": "medium"}]
+    asked = stage.ask(policies=policies, validFrom=stamp(window[0]), validUntil=stamp(window[1]))
     stage.bring(stage.signed(asked, approvedAt=stamp(-HOUR)))
     stage.refused(said)
     moved = with_moved_clock(world, tmp_path / "moved", moved_by)

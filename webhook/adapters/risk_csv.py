@@ -27,6 +27,7 @@ COLUMNS = (
     "Residual risk",
     "Reason",
     "Policies",
+    "Standards",
     "Scope",
     "Justification",
     "Compensating controls",
@@ -89,6 +90,7 @@ def _row(risk: Risk, sightings: Sightings) -> list[str]:
         "Residual risk": spec.get("residualRisk"),
         "Reason": spec.get("reason"),
         "Policies": "; ".join(policies),
+        "Standards": "; ".join(risk.standards),
         "Scope": "; ".join(f"{name}: {_listed(value)}" for name, value in parts.items() if value),
         "Justification": spec.get("justification"),
         "Compensating controls": "; ".join(

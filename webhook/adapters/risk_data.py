@@ -63,6 +63,7 @@ def _policy_data(each: ForPolicy) -> dict[str, Any]:
         "name": each.ref.name,
         "validations": sorted(each.named.validations),
         "severity": str(each.severity) if each.severity is not None else "",
+        "standards": list(each.standards),
         "phase": standing.state.value if standing is not None else UNKNOWN,
         "until": format_time(standing.until) if standing is not None else "",
         "reason": standing.reason if standing is not None else "no such policy is here",

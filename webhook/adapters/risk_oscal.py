@@ -185,7 +185,7 @@ class _Export:
             "title": _line(str(spec.get("title") or f"{risk.ref.kind} {risk.ref}")),
             "description": _text(_policies(risk)),
             "statement": _text(str(spec.get("justification") or "none is given")),
-            "props": _props(_facts(risk)),
+            "props": [*_props(_facts(risk)), *_standards(risk)],
             "status": status,
             "origins": [{"actors": [self._actor(acceptance.requester, "requester")]}],
             "characterizations": [
@@ -295,7 +295,7 @@ class _Export:
             "uuid": self._of(risk, "item"),
             "title": _line(str(risk.spec.get("title") or f"{risk.ref.kind} {risk.ref}")),
             "description": _text(_policies(risk)),
-            "props": _props(_facts(risk)),
+            "props": [*_props(_facts(risk)), *_standards(risk)],
             "origins": [{"actors": [self._actor(owner, "risk-owner")]}],
             "related-risks": [{"risk-uuid": self._of(risk, "risk")}],
         }
@@ -339,6 +339,10 @@ def _facts(risk: Risk) -> dict[str, str]:
         "approvals": f"{risk.counting} of {risk.required}",
         "applied-by": acceptance.applied_by,
     }
+
+
+def _standards(risk: Risk) -> list[dict[str, str]]:
+    return [each for text in risk.standards for each in _props({"standard": text})]
 
 
 def _facets(risk: Risk) -> dict[str, str]:

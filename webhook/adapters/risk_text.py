@@ -188,6 +188,8 @@ def _policy(each: ForPolicy, style: Style) -> Iterator[str]:
     yield f"    {each.severity} severity, {state}, until {format_time(standing.until)}"
     if standing.reason:
         yield printable(f"    {standing.reason}")
+    if each.standards:
+        yield printable(f"    {'; '.join(each.standards)}")
 
 
 def _scope(scope: Mapping[str, Any]) -> Iterator[str]:

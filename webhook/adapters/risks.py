@@ -15,12 +15,13 @@ from webhook.core.appetite import SHARED_APPLIERS
 from webhook.core.approvals import Approval
 from webhook.core.counting import route_of
 from webhook.core.ending import notice
-from webhook.core.fields import metadata_of
-from webhook.core.model import ObjectRef, PolicyRef, Severity, Violation
+from webhook.core.fields import map_in, maps, metadata_of
+from webhook.core.model import GROUP, ObjectRef, PolicyRef, Severity, Violation
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.core.standing import Standing, best, counted_approvals, severity_for
 from webhook.core.verdict import Verdict
+from webhook.dialects import native
 
 UNKNOWN = "Unknown"
 """The phase of an acceptance of policies that aren't here."""
@@ -36,6 +37,7 @@ class ForPolicy:
         policy: it, compiled; None where there is none, or it does not compile.
         severity: the severity that the RiskAppetite's rule is for; None without a policy.
         standing: where it stands; None without a policy.
+        standards: the controls of standards that the policy implements, as it names them.
     """
 
     named: AcceptedPolicy
@@ -43,6 +45,7 @@ class ForPolicy:
     policy: CompiledPolicy | None = None
     severity: Severity | None = None
     standing: Standing | None = None
+    standards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,11 @@ class Risk:
         return max((each.standing.required for each in self.policies if each.standing), default=1)
 
     @property
+    def standards(self) -> tuple[str, ...]:
+        """The controls of standards that its policies implement, each once."""
+        return tuple(dict.fromkeys(text for each in self.policies for text in each.standards))
+
+    @property
     def severity(self) -> Severity | None:
         """The worst severity of its policies; None where none is here."""
         return max((each.severity for each in self.policies if each.severity is not None), default=None)
@@ -196,9 +204,10 @@ def risks_of(known: Known) -> list[Risk]:
     snapshot = known.snapshot
     manifests = {_ref(obj): obj for obj in known.objects}
     policies = {policy.ref: policy for policy in snapshot.policies}
+    standards = {native.policy_ref(obj): _standards(obj) for obj in known.objects if _is_policy(obj)}
     acceptances = sorted(snapshot.register.acceptances, key=lambda each: each.ref)
     return [
-        _risk(each, manifests.get(each.ref) or _bare(each), policies, snapshot, known.at)
+        _risk(each, manifests.get(each.ref) or _bare(each), policies, standards, snapshot, known.at)
         for each in acceptances
     ]
 
@@ -224,6 +233,16 @@ def _ref(obj: Mapping[str, Any]) -> PolicyRef:
     return PolicyRef(kind, place, str(metadata.get("name", "")))
 
 
+def _is_policy(obj: Mapping[str, Any]) -> bool:
+    return obj.get("kind") in native.KINDS and str(obj.get("apiVersion", "")).startswith(f"{GROUP}/")
+
+
+def _standards(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    named = maps(map_in(obj, "spec", "spec"), "standards", "spec")
+    parts = ((each.get("name"), each.get("version"), each.get("control")) for each in named)
+    return tuple(" ".join(str(part) for part in each if part) for each in parts)
+
+
 def _bare(acceptance: Acceptance) -> dict[str, Any]:
     return {"kind": acceptance.ref.kind, "metadata": {"name": acceptance.ref.name}, "spec": {}}
 
@@ -232,6 +251,7 @@ def _risk(
     acceptance: Acceptance,
     obj: Mapping[str, Any],
     policies: Mapping[PolicyRef, CompiledPolicy],
+    standards: Mapping[PolicyRef, tuple[str, ...]],
     snapshot: Snapshot,
     at: datetime,
 ) -> Risk:
@@ -244,7 +264,8 @@ def _risk(
             found.append(ForPolicy(named, ref))
             continue
         standing = register.standing(acceptance, policy, at)
-        found.append(ForPolicy(named, ref, policy, severity_for(acceptance, policy), standing))
+        severity = severity_for(acceptance, policy)
+        found.append(ForPolicy(named, ref, policy, severity, standing, standards.get(ref, ())))
     given = _given(acceptance, found, snapshot, at)
     latest, _ = register.surroundings.clocks(at)
     warnings = _warnings(acceptance, given, snapshot)
