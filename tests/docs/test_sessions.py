@@ -32,6 +32,7 @@ def test_a_session_prints_what_is_shown(page: Path, tmp_path: Path) -> None:
     printed = session([prompt for _, (prompt, _) in steps], tmp_path)
     fresh: dict[int, str] = {}
     for (block, (prompt, shown)), said in zip(steps, printed, strict=True):
+        assert "Traceback" not in said, said
         keep = "…" in shown or not _UPDATE
         fresh[block.line] = fresh.get(block.line, "") + f"$ {prompt}\n{shown if keep else said}"
         if keep:
