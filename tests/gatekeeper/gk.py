@@ -90,7 +90,9 @@ def as_gator(objects: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, 
         for each in made.policies
         if each.constraint is not None
     ]
-    context = replace(made.constraints, points=("gator.gatekeeper.sh",), excludes=None)
+    context = replace(
+        made.constraints, points=("gator.gatekeeper.sh",), excludes=None, shows_namespaces=False
+    )
     judging = replace(made, policies=tuple(policies), index=PolicyIndex(policies), constraints=context)
     found = []
     for obj in known:

@@ -1,0 +1,280 @@
+"""The engine Rego: a template's modules as a program.
+
+The entry's package becomes ``data.template`` and the libraries' ``data.lib.x`` becomes ``data.libs.lib.x``,
+so that the places in OPA's messages are Gatekeeper's:
+https://open-policy-agent.github.io/gatekeeper/website/docs/constrainttemplates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from webhook.core.constraint import Found, Review
+from webhook.core.errors import CompileError, EvaluationError
+from webhook.dialects.gatekeeper.fields import Object, text, texts
+from webhook.rego import UNDEFINED, Context, RegoProgram, RegoSet, to_json
+from webhook.rego.ast import (
+    Call,
+    Every,
+    Expr,
+    Head,
+    Import,
+    Module,
+    Not,
+    Ref,
+    Rule,
+    Some,
+    String,
+    Var,
+    With,
+)
+from webhook.rego.compile import compile_modules
+from webhook.rego.errors import RegoError
+from webhook.rego.parser import parse_module
+from webhook.rego.program import generate
+from webhook.rego.values import RegoObject, entries, key
+
+ENTRY = "template"
+_RULE = "violation"
+_LIBS = "libs"
+_LIB = ("data", "lib")
+_ALLOWED = (_LIB, ("data", "inventory"))
+_ABSENT = object()
+
+_READER = "reader"
+_READING = f"""
+package reader
+found[{{"msg": result.msg, "details": object.get(result, "details", {{}})}}] {{
+  data.{ENTRY}.{_RULE}[result]
+}}
+"""
+"""What reads the results, so that the types of both are checked together, as Gatekeeper has it."""
+
+_Judge = Callable[[Review, Any], Sequence[Found]]
+
+
+def compile_rego(source: Object, field: str) -> _Judge:
+    """Return the program of a Rego source.
+
+    Args:
+        source: ``rego``, ``libs`` and ``version``.
+        field: where they stand.
+
+    Raises:
+        CompileError: OPA or Gatekeeper would refuse a module, or it uses what isn't supported; with the line.
+    """
+    entry, libs = text(source, "rego", field), texts(source, "libs", field)
+    if not entry:
+        raise CompileError("rego source missing required field", f"{field}.rego")
+    # Whatever isn't v1 is v0 to Gatekeeper.
+    version: Any = "v1" if text(source, "version", field) == "v1" else "v0"
+    places = {ENTRY: f"{field}.rego"}
+    places |= {f'{_LIBS}["lib_{at}"]': f"{field}.libs[{at}]" for at in range(len(libs))}
+    modules: dict[str, Module] = {}
+    for name, code in zip(places, (entry, *libs), strict=True):
+        try:
+            modules[name] = parse_module(code, name, version)
+        except RegoError as error:
+            raise error.within(places[name]) from None
+    _check_entry(modules[ENTRY], places[ENTRY])
+    for name, module in modules.items():
+        if name != ENTRY:
+            _check_package(module, places[name])
+        _check_imports(module, places[name])
+        _check_references(module, places[name])
+    rewritten = {name: _rewritten(module, entry=name == ENTRY) for name, module in modules.items()}
+    try:
+        compiled = compile_modules({**rewritten, _READER: parse_module(_READING, _READER, "v0")})
+        program = generate([compiled.modules[name] for name in rewritten], (ENTRY, _RULE))
+    except RegoError as error:
+        file = error.problems[0].location.file
+        if file == _READER:
+            raise CompileError(f"each violation needs a msg: {error.message}", f"{field}.rego") from None
+        raise error.within(places.get(file, field)) from None
+    except CompileError as error:
+        raise error.within(f"{field}.rego") from None
+    return _Program(program).judge
+
+
+class _Program:
+    """A template's program; its `judge` is what `template.Judge` is."""
+
+    def __init__(self, program: RegoProgram) -> None:
+        self._program = program
+
+    def judge(self, review: Review, parameters: Any) -> Sequence[Found]:
+        """Judge a review; see `template.Judge`."""
+        external = review.external
+        context = Context(
+            review.now_ns,
+            str(review.request.get("uid") or "").encode(),
+            None if external is None else _asking(external),
+            review.budget,
+        )
+        given = {"review": review.document, "parameters": parameters}
+        found = self._program.evaluate(given, {"inventory": review.inventory}, context)
+        return () if found is UNDEFINED else _results(found)
+
+
+def _asking(external: Callable[[str, Sequence[str]], Mapping[str, Any]]) -> Callable[[Any], Any]:
+    def ask(request: Any) -> Any:
+        provider = request.get("provider") if isinstance(request, Mapping) else None
+        keys = request.get("keys") if isinstance(request, Mapping) else None
+        if not isinstance(provider, str | None) or not isinstance(keys, list | None):
+            raise EvaluationError("external_data: provider must be a string and keys a list of strings")
+        if not all(isinstance(each, str) for each in keys or ()):
+            raise EvaluationError("external_data: keys must be strings")
+        return external(provider or "", keys or [])
+
+    return ask
+
+
+def _results(found: Any) -> Sequence[Found]:
+    """Return what the rule found: each different message with its details, once.
+
+    An element that is no object, or has no ``msg``, says nothing; a ``msg`` that is no string is an error.
+    """
+    results: dict[Any, Found] = {}
+    for each in _elements(found):
+        message = _get(each, "msg")
+        if message is _ABSENT:
+            continue
+        if message.__class__ is not str:
+            raise EvaluationError(f"extracting message binding: msg must be a string: {to_json(message)!r}")
+        details = _get(each, "details")
+        details = {} if details is _ABSENT else details
+        results.setdefault((message, key(details)), Found(message, to_json(details)))
+    return list(results.values())
+
+
+def _elements(found: Any) -> Iterator[Any]:
+    """Give what ``violation[r]`` binds: the elements of a set, the keys of an object."""
+    if isinstance(found, RegoSet | dict):
+        yield from found
+    elif isinstance(found, RegoObject):
+        yield from (name for name, _ in entries(found))
+
+
+def _get(value: Any, name: str) -> Any:
+    if value.__class__ is dict:
+        return value.get(name, _ABSENT)
+    if isinstance(value, RegoObject):
+        return next((item for each, item in entries(value) if each == name), _ABSENT)
+    return _ABSENT
+
+
+# What Gatekeeper refuses, though OPA wouldn't.
+
+
+def _wrong(message: str, field: str, where: Any) -> CompileError:
+    return CompileError(message, field, where.row, where.column)
+
+
+def _check_entry(module: Module, field: str) -> None:
+    if not any(rule.head.name == _RULE for rule in module.rules):
+        raise CompileError(f"invalid rego: missing required rules: [{_RULE}]", field, 1, 1)
+
+
+def _check_package(module: Module, field: str) -> None:
+    if not module.package.starts_with(*_LIB) or len(module.package.terms) == len(_LIB):
+        raise _wrong(
+            f"invalid lib prefix: path {'.'.join(module.path)} not found in lib prefixes: "
+            "a library's package must be below lib",
+            field,
+            module.location,
+        )
+
+
+def _check_imports(module: Module, field: str) -> None:
+    for each in module.imports:
+        root = each.path.root
+        if root == "input":
+            raise _wrong("invalid import: cannot import input", field, each.location)
+        if root != "future" and not each.path.starts_with(*_LIB):
+            raise _wrong(
+                f'invalid import: bad import: "{_shown(each.path)}": '
+                "only data.lib and future can be imported",
+                field,
+                each.location,
+            )
+
+
+def _check_references(module: Module, field: str) -> None:
+    for node in _walk(module.rules):
+        bare = isinstance(node, Var) and node.name == "data"
+        if bare or (
+            isinstance(node, Ref)
+            and node.root == "data"
+            and not any(node.starts_with(*allowed) for allowed in _ALLOWED)
+        ):
+            shown = _shown(node) if isinstance(node, Ref) else "data"
+            raise _wrong(
+                f"invalid data references: disallowed ref {shown}: "
+                "only data.lib and data.inventory can be used",
+                field,
+                node.location,
+            )
+
+
+def _shown(ref: Ref) -> str:
+    from webhook.rego.text import show
+
+    shown: str = show(ref)
+    return shown
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    """Give every node below one, a reference's own head left out."""
+    if isinstance(node, tuple):
+        for each in node:
+            yield from _walk(each)
+    elif is_dataclass(node):
+        yield node
+        for field in fields(node):
+            value = getattr(node, field.name)
+            if isinstance(node, Ref) and field.name == "terms":
+                value = value[1:] if isinstance(value[0], Var) else value
+            yield from _walk(value)
+
+
+def _rewritten(module: Module, *, entry: bool) -> Module:
+    package = Ref((Var("data"), String(ENTRY))) if entry else _moved(module.package)
+    imports = tuple(
+        Import(_moved(each.path), each.alias or each.name, each.location)
+        if each.path.root == "data"
+        else each
+        for each in module.imports
+    )
+    return replace(module, package=package, imports=imports, rules=tuple(_map(rule) for rule in module.rules))
+
+
+def _moved(ref: Ref) -> Ref:
+    """Return a reference to a library where the libraries are."""
+    if not ref.starts_with(*_LIB):
+        return ref
+    return Ref((ref.terms[0], String(_LIBS), *ref.terms[1:]), ref.location)
+
+
+def _map(node: Any) -> Any:
+    """Return a node with its references moved: those that are terms of expressions and heads themselves.
+
+    Gatekeeper leaves those inside calls, collections and comprehensions as they are; so they are undefined.
+    """
+    if isinstance(node, tuple):
+        return tuple(map(_map, node))
+    if isinstance(node, Ref):
+        return _moved(node)
+    if isinstance(node, Expr) and isinstance(node.terms, Call):
+        call = node.terms
+        moved = replace(call, operator=_moved(call.operator), args=_map(call.args))
+        return replace(node, terms=moved, with_=_map(node.with_))
+    if isinstance(node, Rule | Head | Expr | Some | Every | Not | With):
+        parts = {
+            field.name: getattr(node, field.name)
+            for field in fields(node)
+            if field.name not in ("ref", "location")
+        }
+        return replace(node, **{name: _map(part) for name, part in parts.items()})
+    return node
