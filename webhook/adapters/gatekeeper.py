@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
+from webhook.adapters.external_data import ExternalData
 from webhook.adapters.kinds import Kinds
 from webhook.adapters.manifests import Document
-from webhook.core.constraint import OWN_POINT, WEBHOOK_POINT, ConstraintContext, Expansion, External
+from webhook.core.constraint import OWN_POINT, WEBHOOK_POINT, ConstraintContext, Expansion
 from webhook.core.errors import CompileError, InputError
 from webhook.core.fields import generation_of, metadata_of
 from webhook.core.model import GroupKind, PolicyRef
@@ -68,6 +69,7 @@ class GatekeeperCache:
         templates: by the digest of their source.
         constraints: by the template, which is kept with it, and the digest of their source.
         inventory: the synced objects and what was built of them.
+        external: what providers said.
     """
 
     templates: dict[bytes, Template | CompileError] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class GatekeeperCache:
         default_factory=dict
     )
     inventory: tuple[list[Mapping[str, Any]], dict[str, Any]] = field(default_factory=lambda: ([], {}))
+    external: ExternalData = field(default_factory=ExternalData)
 
 
 def read(kind: GroupKind, obj: Mapping[str, Any], cache: GatekeeperCache) -> Meaning:
@@ -207,7 +210,6 @@ def assemble(
     *,
     mode: str = REPLACE,
     sync_everything: bool = False,
-    external: External | None = None,
 ) -> Assembled:
     """Return what Gatekeeper's objects are together.
 
@@ -217,7 +219,6 @@ def assemble(
         cache: what was compiled before.
         mode: `REPLACE` or `BESIDE`.
         sync_everything: where nothing says what to sync, all of it is the inventory, as gator does.
-        external: answers ``external_data``.
     """
     templates = {each.kind: each for each in meanings.get(Template, ())}
     policies: list[CompiledPolicy] = []
@@ -232,6 +233,7 @@ def assemble(
     cache.constraints = used
     config = next(iter(meanings.get(Config, ())), None)
     sets = meanings.get(SyncSet, ())
+    cache.external.know(meanings.get(Provider, ()))
     expansions, circling = without_circles(meanings.get(Expansion, ()))
     problems = [f"{each.kind} {each.name}: {each.error}" for each in meanings.get(Failed, ())]
     problems += [f"ExpansionTemplate {each.name}: expands itself by others" for each in circling]
@@ -247,7 +249,7 @@ def assemble(
         excludes=config.excludes if config and config.exclusions else None,
         inventory=inventory,
         expansions=tuple(expansions),
-        external=external,
+        external=cache.external,
         synced=synced,
     )
     return Assembled(tuple(policies), tuple(failures), tuple(problems), context)

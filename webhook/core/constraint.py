@@ -49,11 +49,29 @@ class Found:
     details: Any = None
 
 
+class ExternalLacking(EvaluationError):  # noqa: N818 - what is lacking says more than "Error"
+    """A provider of external data has to be asked first.
+
+    Args:
+        provider: which.
+        keys: for what.
+    """
+
+    def __init__(self, provider: str, keys: tuple[str, ...]) -> None:
+        super().__init__(f"external data of the provider {provider} is not known")
+        self.provider = provider
+        self.keys = keys
+
+
 class External(Protocol):
-    """Answers ``external_data`` of Rego: asks a provider, or remembers what it said."""
+    """Answers ``external_data`` of Rego from what providers said."""
 
     def __call__(self, provider: str, keys: Sequence[str], /) -> Mapping[str, Any]:
-        """Return responses, errors, status_code and system_error."""
+        """Return responses, errors, status_code and system_error.
+
+        Raises:
+            ExternalLacking: the provider has to be asked first.
+        """
 
 
 class Review:

@@ -13,7 +13,7 @@ from typing import Any
 
 from webhook.core.activation import Activation, Budget, Place
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
-from webhook.core.constraint import GENERATED, Constraint, Found, Review
+from webhook.core.constraint import GENERATED, Constraint, ExternalLacking, Found, Review
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.excuses import Excuses
 from webhook.core.expanding import Resultant, expand
@@ -35,7 +35,15 @@ from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import Labels, labels_of
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import nanoseconds
-from webhook.core.verdict import AcceptedViolation, DecisionLack, Lack, NamespaceLack, PolicyError, Verdict
+from webhook.core.verdict import (
+    AcceptedViolation,
+    DecisionLack,
+    ExternalLack,
+    Lack,
+    NamespaceLack,
+    PolicyError,
+    Verdict,
+)
 
 
 def evaluate(
@@ -303,6 +311,8 @@ class _Evaluation:
             self.budget.refill()
             found = constraint.judge(review)
         except EvaluationError as error:
+            if isinstance(error, ExternalLacking):
+                self.lacking.append(ExternalLack(error.provider, error.keys))
             self.errors.append(PolicyError(policy.ref, prefix + str(error), actions, constraint=True))
         except RecursionError:
             message = f"{prefix}the object is nested too deeply"

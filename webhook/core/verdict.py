@@ -84,7 +84,15 @@ class DecisionLack:
     check: Any
 
 
-Lack = NamespaceLack | OwnerLack | AcceptanceLack | DecisionLack
+@dataclass(frozen=True, slots=True)
+class ExternalLack:
+    """A provider of external data that nobody has asked yet, and what for."""
+
+    provider: str
+    keys: tuple[str, ...]
+
+
+Lack = NamespaceLack | OwnerLack | AcceptanceLack | DecisionLack | ExternalLack
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+from webhook.adapters.external_data import ExternalData
 from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.evaluate import evaluate
@@ -16,11 +17,12 @@ from webhook.core.match import Selection
 from webhook.core.meter import Meter
 from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
-from webhook.core.verdict import DecisionLack, Lack, NamespaceLack, OwnerLack, Verdict
+from webhook.core.verdict import DecisionLack, ExternalLack, Lack, NamespaceLack, OwnerLack, Verdict
 from webhook.server.authorizer import Authorizer
 from webhook.server.current import Current
 from webhook.server.deadline import Deadline
 from webhook.server.ledger import Ledger
+from webhook.server.providers import ProviderClient
 
 _ROUNDS = 4
 """How often an authorizer's answers may lead to further questions."""
@@ -92,6 +94,7 @@ class Judge:
         evaluate: the engine.
         clock: gives the time to judge at.
         meter: gives what measures the policies of the next request; None for most.
+        providers: asks providers of external data; None: nobody can be asked.
     """
 
     def __init__(
@@ -102,8 +105,10 @@ class Judge:
         evaluate: Evaluate = evaluate,
         clock: Callable[[], datetime] = utc_now,
         meter: Callable[[], Meter | None] = _unmetered,
+        providers: ProviderClient | None = None,
     ) -> None:
         self._current = current
+        self._providers = providers
         self._authorizer = authorizer
         self._namespace_wait = namespace_wait
         self._evaluate = evaluate
@@ -154,7 +159,10 @@ class Judge:
         rounds = 0
         while verdict.lacking:
             checks = [lack.check for lack in verdict.lacking if isinstance(lack, DecisionLack)]
-            if checks and self._authorizer is not None and rounds < _ROUNDS and deadline.left > 0:
+            external = [lack for lack in verdict.lacking if isinstance(lack, ExternalLack)]
+            if external and rounds < _ROUNDS and deadline.left > 0 and await self._bring(judging, external):
+                rounds += 1
+            elif checks and self._authorizer is not None and rounds < _ROUNDS and deadline.left > 0:
                 rounds += 1
                 judging.decisions.update(await self._ask(self._authorizer, judging.request, checks, deadline))
             else:
@@ -163,6 +171,16 @@ class Judge:
                     break
             verdict = self._once(judging)
         return verdict
+
+    async def _bring(self, judging: _Judging, lacking: list[ExternalLack]) -> bool:
+        """Ask the providers that are lacking; tell whether there was somebody to ask."""
+        snapshot, providers = judging.snapshot, self._providers
+        data = snapshot.constraints.external if snapshot is not None else None
+        if providers is None or not isinstance(data, ExternalData):
+            return False
+        seconds = judging.deadline.left * 0.8
+        await asyncio.gather(*(providers.bring(data, lack.provider, lack.keys, seconds) for lack in lacking))
+        return True
 
     async def _ask(
         self, authorizer: Authorizer, request: AdmissionRequest, checks: list[Any], deadline: Deadline

@@ -50,6 +50,11 @@ class LiveContext:
             self.error = str(error)
 
     @property
+    def files(self) -> tuple[str, str]:
+        """The files with the certificate and its key."""
+        return self._settings.certificate, self._settings.key
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate (DER) that new handshakes get, in hex; empty while there is none."""
         return self._newest.fingerprint if self._newest is not None else ""

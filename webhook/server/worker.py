@@ -34,6 +34,7 @@ from webhook.server.judging import Judge
 from webhook.server.loaded import log_snapshot
 from webhook.server.metrics import Metrics
 from webhook.server.pages import Pages
+from webhook.server.providers import ProviderClient
 from webhook.server.settings import Settings
 from webhook.server.source import SnapshotSource
 from webhook.server.tls import LiveContext
@@ -122,6 +123,7 @@ class _Worker:
                 self.authorizer,
                 settings.limits.namespace_wait,
                 meter=inherited.metrics.meter,
+                providers=ProviderClient(*inherited.certificate.files),
             ),
             inherited.certificate,
             Reporter(Path(settings.snapshot), inherited.metrics) if settings.snapshot else None,
