@@ -523,6 +523,36 @@ def test_no_right_of_the_chart_has_a_wildcard_verb_or_group(helms: Path, tmp_pat
             assert "*" not in rule["apiGroups"]
 
 
+def test_alerts_and_a_dashboard_are_made_where_they_are_asked_for(helm: Helm) -> None:
+    kinds = {each["kind"] for each in helm.template({})}
+    assert not kinds & {"PrometheusRule", "ConfigMap"}
+    values = {
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "grafanaDashboard": {"enabled": True, "annotations": {"grafana_folder": "Security"}},
+    }
+    objects = helm.template({"metrics": values})
+    rule = named(objects, "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    board = named(objects, "ConfigMap", "tidewaiter-dashboard")
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["metadata"]["annotations"] == {"grafana_folder": "Security"}
+    text = board["data"]["tidewaiter.json"]
+    assert json.loads(text) == json.loads((CHART / "monitoring/dashboard.json").read_text())
+
+
+def test_panels_of_the_dashboard_lie_beside_each_other() -> None:
+    panels = json.loads((CHART / "monitoring/dashboard.json").read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
 PEOPLE = ("view", "requester", "approver", "auditor", "reader")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from docs_pages import ROOT, pages, text
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -114,6 +116,72 @@ def test_every_metric_that_a_page_names_is_in_the_reference(page: Path) -> None:
         parts = {"histogram": ("bucket", "count", "sum"), "summary": ("count", "sum")}.get(kind, ())
         known |= {f"{name}_{part}" for part in parts}
     assert set(re.findall(r"\btidewaiter_[a-z_]+\b", text(page))) <= known
+
+
+MONITORING = ROOT / "charts/tidewaiter/monitoring"
+
+
+def expressions() -> dict[str, str]:
+    """Return every expression of the chart's alerts and dashboard, by where it is."""
+    groups = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    found = {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    for panel in json.loads((MONITORING / "dashboard.json").read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            found[f"{panel['title']} {target['refId']}"] = target["expr"]
+    return found
+
+
+def named_in(expression: str) -> dict[str, set[str]]:
+    """Return the metrics of an expression with the labels that it selects each by."""
+    found: dict[str, set[str]] = {}
+    for name, selector in re.findall(r"\b(tidewaiter_\w+)(\{[^}]*\})?", expression):
+        found.setdefault(name, set()).update(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
+    return found
+
+
+@pytest.mark.parametrize(("place", "expression"), expressions().items(), ids=expressions())
+def test_every_expression_of_the_chart_names_metrics_and_labels_that_are_exported(
+    place: str, expression: str
+) -> None:
+    known = documented()  # which is what both planes export, as another test says
+    metrics = named_in(expression)
+    assert metrics, place
+    labels: set[str] = {"le"}
+    for name, selected in metrics.items():
+        family = re.sub(r"_(bucket|sum|count)$", "", name)
+        kind, own = known[name] if name in known else known[family]
+        assert name in known or kind in ("histogram", "summary"), name
+        assert selected <= own, f"{name} has no {selected - own}"
+        labels |= own
+    grouped = re.findall(r"\bby \(([^)]*)\)", expression)
+    assert {label.strip() for each in grouped for label in each.split(",")} <= labels
+
+
+def test_an_expression_with_a_wrong_metric_or_label_is_found() -> None:
+    for expression in (
+        "sum(tidewaiter_nothing_total)",
+        'sum(tidewaiter_requests_total{verb="CREATE"})',
+        "sum by (pod) (tidewaiter_requests_total)",
+        "tidewaiter_workers_bucket",
+    ):
+        with pytest.raises((AssertionError, KeyError)):
+            test_every_expression_of_the_chart_names_metrics_and_labels_that_are_exported("", expression)
+
+
+def test_every_alert_of_the_chart_is_on_the_page_as_it_is() -> None:
+    blocks = re.findall(r"```yaml\n(groups:.*?)```", (ROOT / "docs/how-to/monitor.md").read_text(), re.DOTALL)
+    shown = {
+        rule["alert"]: (rule["expr"], rule.get("for"))
+        for block in blocks
+        for group in yaml.safe_load(block)["groups"]
+        for rule in group["rules"]
+    }
+    groups = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    for group in groups:
+        for rule in group["rules"]:
+            assert shown[rule["alert"]] == (rule["expr"], rule.get("for"))
+            assert rule["labels"]["severity"] in ("critical", "warning")
+            assert rule["annotations"]["summary"]
 
 
 def test_the_alerts_name_metrics() -> None:

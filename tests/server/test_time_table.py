@@ -1,6 +1,7 @@
-"""One table of moments through the webhook, the check, the forecast and what the audit calls: one answer.
+"""One table of moments through the webhook, the check, the forecast and the background audit: one answer.
 
-The webhook answers over HTTP with a clock that the test sets; the commands read the same objects from files.
+The webhook answers over HTTP with a clock that the test sets; the commands read the same objects from files;
+the audit judges the Pod as one that is there already.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.server.builders import Start, make_review
 from webhook import cli
 from webhook.adapters import signatures
-from webhook.adapters.kinds import Kinds
-from webhook.adapters.offline import later_snapshot, request_of, verdict_of
+from webhook.adapters.findings import Result
 from webhook.adapters.snapshots import Context, build
 from webhook.core.acceptance import digest_of
 from webhook.core.model import API_VERSION
-from webhook.core.review import UserInfo
 from webhook.core.times import format_time
+from webhook.operator.audit import judging as audit
+from webhook.operator.client import Resource
 from webhook.server.judging import Judge
 
 SECOND = timedelta(seconds=1)
 KEY = Ed25519PrivateKey.generate()
+PODS = Resource("", "v1", "pods", "Pod", namespaced=True)
 POD: dict[str, Any] = make_review()["request"]["object"]
 
 
@@ -197,9 +199,9 @@ async def by_webhook(start: Start, objects: list[dict[str, Any]], times: list[da
 
 
 def by_audit(objects: list[dict[str, Any]], times: list[datetime]) -> list[bool]:
-    snapshot = build(objects, Context(trust_approvals=True))
-    request = request_of(POD, Kinds(), "", UserInfo())
-    return [verdict_of(request, snapshot, later_snapshot(snapshot), each).allowed for each in times]
+    judge = audit.Judge(build(objects, Context(trust_approvals=True)))
+    found = [judge(POD, PODS, each).findings for each in times]
+    return [not any(finding.result is Result.FAIL for finding in findings) for findings in found]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
