@@ -19,6 +19,7 @@ from webhook.core.model import Action, PolicyRef, Severity, Violation
 from webhook.core.policy import PolicyFailure
 from webhook.core.verdict import AcceptedViolation, PolicyError, Verdict
 from webhook.operator import metrics as operator_metrics
+from webhook.operator.audit.facts import AuditFacts
 from webhook.operator.metrics import Facts
 from webhook.server.current import Current
 from webhook.server.metrics import METERED, Metrics
@@ -92,6 +93,17 @@ def control_plane() -> Documented:
         policies={("ClusterPolicy", "Enforced"): 1},
         acceptances={("RiskAcceptance", "Active"): 1},
         ends={("RiskAcceptance", "shop", "legacy"): 1.0},
+        audit=AuditFacts(
+            at=1.0,
+            written={"written": 1},
+            events={"sent": 1},
+            series=[
+                ("ClusterPolicy", "one", "shop", "low", "deny", "fail", 1),
+                ("ClusterPolicy", "one", "shop", "low", "deny", "skip", 1),
+                ("ClusterPolicy", "one", "shop", "", "", "error", 1),
+            ],
+        ),
+        audit_starts=1,
     )
     return exported(operator_metrics.render(facts))
 

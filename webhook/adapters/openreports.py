@@ -148,7 +148,7 @@ def _result(finding: Finding, at: datetime, categories: Mapping[PolicyRef, str])
     return {
         "source": SOURCE,
         "policy": str(finding.policy),
-        "rule": finding.rule,
+        **({"rule": finding.rule} if finding.rule else {}),
         **({"category": category} if category else {}),
         **severity,
         "result": str(finding.result),

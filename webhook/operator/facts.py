@@ -46,6 +46,8 @@ def gather(operator: Operator) -> Facts:
         policies=policies,
         acceptances=acceptances,
         ends=ends,
+        audit=operator.audit.facts if operator.audit is not None else None,
+        audit_starts=operator.audit.starts if operator.audit is not None else None,
     )
 
 

@@ -12,6 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from webhook.operator.audit import metrics as audit_metrics
+from webhook.operator.audit.facts import AuditFacts
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _PREFIX = "tidewaiter_operator_"
 _WITHIN = {"30d": timedelta(days=30), "7d": timedelta(days=7), "1d": timedelta(days=1)}
@@ -41,6 +44,8 @@ class Facts:
         acceptances: how many of which kind are in which phase; only on the leader.
         ends: when each acceptance in force ends, by kind, namespace and name, in seconds since the epoch;
             only on the leader.
+        audit: what the audit told last; None for nothing.
+        audit_starts: how often it was started; None where there is none.
     """
 
     leader: bool = False
@@ -58,6 +63,8 @@ class Facts:
     policies: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     acceptances: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     ends: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    audit: AuditFacts | None = None
+    audit_starts: int | None = None
 
 
 def render(facts: Facts) -> bytes:
@@ -110,6 +117,8 @@ class _Collector(Collector):
         yield denials
         if facts.leader:
             yield from self._objects()
+        if facts.audit_starts is not None:
+            yield from audit_metrics.collect(facts.audit, facts.audit_starts)
 
     def _snapshot(self) -> Iterator[Metric]:
         facts = self._facts

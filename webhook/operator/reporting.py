@@ -7,6 +7,7 @@ from typing import Any
 from webhook import __version__
 from webhook.core.snapshot import EXEMPT_NAMESPACES
 from webhook.operator.acknowledgements import Acknowledgements
+from webhook.operator.audit import overview
 from webhook.operator.audit.keeper import Keeper
 from webhook.operator.clock import Clock
 from webhook.operator.floor import Floor
@@ -100,4 +101,5 @@ class Reporter:
                 "exemptUsers": sorted(options.exempt_users),
                 "failurePolicy": options.failure_policy,
             },
+            **({"audit": overview.said(self.audit.facts)} if self.audit is not None else {}),
         }

@@ -66,6 +66,7 @@ class Overview:
         policies: by kind and name.
         acceptances: by kind and name.
         impersonators: who may act as an approver; None where that can't be read.
+        audit: how far the audit is, and what it counts; empty where the leader says nothing of one.
         complete: everything that matters could be read.
     """
 
@@ -78,6 +79,7 @@ class Overview:
     policies: list[PolicyLine] = field(default_factory=list)
     acceptances: list[AcceptanceLine] = field(default_factory=list)
     impersonators: list[Impersonator] | None = None
+    audit: Mapping[str, Any] = field(default_factory=dict)
     complete: bool = True
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 
 from webhook.core.times import format_time, parse_time
 from webhook.operator import replicas
+from webhook.operator.audit.overview import overview
 from webhook.operator.status_lines import Overview, Replica
 from webhook.operator.status_reading import Found
 
@@ -53,6 +54,11 @@ def add_replicas(made: Overview, found: Found) -> None:
         made.problems.append(f"{len(leaders)} replicas lead{': ' if leaders else ''}{', '.join(leaders)}")
     _revisions(made, alive)
     _settings(made, found, leaders)
+    for lease in found.objects.get("Lease", ()):
+        if _name(lease) in leaders:
+            made.audit, problems, notes = overview(replicas.report_of(lease).get("audit"), found.at)
+            made.problems += problems
+            made.notes += notes
 
 
 def _revisions(made: Overview, alive: Sequence[Replica]) -> None:

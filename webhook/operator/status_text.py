@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from webhook.adapters.text_report import printable
+from webhook.operator.audit.overview import lines as audit_lines
 from webhook.operator.status_lines import AcceptanceLine, Overview, PolicyLine, Replica
 
 Style = Callable[[str, str], str]
@@ -40,6 +41,7 @@ def lines(overview: Overview, style: Style) -> Iterator[str]:
         _table([_acceptance(each) for each in overview.acceptances]),
         style,
     )
+    yield from _section("Audit of what is there", audit_lines(overview.audit), style)
     yield from _section("Who may act as an approver", _impersonators(overview), style)
 
 
