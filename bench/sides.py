@@ -154,12 +154,23 @@ class Gatekeeper:
         process.wait_for(side.answers, "right answers of Gatekeeper")
         return side
 
-    def _start(self, stack: ExitStack, *operations: str) -> tuple[Process, int, int]:
+    def start_audit(self, stack: ExitStack, interval: int) -> tuple[Process, int]:
+        """Start its audit, of the constraints' kinds alone, and return it with the port of its metrics."""
+        metrics = free_port()
+        more = (f"--audit-interval={interval}", "--audit-match-kind-only")
+        process, _, health = self._start(stack, "audit", "status", metrics=metrics, more=more)
+        process.wait_for(lambda: ready(health), "readiness of Gatekeeper's audit")
+        return process, metrics
+
+    def _start(
+        self, stack: ExitStack, *operations: str, metrics: int = 0, more: Sequence[str] = ()
+    ) -> tuple[Process, int, int]:
         port, health = free_port(), free_port()
         arguments: tuple[str | Path, ...] = (
             *(self._program, "--kubeconfig", self._plane.kubeconfig),
             *("--disable-cert-rotation", f"--cert-dir={self._folder}", "--host=127.0.0.1", f"--port={port}"),
-            *(f"--health-addr=127.0.0.1:{health}", f"--prometheus-port={free_port()}", "--logtostderr"),
+            *(f"--health-addr=127.0.0.1:{health}", f"--prometheus-port={metrics or free_port()}"),
+            *("--logtostderr", *more),
             *("--disable-opa-builtin={http.send}", *(f"--operation={name}" for name in operations)),
         )
         names = {"POD_NAME": gatekeeper_kinds.POD, "POD_NAMESPACE": gatekeeper_kinds.NAMESPACE}

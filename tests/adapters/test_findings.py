@@ -138,6 +138,6 @@ def test_what_one_report_can_not_hold_goes_into_several() -> None:
     found = findings(Verdict(allowed=False, violations=several))
     reports = reports_of(found, NOW, "openreports")
     assert [each["metadata"]["name"] for each in reports][:2] == ["tidewaiter-u-1", "tidewaiter-u-1-2"]
-    assert all(len(json.dumps(each)) < 1_000_000 for each in reports)
+    assert all(len(json.dumps(each, ensure_ascii=False).encode()) < 1_000_000 for each in reports)
     assert sum(each["summary"]["fail"] for each in reports) == len(several)
     assert [each["message"] for report in reports for each in report["results"]] == [long] * 400

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
+
+import orjson
 
 from webhook.adapters.findings import Finding, Result
 from webhook.core.canonical import canonical_json
@@ -78,7 +79,7 @@ def reports_on(
     size = MOST_BYTES
     for finding in findings:
         result = _result(finding, at, categories)
-        length = len(json.dumps(result).encode())  # never shorter than what the API server keeps
+        length = len(orjson.dumps(result))
         if size + length > MOST_BYTES:
             parts.append(([], []))
             size = 0

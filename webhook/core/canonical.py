@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 _MAX_SAFE_INTEGER = 2**53 - 1
@@ -26,8 +27,10 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _encode(value: Any) -> str:
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return encode_basestring(value)  # what json.dumps calls with ensure_ascii=False
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int):
         if abs(value) > _MAX_SAFE_INTEGER:
             raise ValueError(f"{value} is beyond the integers that JSON carries exactly")

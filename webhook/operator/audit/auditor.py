@@ -117,7 +117,14 @@ class Auditor:
     # What followers see.
 
     def take(self, resource: Resource, obj: Object, sweep: int) -> None:
-        """Judge an object."""
+        """Judge an object; one that can't be, for whatever reason, keeps no other from it."""
+        try:
+            self._take(resource, obj, sweep)
+        except Exception:
+            name = metadata_of(obj).get("name")
+            logger.exception("audit: %s %s can't be judged", name_of_resource(resource), name)
+
+    def _take(self, resource: Resource, obj: Object, sweep: int) -> None:
         metadata = metadata_of(obj)
         key = _key(metadata)
         judged = self._judge(obj, resource, datetime.now(UTC))
@@ -132,15 +139,13 @@ class Auditor:
         before = self.ledger.records.get(resource, {}).get(key)
         tally, parts = (before.tally, before.parts) if before is not None else ((), 0)
         self.ledger.put(resource, key, judged.findings, made.digest, sweep, len(made.bodies))
-        first = made.bodies[0]["metadata"]
-        known = self._reports is not None and self._reports.says(
-            Key(first.get("namespace", ""), first["name"]), made.digest
-        )
+        known = False
         if self._reports is not None:
-            target = judged.findings[0].target
-            self._reports.want(Source(resource, target.namespace, target.name), made)
-            if parts > len(made.bodies):
-                self._reports.remove(_names(target, judged.findings[0].uid, len(made.bodies) + 1, parts))
+            target, uid = judged.findings[0].target, judged.findings[0].uid
+            keys = _names(target, uid, 1, len(made.bodies))
+            known = self._reports.says(keys[0], made.digest)
+            self._reports.want(Source(resource, target.namespace, target.name), keys, made)
+            self._reports.remove(_names(target, uid, len(keys) + 1, parts))
         failed = {kind.policy for kind in tally if kind.result is Result.FAIL}
         new = [each for each in judged.findings if each.policy not in failed]
         if not known and new:

@@ -23,8 +23,8 @@ from webhook.operator.params import ParamKind
 
 DIGEST = "tidewaiter.dev/digest"
 """The annotation by which the next leader knows what a report says without reading it."""
-MOST_WAITING = 1000
-"""So many reports wait in memory to be written; of more, only where their objects are."""
+MOST_WAITING = 8 * 2**20
+"""So many bytes of reports wait in memory to be written; of more, only where their objects are."""
 
 _AT_ONCE = 4
 _EACH_SECONDS = 0.02
@@ -56,18 +56,32 @@ class Wanted(NamedTuple):
 
     Attributes:
         digest: of what they say, whenever it was found.
-        bodies: the reports, without their time.
+        bodies: the reports as JSON, without their time.
     """
 
     digest: bytes
-    bodies: Sequence[dict[str, Any]]
+    bodies: Sequence[bytes]
 
 
 def wanted(findings: Sequence[Finding], family: Family, categories: Mapping[PolicyRef, str]) -> Wanted:
     """Return the reports on an object, and their digest."""
-    bodies = reports_on(findings, _EPOCH, family, categories)
-    data = orjson.dumps(bodies, option=orjson.OPT_SORT_KEYS)
-    return Wanted(hashlib.sha256(data).digest()[:16], bodies)
+    bodies = [orjson.dumps(each) for each in reports_on(findings, _EPOCH, family, categories)]
+    return Wanted(hashlib.sha256(b"\n".join(bodies)).digest()[:16], bodies)
+
+
+class _Body(NamedTuple):
+    """A report that waits to be written."""
+
+    digest: bytes
+    data: bytes
+
+    def report(self, at: datetime) -> dict[str, Any]:
+        """Return it, written at a time."""
+        report: dict[str, Any] = orjson.loads(self.data)
+        report["metadata"]["annotations"] = {DIGEST: self.digest.hex()}
+        for result in report["results"]:
+            result["timestamp"] = {"seconds": int(at.timestamp()), "nanos": 0}
+        return report
 
 
 class Reports:
@@ -100,7 +114,8 @@ class Reports:
         self._resources: dict[bool, Resource] = {}
         self._known: dict[Key, bytes] = {}
         self._stale: set[Key] = set()
-        self._waiting: dict[Key, dict[str, Any] | Source | None] = {}
+        self._waiting: dict[Key, _Body | Source | None] = {}
+        self._size = 0
         self._work = asyncio.Event()
         self._told = ""
 
@@ -113,38 +128,42 @@ class Reports:
         """Tell whether the report is there, and says so."""
         return self._known.get(key) == digest
 
-    def want(self, source: Source, made: Wanted) -> None:
+    def want(self, source: Source, keys: Sequence[Key], made: Wanted) -> None:
         """Have the reports on an object say what was found.
 
         Args:
             source: the object.
+            keys: of the reports, in their order.
             made: what they must say.
         """
         if not self._resources:
             return
-        for body in made.bodies:
-            metadata = body["metadata"]
-            key = Key(metadata.get("namespace", ""), metadata["name"])
+        for key, body in zip(keys, made.bodies, strict=True):
             self._stale.discard(key)
+            self._drop(key)
             if self._known.get(key) == made.digest:
-                self._waiting.pop(key, None)
-            elif len(self._waiting) < MOST_WAITING or key in self._waiting:
-                metadata["annotations"] = {DIGEST: made.digest.hex()}
-                self._waiting[key] = body
-            else:
-                self._waiting[key] = source
+                continue
+            fits = self._size + len(body) <= MOST_WAITING
+            self._size += len(body) if fits else 0
+            self._waiting[key] = _Body(made.digest, body) if fits else source
         if self._waiting:
             self._work.set()
+
+    def _drop(self, key: Key) -> _Body | Source | None:
+        """Take out what waits."""
+        waiting = self._waiting.pop(key, None)
+        if isinstance(waiting, _Body):
+            self._size -= len(waiting.data)
+        return waiting
 
     def remove(self, keys: Sequence[Key]) -> None:
         """Have no such reports."""
         for key in keys:
             self._stale.discard(key)
+            self._drop(key)
             if key in self._known:
                 self._waiting[key] = None
                 self._work.set()
-            else:
-                self._waiting.pop(key, None)
 
     def settle(self) -> None:
         """Remove what nobody asked for since the reports were looked at: everything has been judged."""
@@ -231,14 +250,15 @@ class Reports:
     async def _write_all(self) -> None:
         while self._waiting:
             keys = list(itertools.islice(self._waiting, _AT_ONCE))
-            batch = [(key, self._waiting.pop(key)) for key in keys]
+            batch = [(key, self._drop(key)) for key in keys]
             problems = await asyncio.gather(*(self._one(key, body) for key, body in batch))
             if not self._resources:
                 self._waiting.clear()
+                self._size = 0
                 return
             await asyncio.sleep(_AGAIN if any(problems) else _EACH_SECONDS * len(batch))
 
-    async def _one(self, key: Key, body: dict[str, Any] | Source | None) -> bool:
+    async def _one(self, key: Key, body: _Body | Source | None) -> bool:
         """Write or remove one; tell whether to be patient."""
         if isinstance(body, Source):
             self._look_again(body)
@@ -250,18 +270,15 @@ class Reports:
                 self._known.pop(key, None)
                 self.results["removed"] += 1
             else:
-                seconds = int(datetime.now(UTC).timestamp())
-                for result in body["results"]:
-                    result["timestamp"] = {"seconds": seconds, "nanos": 0}
-                await apply(self._client, path, body)
-                self._known[key] = bytes.fromhex(body["metadata"]["annotations"][DIGEST])
+                await apply(self._client, path, body.report(datetime.now(UTC)))
+                self._known[key] = body.digest
                 self.results["written"] += 1
             self._tell("")
         except ApiError as error:
             return await self._failed(key, body, error)
         return False
 
-    async def _failed(self, key: Key, body: dict[str, Any] | None, error: ApiError) -> bool:
+    async def _failed(self, key: Key, body: _Body | None, error: ApiError) -> bool:
         if error.status == 404:
             self._known.pop(key, None)
             if body is None:
@@ -279,7 +296,9 @@ class Reports:
             self._tell(_missing(self._kinds.api_version))
             return False
         if error.status in (0, 409, 429) or error.status >= 500:
-            self._waiting.setdefault(key, body)
+            if key not in self._waiting:
+                self._waiting[key] = body
+                self._size += len(body.data) if body is not None else 0
             return True
         self.results["failed"] += 1
         if "being terminated" not in error.message:
