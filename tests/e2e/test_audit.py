@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -130,3 +134,43 @@ def test_an_acceptance_turns_a_failure_into_a_skip_until_it_ends(cluster: Cluste
     )
     audited(cluster, rule, 1)
     eventually(lambda: results(report_on(cluster, space)) == ["fail"], "a failure again", 60)
+
+
+def test_a_restart_of_the_api_server_and_a_kill_of_the_audit_lose_nothing(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    cluster.apply(configmap(space, "first", password="x"), check=True)
+    rule = policy(space, NO_SECRETS, validationActions=["Audit"])
+    cluster.enforce(rule)
+    audited(cluster, rule, 1)
+    cluster.plane.restart("kube-apiserver", signal.SIGKILL)
+    cluster.apply(configmap(space, "second", password="x"), check=True)
+    audited(cluster, rule, 2)
+
+    (before,) = audits(cluster.process.pid)
+    os.kill(before, signal.SIGKILL)
+    cluster.kubectl("delete", "configmap", "first", "-n", space, check=True)
+    cluster.apply(
+        configmap(space, "third", password="x"), configmap(space, "fourth", password="x"), check=True
+    )
+    audited(cluster, rule, 3)
+    assert audits(cluster.process.pid) not in ([], [before])
+    found = eventually(lambda: len(known := reports(cluster, space)) == 3 and known, "three reports", 60)
+    assert found.keys() == {f"ConfigMap/{name}" for name in ("second", "third", "fourth")}
+
+
+def audits(parent: int) -> list[int]:
+    """Return the audit's processes among the children of a process."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [pid for pid in map(int, children) if b"\0audit\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_status_tells_how_old_the_audit_is_and_what_it_counts(cluster: Cluster) -> None:
+    def told() -> dict[str, Any]:
+        words = [sys.executable, "-m", "webhook", "status", "--kubeconfig", str(cluster.plane.kubeconfig)]
+        done = subprocess.run([*words, "-o", "json"], capture_output=True, text=True, timeout=60, check=False)
+        return dict(json.loads(done.stdout)["audit"])
+
+    found = eventually(lambda: (audit := told()).get("complete") and audit, "the audit in the status", 60)
+    assert found["objects"] > 0
+    assert found["ageSeconds"] < 300
+    assert found["reports"] == "openreports"

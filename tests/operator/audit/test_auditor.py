@@ -1,0 +1,196 @@
+"""The auditor on a real API server: what it judges, as far as its rights reach, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane import ControlPlane
+from tests.e2e.report_kinds import WGPOLICY
+from webhook.adapters import snapshots
+from webhook.adapters.openreports import Family
+from webhook.operator.audit.auditor import Auditor
+from webhook.operator.audit.facts import AuditFacts, PolicyFacts
+from webhook.operator.client import KubernetesClient, connect
+from webhook.operator.informer import strip
+
+pytestmark = pytest.mark.xdist_group("controlplane")
+
+Until = Callable[..., Awaitable[None]]
+_numbers = itertools.count(1)
+_revisions = itertools.count(1)
+
+
+def policy(
+    name: str, space: str, resources: Sequence[str], expression: str = "false", **spec: Any
+) -> dict[str, Any]:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": list(resources)}
+    return {
+        "apiVersion": "tidewaiter.dev/v1alpha1",
+        "kind": "ClusterPolicy",
+        "metadata": {"name": name, "generation": next(_revisions)},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [rule],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space}},
+            },
+            "validations": [{"name": "check", "expression": expression, "message": "never"}],
+            **spec,
+        },
+    }
+
+
+def configmap(space: str, name: str, **labels: str) -> dict[str, Any]:
+    metadata = {"namespace": space, "name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+class Site:
+    """A namespace, what the operator would publish, and what the auditor said last."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane = plane
+        self.folder = folder
+        self.space = f"audit-{next(_numbers)}"
+        self.facts = AuditFacts()
+        self.policies: dict[str, PolicyFacts] = {}
+        folder.mkdir()
+        self.make({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.space}})
+
+    def make(self, *objects: Mapping[str, Any]) -> None:
+        text = "\n---\n".join(map(json.dumps, objects))
+        self.plane.kubectl("apply", "-f", "-", input=text, check=True)
+
+    def publish(self, *objects: dict[str, Any]) -> None:
+        _, found = self.plane.request("GET", f"/api/v1/namespaces/{self.space}")
+        data = snapshots.dump([strip(found), *objects], snapshots.Context(trust_approvals=True))
+        name = f"snapshot-{snapshots.digest(data)}.json"
+        (self.folder / name).write_bytes(data)
+        link = self.folder / ".current"
+        link.symlink_to(name)
+        link.rename(self.folder / "current")
+
+    def tell(self, facts: AuditFacts) -> None:
+        self.facts = AuditFacts.decode(facts.encode())
+        self.policies |= {each.ref[2]: each for each in self.facts.policies}
+        for _, _, name in self.facts.gone:
+            self.policies.pop(name, None)
+
+    def counts(self, name: str) -> tuple[int, bool]:
+        found = self.policies.get(name)
+        return (found.violations, found.complete) if found else (-1, False)
+
+
+@pytest.fixture
+def site(plane: ControlPlane, tmp_path: Path) -> Site:
+    return Site(plane, tmp_path / "snapshot")
+
+
+@contextlib.asynccontextmanager
+async def auditing(
+    client: KubernetesClient, site: Site, family: Family | None = None
+) -> AsyncIterator[Auditor]:
+    site.facts, site.policies = AuditFacts(), {}
+    auditor = Auditor(client, site.folder, family, site.tell)
+    task = asyncio.create_task(auditor.run())
+    try:
+        yield auditor
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_a_policy_no_longer_finds_is_forgotten_and_what_it_newly_finds_is_there(
+    client: KubernetesClient, site: Site, until: Until
+) -> None:
+    site.make(configmap(site.space, "a", app="a"), configmap(site.space, "b"))
+    site.publish(policy("one", site.space, ["configmaps"], "has(object.metadata.labels)"))
+    async with auditing(client, site) as auditor:
+        await until(lambda: site.counts("one")[1], 30)
+        before = site.counts("one")
+        site.publish(policy("one", site.space, ["configmaps"], "!has(object.metadata.labels)"))
+        await until(lambda: [top["name"] for top in site.policies["one"].top] == ["a"], 30)
+        assert before[0] >= 1
+        site.publish(policy("one", site.space, ["configmaps"], background=False))
+        await until(lambda: "one" not in site.policies, 30)
+        await until(lambda: not any(auditor.ledger.records.values()), 30)
+        assert not auditor.ledger.counts
+
+
+async def test_a_kind_that_may_not_be_read_is_named_and_the_others_are_judged(
+    plane: ControlPlane, site: Site, until: Until
+) -> None:
+    site.make(configmap(site.space, "a"))
+    site.publish(
+        policy("one", site.space, ["configmaps"]), policy("two", site.space, ["services", "configmaps"])
+    )
+    plane.kubectl("create", "clusterrole", "maps", "--verb=list,watch,get", "--resource=configmaps")
+    plane.kubectl("create", "clusterrolebinding", "maps", "--clusterrole=maps", "--user=auditor")
+    limited = await connect(str(plane.kubeconfig_of("auditor")))
+    try:
+        async with auditing(limited, site):
+            await until(lambda: site.counts("one")[1] and site.facts.complete, 30)
+            assert site.counts("one")[0] >= 1
+            assert site.counts("two")[0] >= 1
+            found = site.policies["two"]
+            assert (found.complete, found.reason) == (False, "NotReadable")
+            assert "services" in found.message
+            assert "cannot list" in site.facts.unreadable["services"]
+    finally:
+        await limited.close()
+
+
+async def test_reports_are_written_as_soon_as_the_cluster_has_their_kinds(
+    client: KubernetesClient, site: Site, until: Until
+) -> None:
+    site.make(configmap(site.space, "a"))
+    site.publish(policy("one", site.space, ["configmaps"]))
+    path = f"/apis/wgpolicyk8s.io/v1alpha2/namespaces/{site.space}/policyreports"
+
+    def reported() -> list[str]:
+        status, found = site.plane.request("GET", path)
+        return sorted(each["scope"]["name"] for each in found["items"]) if status == 200 else []
+
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: site.counts("one")[1], 30)
+        assert "the cluster has no reports of wgpolicyk8s.io/v1alpha2" in site.facts.problem
+        site.make(*WGPOLICY)
+        await until(lambda: "a" in reported(), 90)
+        await until(lambda: not site.facts.problem, 30)
+    # Another leader: what says the same is not written again, and what nobody asks for goes.
+    site.plane.request("DELETE", f"/api/v1/namespaces/{site.space}/configmaps/a")
+    site.make(configmap(site.space, "b"))
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: "b" in reported() and "a" not in reported(), 60)
+        await until(lambda: site.facts.waiting == 0 and site.facts.written.get("removed"), 30)
+        written = site.facts.written["written"]
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: site.facts.complete and site.counts("one")[1], 30)
+        await until(lambda: site.facts.waiting == 0, 30)
+        assert written >= 1
+        assert site.facts.written["written"] == 0
+
+
+async def test_what_the_snapshot_does_not_know_yet_is_judged_again(
+    client: KubernetesClient, site: Site, until: Until
+) -> None:
+    late = Site(site.plane, site.folder.parent / "late")
+    site.make(configmap(late.space, "a"))
+    rule = policy("one", late.space, ["configmaps"])
+    site.publish(rule)
+    async with auditing(client, site):
+        await until(lambda: site.facts.complete, 30)
+        found = site.policies["one"]
+        assert found.errors >= 1
+        assert found.violations == 0
+        late.folder = site.folder
+        late.publish(rule)
+        await until(lambda: site.counts("one")[0] >= 1, 30)
