@@ -43,6 +43,15 @@ def pss_of_tree(pid: int) -> int:
     return sum(_kilobytes(one, "smaps_rollup", "Pss") for one in tree(pid)) * 1024
 
 
+def own_memory_of_tree(pid: int) -> int:
+    """Return the bytes of memory that a process and its descendants have filled; shared ones count once.
+
+    What they map from files is left out: how much of that is theirs depends on who else maps it.
+    """
+    parts = ("Pss_Anon", "Pss_Shmem")
+    return sum(_kilobytes(one, "smaps_rollup", part) for one in tree(pid) for part in parts) * 1024
+
+
 def rss(pid: int) -> int:
     """Return the bytes of memory that one process has resident."""
     return _kilobytes(pid, "status", "VmRSS") * 1024

@@ -265,10 +265,13 @@ class TestHowItComes:
         await client.send(whole())
         assert (await client.answer())[1].endswith(ALLOWED)
 
-    async def test_more_than_aiohttp_queues(self, start: Start, dial: Any) -> None:
+    @pytest.mark.parametrize("first", [0, 50, 700])
+    async def test_more_than_aiohttp_queues(self, start: Start, dial: Any, first: int) -> None:
         plane = await start(make_snapshot(make_policy()), STILL)
         client = await dial(plane)
-        client.writer.write(b"".join(whole(make_review(f"n{number}")) for number in range(300)))
+        sent = b"".join(whole(make_review(f"n{number}")) for number in range(300))
+        await client.send(sent[:first])
+        client.writer.write(sent[first:])
         for number in range(300):
             assert json.loads((await client.answer())[1])["response"]["uid"] == f"uid-of-n{number}"
 

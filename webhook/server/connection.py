@@ -33,6 +33,8 @@ class Connection(web.RequestHandler):
             none.
         idle_since: when it was last answered.
         unanswered: requests whose heads were read and that have no answer yet.
+        reads_on: what the parser has left of what came is read after a body; not while one is taken that is
+            known to be the last thing that came.
         served: requests whose heads were read.
         is_stranger: the client's certificate has a name that isn't among those that are answered.
         rest: brings the answer of the next request that aiohttp works on, which was begun already.
@@ -46,6 +48,7 @@ class Connection(web.RequestHandler):
         "idle_since",
         "is_stranger",
         "owing_since",
+        "reads_on",
         "rest",
         "served",
         "unanswered",
@@ -68,6 +71,7 @@ class Connection(web.RequestHandler):
         self.began = 0.0
         self.idle_since = 0.0
         self.unanswered = 0
+        self.reads_on = True
         self.served = 0
         self.is_stranger = False
         self.rest: Rest | None = None
@@ -102,8 +106,8 @@ class Connection(web.RequestHandler):
         super().pause_reading()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Read on where reading was held up; aiohttp asks for it after each body, at no small cost."""
-        if self._holds:
+        """Read on where reading was held up; aiohttp asks for it at the end of each body too."""
+        if self._holds or (resume_parser and self.reads_on):
             self._holds = False
             super().resume_reading(resume_parser)
 

@@ -85,8 +85,11 @@ class Shortcut:
             return messages, upgraded, rest
         self._coming = None
         self.gives_up = False
-        if whole:
-            answer = coming.review(coming.target, coming.payload.read_nowait(), connection.began)
+        if whole and not messages:
+            connection.reads_on = False
+            body = coming.payload.read_nowait()
+            connection.reads_on = True
+            answer = coming.review(coming.target, body, connection.began)
             if isinstance(answer, Answer):
                 self._parser.message_consumed()
                 connection.send(answer)
