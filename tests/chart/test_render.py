@@ -584,6 +584,15 @@ def test_who_asks_does_not_approve_and_who_audits_changes_nothing(helms: Path, t
         assert {verb for rule in role["rules"] for verb in rule["verbs"]} <= reading
 
 
+def test_people_read_constraints_where_these_are_enforced(helms: Path, tmp_path: Path) -> None:
+    for enabled in (False, True):
+        objects = Helm(helms / "helm", tmp_path).template({"gatekeeper": {"enabled": enabled}})
+        for name in ("requester", "approver", "auditor", "reader"):
+            rules = named(objects, "ClusterRole", f"tidewaiter-{name}")["rules"]
+            found = [rule["verbs"] for rule in rules if "constraints.gatekeeper.sh" in rule["apiGroups"]]
+            assert found == ([["get", "list"]] if enabled else [])
+
+
 def test_people_are_bound_as_the_values_say(helms: Path, tmp_path: Path) -> None:
     bind = {
         "requesters": {"groups": ["developers"], "namespaces": ["shop", "web"]},

@@ -344,3 +344,98 @@ def test_messages_can_not_leave_their_comment(run: Any) -> None:
     files = write("p.yaml", policy("p", rule)), write("a.yaml", appetite())
     (made,) = drafts(run("risk", "draft", *files, write("w.yaml", deployment()), *AT, *SAID))
     assert made["kind"] == "RiskAcceptance"
+
+
+def cluster_role(name: str = "god") -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    }
+
+
+ROLES = {
+    "apiGroups": ["rbac.authorization.k8s.io"],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE"],
+    "resources": ["clusterroles"],
+}
+NAMESPACES = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE"],
+    "resources": ["namespaces"],
+}
+TEMPLATE = {
+    "apiVersion": "templates.gatekeeper.sh/v1",
+    "kind": "ConstraintTemplate",
+    "metadata": {"name": "k8srefused"},
+    "spec": {
+        "crd": {"spec": {"names": {"kind": "K8sRefused"}}},
+        "targets": [
+            {
+                "target": "admission.k8s.gatekeeper.sh",
+                "code": [
+                    {
+                        "engine": "K8sNativeValidation",
+                        "source": {"validations": [{"expression": "false", "message": "not like this"}]},
+                    }
+                ],
+            }
+        ],
+    },
+}
+CONSTRAINT = {
+    "apiVersion": "constraints.gatekeeper.sh/v1beta1",
+    "kind": "K8sRefused",
+    "metadata": {"name": "refused"},
+    "spec": {"match": {"kinds": [{"apiGroups": ["apps"], "kinds": ["Deployment"]}]}},
+}
+ROUND_TRIPS: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any], str, str]] = {
+    "a cluster-scoped object": (
+        (always("roles", rules=[ROLES], podTemplates=False),),
+        cluster_role(),
+        "ClusterRiskAcceptance",
+        "ClusterPolicy",
+    ),
+    "a Namespace": (
+        (always("spaces", rules=[NAMESPACES], podTemplates=False),),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
+        "ClusterRiskAcceptance",
+        "ClusterPolicy",
+    ),
+    "a policy of the namespace": (
+        (always("own", namespace="shop"),),
+        deployment(),
+        "RiskAcceptance",
+        "Policy",
+    ),
+    "a constraint of Gatekeeper's": ((TEMPLATE, CONSTRAINT), deployment(), "RiskAcceptance", "K8sRefused"),
+}
+
+
+@pytest.mark.parametrize("case", ROUND_TRIPS)
+def test_whatever_is_denied_a_draft_with_an_approval_makes_it_pass(run: Any, case: str) -> None:
+    rules, judged, kind, policy_kind = ROUND_TRIPS[case]
+    files = (
+        write("rules.yaml", *rules),
+        write("appetite.yaml", signing()),
+        write("judged.yaml", judged),
+    )
+    later = ("--at", "2026-11-28T00:00:00Z")
+    assert run("check", *files, *later).status == 1
+    drafted = run("risk", "draft", *files, *AT, *SAID)
+    assert drafted.status == 0, drafted.err
+    (made,) = drafts(drafted)
+    assert (made["kind"], made["spec"]["policies"][0]["kind"]) == (kind, policy_kind)
+    Path("draft.yaml").write_text(drafted.out)
+    assert run("check", *files, "draft.yaml", *later).status == 1
+    passed = run("check", *files, "draft.yaml", sign(run, "draft.yaml", PEOPLE[0]), *later)
+    assert passed.status == 0, passed.out + passed.err
+    name = f"{kind.lower()}/{made['metadata']['name']}"
+    approved = f"approval-{PEOPLE[0]}.yaml"
+    shown = run("risk", "show", name, *files, "draft.yaml", approved, *later, "-o", "json")
+    assert (shown.data["phase"], len(shown.data["covers"])) == ("Active", 1)
+    renewed = run("risk", "renew", name, *files, "draft.yaml", approved, *later)
+    assert renewed.status == 0, renewed.err

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.controlplane import ControlPlane
-from tests.e2e.cluster import APPETITE, Cluster, configmap, eventually, pod
+from tests.e2e.cluster import APPETITE, Cluster, configmap, eventually, pod, stamp
 from tests.gatekeeper.gk import cel_template, constraint
+from webhook.core.acceptance import digest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-gatekeeper")]
 
@@ -181,3 +185,49 @@ def test_a_template_that_can_not_be_used_says_why(cluster: Cluster) -> None:
     (error,) = status["byPod"][0]["errors"]
     assert error["location"].startswith("spec.targets[0].code[0].source.validations[0].expression:1:")
     cluster.kubectl("delete", "constrainttemplate", "k8sbroken", check=True)
+
+
+def _risk(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
+    config = str(cluster.plane.kubeconfig)
+    return subprocess.run(
+        [sys.executable, "-m", "webhook", "risk", *words, "--kubeconfig", config],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_a_risk_is_drafted_and_shown_for_what_violates_a_constraint(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    cluster.apply(configmap(space, password="x"), check=True)
+    cluster.apply(SECRETIVE, check=True)
+    eventually(lambda: cluster.apply(secretive("drafted")).returncode == 0, "the kind of the constraint")
+    try:
+        said = ("--justification", "Old.", "--owner", "jane.doe@example.com", "--for", "2d")
+        words = ("draft", "-n", space, *said, "--requester", "john.roe@example.com")
+        drafted = eventually(lambda: _risk(cluster, *words), "a draft")
+        assert drafted.returncode == 0, drafted.stderr
+        (asked,) = yaml.safe_load_all(drafted.stdout)
+        assert [(each["kind"], each["name"]) for each in asked["spec"]["policies"]] == [
+            ("K8sSecretive", "drafted")
+        ]
+        given = {
+            "apiVersion": asked["apiVersion"],
+            "kind": "RiskApproval",
+            "metadata": {"name": "jane", "namespace": space},
+            "spec": {
+                "riskAcceptance": asked["metadata"]["name"],
+                "digest": digest_of(asked),
+                "approver": "jane.doe@example.com",
+                "groups": ["risk-owners"],
+                "approvedAt": stamp(),
+            },
+        }
+        cluster.apply(asked, given, check=True)
+        shown = _risk(cluster, "show", asked["metadata"]["name"], "-n", space, "-o", "json")
+        found = json.loads(shown.stdout)
+        assert (found["phase"], [each["name"] for each in found["covers"]]) == ("Active", ["one"])
+    finally:
+        cluster.kubectl("delete", "k8ssecretive.constraints.gatekeeper.sh", "drafted", check=True)

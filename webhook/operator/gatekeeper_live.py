@@ -84,8 +84,23 @@ async def compare(client: Client) -> Comparison:
 
 
 async def _read(client: Client) -> _Read:
-    objects: list[Object] = [*await _all(client, NAMESPACES)]
+    namespaces = await _all(client, NAMESPACES)
     notes: list[str] = []
+    objects, constraints = await read_objects(client, notes)
+    return _Read(build([*namespaces, *objects], Context()), constraints, notes)
+
+
+async def read_objects(client: Client, notes: list[str]) -> tuple[list[Object], list[Object]]:
+    """Return Gatekeeper's objects with what they have synced, but for Namespaces; and their constraints.
+
+    Args:
+        client: the API server.
+        notes: takes what could not be read.
+
+    Raises:
+        ApiError: something can't be listed.
+    """
+    objects: list[Object] = []
     for resource in FIXED:
         try:
             objects += await _all(client, resource)
@@ -104,8 +119,7 @@ async def _read(client: Client) -> _Read:
             if error.status != 404:
                 raise
             notes.append(f"{kind}: the API server has no such kind")
-    first = build([*objects, *constraints], Context())
-    synced = first.constraints.synced
+    synced = build([*objects, *constraints], Context()).constraints.synced
     for group, version, kind in sorted(synced):
         api_version = f"{group}/{version}" if group else version
         try:
@@ -114,7 +128,7 @@ async def _read(client: Client) -> _Read:
                 objects += await _all(client, found)
         except ApiError as error:
             notes.append(f"synced kind {kind}: {error.message}")
-    return _Read(build([*objects, *constraints], Context()), constraints, notes)
+    return [*objects, *constraints], constraints
 
 
 def _text(obj: Mapping[str, Any], *path: str) -> str:

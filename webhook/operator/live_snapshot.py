@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from webhook.adapters.gatekeeper import BESIDE, REPLACE
 from webhook.adapters.material import bare_namespace
 from webhook.adapters.snapshots import Context, build
 from webhook.core.errors import InputError
@@ -13,7 +14,7 @@ from webhook.core.model import GroupKind
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Snapshot
 from webhook.core.times import parse_time
-from webhook.operator import listing, params, replicas, status_reading
+from webhook.operator import gatekeeper_live, listing, params, replicas, status_reading
 from webhook.operator.client import ApiError, Client, Resource
 from webhook.operator.floor import NEVER
 from webhook.operator.inventory import NAMESPACES, OWN_RESOURCES
@@ -76,6 +77,14 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
     told = next((report for report in reports if report.get("leader")), reports[0] if reports else {})
     if not told:
         notes.append("what the replicas were told can't be read: the defaults are assumed")
+    if _mode(told):
+        try:
+            more, _ = await gatekeeper_live.read_objects(client, notes)
+            objects += more
+        except ApiError as error:
+            if error.status in (0, 401):
+                raise
+            notes.append(f"Gatekeeper's templates and constraints: {error.message}")
     snapshot = build(objects, _context(told, cluster))
     return Live(snapshot, found.at, tuple(notes), tuple(objects))
 
@@ -136,6 +145,13 @@ async def _all(client: Client, resource: Resource) -> list[Object]:
     return [obj async for page in listing.pages(client, resource) for obj in page]
 
 
+def _mode(told: Any) -> str:
+    """Return how the installation stands to Gatekeeper; empty where it leaves constraints alone."""
+    settings = told.get("settings")
+    mode = settings.get("gatekeeper") if isinstance(settings, dict) else ""
+    return mode if mode in (REPLACE, BESIDE) else ""
+
+
 def _context(told: Any, cluster: str) -> Context:
     given = told.get("settings")
     settings = given if isinstance(given, dict) else {}
@@ -150,6 +166,7 @@ def _context(told: Any, cluster: str) -> Context:
         max_action=most if most in ("Warn", "Audit") else "",
         exempt_users=users,
         guarded_since=since if not since or _is_time(since) else NEVER,
+        gatekeeper=_mode(told) or REPLACE,
     )
 
 

@@ -100,6 +100,7 @@ class Reporter:
                 "exemptNamespaces": sorted(exempt),
                 "exemptUsers": sorted(options.exempt_users),
                 "failurePolicy": options.failure_policy,
+                "gatekeeper": options.gatekeeper,
             },
             **({"audit": overview.said(self.audit.facts)} if self.audit is not None else {}),
         }

@@ -202,6 +202,16 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list]
+{{- include "tidewaiter.gatekeeperReaderRules" . }}
+{{- end }}
+
+{{/* What constraints are judged by, where they are enforced here. */}}
+{{- define "tidewaiter.gatekeeperReaderRules" }}
+{{- if .Values.gatekeeper.enabled }}
+- apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, config.gatekeeper.sh, syncset.gatekeeper.sh, expansion.gatekeeper.sh, externaldata.gatekeeper.sh]
+  resources: ["*"]
+  verbs: [get, list]
+{{- end }}
 {{- end }}
 
 {{/* Users and groups as subjects of a binding; empty for nobody. */}}
