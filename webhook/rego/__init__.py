@@ -1,0 +1,1 @@
+"""Rego, as OPA 1.17 means it, compiled to Python."""

@@ -1,0 +1,352 @@
+"""Rego's values: how each is held in Python, equality, order, hashing and the way into containers.
+
+null is None, booleans are bool, strings str, arrays list. A number is an int, a float where the float's
+shortest text is exactly the number's, else a Decimal. An object is a dict where all keys are strings, else a
+`RegoObject`; a set is a `RegoSet`. Input and data are decoded JSON as it is. No value is changed once built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import Any, Final
+
+Value = Any
+"""null, boolean, number, string, array, object or set, as this module's docstring says."""
+
+
+class Undefined:
+    """The type of `UNDEFINED`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNDEFINED: Final = Undefined()
+"""What an expression is that has no value."""
+
+_TRUE_KEY: Final = ("boolean", "true")
+_FALSE_KEY: Final = ("boolean", "false")
+_EXACT = 2**53  # below it a float and the int of the same text are equal and hash alike
+
+
+class RegoSet:
+    """A set: members by their canonical keys, so that a look-up costs the same however many there are."""
+
+    __slots__ = ("_key", "_sorted", "members")
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        self.members: dict[Hashable, Value] = {}
+        self._key: Hashable | None = None
+        self._sorted: list[Value] | None = None
+        for value in values:
+            self.members.setdefault(key(value), value)
+
+    def add(self, value: Value) -> None:
+        """Add a member; only while the set is being built."""
+        self.members.setdefault(value if value.__class__ is str else key(value), value)
+
+    def __contains__(self, value: object) -> bool:
+        return key(value) in self.members
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.members.values())
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is RegoSet and self.members.keys() == other.members.keys()
+
+    def __hash__(self) -> int:
+        return hash(self.canonical())
+
+    def __repr__(self) -> str:
+        return f"RegoSet({self.ordered()!r})"
+
+    def canonical(self) -> Hashable:
+        """Return the key of the whole set."""
+        if self._key is None:
+            self._key = ("set", frozenset(self.members))
+        return self._key
+
+    def ordered(self) -> list[Value]:
+        """Return the members in OPA's order."""
+        if self._sorted is None or len(self._sorted) != len(self.members):
+            self._sorted = ordered(self.members.values())
+        return self._sorted
+
+
+class RegoObject:
+    """An object with a key that is no string; entries by their keys' canonical keys."""
+
+    __slots__ = ("_key", "members")
+
+    def __init__(self, members: dict[Hashable, tuple[Value, Value]]) -> None:
+        self.members = members
+        self._key: Hashable | None = None
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is RegoObject and self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash(self.canonical())
+
+    def __repr__(self) -> str:
+        return f"RegoObject({dict(enumerate(self.members.values()))!r})"
+
+    def canonical(self) -> Hashable:
+        """Return the key of the whole object."""
+        if self._key is None:
+            self._key = ("object", frozenset([(k, key(pair[1])) for k, pair in self.members.items()]))
+        return self._key
+
+
+def object_of(pairs: Iterable[tuple[Value, Value]]) -> dict[str, Value] | RegoObject:
+    """Return the object of `pairs`; of two with the same key the later holds."""
+    plain: dict[str, Value] = {}
+    others: dict[Hashable, tuple[Value, Value]] = {}
+    for k, v in pairs:
+        if k.__class__ is str:
+            plain[k] = v
+        else:
+            others[key(k)] = (k, v)
+    if not others:
+        return plain
+    others.update({k: (k, v) for k, v in plain.items()})
+    return RegoObject(others)
+
+
+def key(value: Value) -> Hashable:
+    """Return what is equal, and hashes alike, for values that are equal in Rego, and for no others."""
+    kind = value.__class__
+    if kind is str or kind is int or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return _TRUE_KEY if value else _FALSE_KEY
+    if kind is float:
+        if value.is_integer() and not -_EXACT < value < _EXACT:
+            return int(Decimal(repr(value)))
+        return value  # type: ignore[no-any-return]
+    if kind is list:
+        return ("array", *[v if v.__class__ is str else key(v) for v in value])
+    if kind is dict:
+        return ("object", frozenset([(k, v if v.__class__ is str else key(v)) for k, v in value.items()]))
+    if kind is RegoSet or kind is RegoObject:
+        return value.canonical()  # type: ignore[no-any-return]
+    if kind is Decimal:
+        return _decimal_key(value)
+    raise TypeError(f"not a Rego value: {kind.__name__}")
+
+
+def _decimal_key(value: Decimal) -> Hashable:
+    whole = value.adjusted() < 400 and value == value.to_integral_value()
+    if whole:
+        return int(value)
+    near = float(value)
+    return near if Decimal(repr(near)) == value else value
+
+
+def type_name(value: Value) -> str:
+    """Return Rego's name for the type of `value`.
+
+    Raises:
+        TypeError: it is no Rego value.
+    """
+    kind = value.__class__
+    name = _NAMES.get(kind)
+    if name is None:
+        raise TypeError(f"not a Rego value: {kind.__name__}")
+    return name
+
+
+_NAMES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    RegoObject: "object",
+    RegoSet: "set",
+}
+_ORDER: Final[dict[type, int]] = {
+    type(None): 0,
+    bool: 1,
+    int: 2,
+    float: 2,
+    Decimal: 2,
+    str: 3,
+    list: 6,
+    dict: 7,
+    RegoObject: 7,
+    RegoSet: 8,
+}
+
+
+def equal(a: Value, b: Value) -> bool:
+    """Tell whether two values are the same to Rego: 1 and 1.0 are, true and 1 aren't."""
+    if a is b:
+        return True
+    kind, other = a.__class__, b.__class__
+    if kind is str or other is str:
+        return kind is other and a == b
+    if kind is bool or other is bool or a is None or b is None:
+        return False  # the same ones are identical
+    if kind is list:
+        return other is list and len(a) == len(b) and all(map(equal, a, b))
+    if kind is dict:
+        if other is not dict or len(a) != len(b):
+            return False
+        return all(k in b and equal(v, b[k]) for k, v in a.items())
+    if kind is int and other is int:
+        return a == b  # type: ignore[no-any-return]
+    if kind is RegoSet or kind is RegoObject:
+        return a == b  # type: ignore[no-any-return]
+    if _ORDER[kind] != 2 or _ORDER[other] != 2:
+        return False
+    return _compare_numbers(a, b) == 0
+
+
+def compare(a: Value, b: Value) -> int:
+    """Return -1, 0 or 1: OPA's order of all values (ast.Compare)."""
+    kind, other = a.__class__, b.__class__
+    if kind is other and (kind is str or kind is int or kind is bool):
+        return (a > b) - (a < b)  # type: ignore[no-any-return]
+    rank, rank_of_other = _ORDER[kind], _ORDER[other]
+    if rank != rank_of_other:
+        return -1 if rank < rank_of_other else 1
+    if rank == 2:
+        return _compare_numbers(a, b)
+    if rank == 6:
+        return _compare_lists(a, b)
+    if rank == 7:
+        return _compare_objects(a, b)
+    if rank == 8:
+        return _compare_lists(a.ordered(), b.ordered())
+    return 0  # null
+
+
+def _compare_numbers(a: Value, b: Value) -> int:
+    if a.__class__ is not b.__class__:
+        if a.__class__ is float:
+            a = Decimal(repr(a))
+        if b.__class__ is float:
+            b = Decimal(repr(b))
+    return (a > b) - (a < b)  # type: ignore[no-any-return]
+
+
+def _compare_lists(a: list[Value], b: list[Value]) -> int:
+    for x, y in zip(a, b, strict=False):
+        difference = compare(x, y)
+        if difference:
+            return difference
+    return (len(a) > len(b)) - (len(a) < len(b))
+
+
+def _compare_objects(a: Value, b: Value) -> int:
+    for (k, v), (m, w) in zip(entries_in_order(a), entries_in_order(b), strict=False):
+        difference = compare(k, m) or compare(v, w)
+        if difference:
+            return difference
+    return (len(a) > len(b)) - (len(a) < len(b))
+
+
+def ordered(values: Iterable[Value]) -> list[Value]:
+    """Return `values` in OPA's order, equal ones in the order given."""
+    listed = list(values)
+    kinds = {value.__class__ for value in listed}
+    if len(kinds) == 1 and kinds <= {str, int}:
+        listed.sort()
+    else:
+        listed.sort(key=cmp_to_key(compare))
+    return listed
+
+
+def lookup(container: Value, wanted: Value) -> Value | Undefined:
+    """Return what a reference with `wanted` finds in `container`, or `UNDEFINED`."""
+    kind = container.__class__
+    if kind is dict:
+        return container.get(wanted, UNDEFINED) if wanted.__class__ is str else UNDEFINED
+    if kind is list:
+        if wanted.__class__ is not int:  # 1.0 is 1, and yet no index to OPA
+            return UNDEFINED
+        return container[wanted] if 0 <= wanted < len(container) else UNDEFINED
+    if kind is RegoSet:
+        return container.members.get(key(wanted), UNDEFINED)
+    if kind is RegoObject:
+        pair = container.members.get(key(wanted))
+        return UNDEFINED if pair is None else pair[1]
+    return UNDEFINED
+
+
+def entries(container: Value) -> Iterable[tuple[Value, Value]]:
+    """Return the keys and values that a reference with an unbound variable visits, in no special order."""
+    kind = container.__class__
+    if kind is list:
+        return enumerate(container)
+    if kind is dict:
+        return container.items()  # type: ignore[no-any-return]
+    if kind is RegoSet:
+        return [(v, v) for v in container.members.values()]
+    if kind is RegoObject:
+        return container.members.values()  # type: ignore[no-any-return]
+    return ()
+
+
+def entries_in_order(container: Value) -> Iterable[tuple[Value, Value]]:
+    """Return what `entries` does, in OPA's order: arrays by index, objects and sets by key."""
+    kind = container.__class__
+    if kind is list:
+        return enumerate(container)
+    if kind is dict:
+        return sorted(container.items(), key=_first)
+    if kind is RegoSet:
+        return [(v, v) for v in container.ordered()]
+    if kind is RegoObject:
+        return [container.members[key(k)] for k in ordered([pair[0] for pair in container.members.values()])]
+    return ()
+
+
+def _first(pair: tuple[str, Value]) -> str:
+    return pair[0]
+
+
+def from_json(value: Any) -> Value:
+    """Return the value of decoded JSON: itself; it is read as it is."""
+    return value
+
+
+def to_json(value: Value) -> Any:
+    """Return `value` as plain JSON data: sets as arrays in order, other keys as JSON text."""
+    kind = value.__class__
+    if kind is list:
+        return [to_json(v) for v in value]
+    if kind is dict:
+        return {k: to_json(v) for k, v in value.items()}
+    if kind is RegoSet:
+        return [to_json(v) for v in value.ordered()]
+    if kind is RegoObject:
+        return {
+            k if k.__class__ is str else _json_text(to_json(k)): to_json(v)
+            for k, v in entries_in_order(value)
+        }
+    return value
+
+
+def _json_text(value: Any) -> str:
+    if value.__class__ is Decimal:
+        return str(value)
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=str)
