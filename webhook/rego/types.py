@@ -1,0 +1,384 @@
+"""The types of Rego's values, as OPA's checker reasons about them and as builtins declare them.
+
+`Union` is OPA's ``any<…>``: a value of one of its members; without members it is anything (`ANY`). A `None` in place of a type is
+"no type": what can't exist, so an expression of it is refused. Texts are those of OPA's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import TypeAlias
+
+#: A constant key of an object, or a constant that selects from a type: numbers are `Decimal` or `int`, arrays tuples.
+Constant: TypeAlias = "None | bool | int | float | Decimal | str | tuple[object, ...]"
+
+
+@dataclass(frozen=True)
+class Simple:
+    """Null, boolean, number or string."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array: the types of its first elements, and of all further ones (None: there are none)."""
+
+    dynamic: Type | None = None
+    static: tuple[Type | None, ...] = ()
+
+    def __str__(self) -> str:
+        text = "array"
+        if self.static:
+            text += "<" + ", ".join(map(show, self.static)) + ">"
+        return text if self.dynamic is None else f"{text}[{self.dynamic}]"
+
+    def select(self, position: int) -> Type | None:
+        """The type of one element, or None."""
+        if position < 0:
+            return None
+        return self.static[position] if position < len(self.static) else self.dynamic
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object: known keys with their types, sorted by key, and the types of all further keys and values."""
+
+    static: tuple[tuple[Constant, Type | None], ...] = ()
+    dynamic: tuple[Type | None, Type | None] | None = None
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.static, key=cmp_to_key(lambda a, b: compare_constants(a[0], b[0]))))
+        object.__setattr__(self, "static", ordered)
+
+    def __str__(self) -> str:
+        text = "object"
+        if self.static:
+            text += "<" + ", ".join(f"{show_constant(key)}: {show(of)}" for key, of in self.static) + ">"
+        if self.dynamic is not None:
+            text += f"[{show(self.dynamic[0])}: {show(self.dynamic[1])}]"
+        return text
+
+    def select(self, key: Constant) -> Type | None:
+        """The type of the value under a constant key, or None."""
+        for name, of in self.static:
+            if compare_constants(name, key) == 0:
+                return of
+        if self.dynamic is not None and contains(self.dynamic[0], type_of(key)):
+            return self.dynamic[1]
+        return None
+
+
+@dataclass(frozen=True)
+class Set:
+    """A set of elements of one type."""
+
+    of: Type | None = None
+
+    def __str__(self) -> str:
+        return f"set[{show(self.of)}]"
+
+
+@dataclass(frozen=True)
+class Union:
+    """A value of any of the members' types, sorted; of any type at all without members."""
+
+    of: tuple[Type | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", tuple(sorted(self.of, key=cmp_to_key(compare))))
+
+    def __str__(self) -> str:
+        return "any<" + ", ".join(map(show, self.of)) + ">" if self.of else "any"
+
+    def contains(self, other: Type | None) -> bool:
+        """Whether `other` is one of the members, or everything is."""
+        if isinstance(other, Function):
+            return False
+        return not self.of or any(compare(member, other) == 0 for member in self.of)
+
+    def merge(self, other: Type | None) -> Union:
+        """This or `other`, flat."""
+        if isinstance(other, Union):
+            if not self.of or not other.of:
+                return self if not self.of else other
+            return Union(_distinct((*self.of, *other.of)))
+        return self if self.contains(other) else Union((*self.of, other))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function: the types of its arguments, of its result (None: void), and of further arguments if it is variadic."""
+
+    arguments: tuple[Type | None, ...]
+    result: Type | None
+    variadic: Type | None = None
+
+    def __str__(self) -> str:
+        return f"({self.show_arguments()}) => {show(self.result)}"
+
+    def show_arguments(self) -> str:
+        """The arguments' types, separated by commas."""
+        return show_arguments(self.arguments, self.variadic)
+
+    @property
+    def arity(self) -> int:
+        """How many arguments are declared."""
+        return len(self.arguments)
+
+    def argument(self, position: int) -> Type | None:
+        """The declared type of one argument."""
+        return self.arguments[position] if position < len(self.arguments) else self.variadic
+
+
+Type: TypeAlias = Simple | Array | Object | Set | Union | Function
+
+NULL = Simple("null")
+BOOLEAN = Simple("boolean")
+NUMBER = Simple("number")
+STRING = Simple("string")
+ANY = Union()
+
+SET_OF_ANY = Set(ANY)
+SET_OF_STRING = Set(STRING)
+ARRAY_OF_ANY = Array(ANY)
+ARRAY_OF_STRING = Array(STRING)
+OBJECT_OF_ANY = Object(dynamic=(ANY, ANY))
+
+
+def any_of(*of: Type | None) -> Union:
+    """The union of some types."""
+    return Union(_distinct(of))
+
+
+def properties(static: Mapping[str, Type], dynamic: tuple[Type, Type] | None = None) -> Object:
+    """An object with some known string keys."""
+    return Object(tuple(static.items()), dynamic)
+
+
+def show(a: Type | None) -> str:
+    """A type's text in OPA's messages; ``???`` for no type."""
+    return "???" if a is None else str(a)
+
+
+def show_arguments(arguments: Iterable[Type | None], variadic: Type | None = None) -> str:
+    """Some arguments' types as OPA's messages list them."""
+    texts = [show(argument) for argument in arguments]
+    if variadic is not None:
+        texts.append(f"{variadic}...")
+    return ", ".join(texts)
+
+
+def show_constant(key: Constant) -> str:
+    """A key's text in OPA's messages."""
+    if key is None:
+        return "<nil>"
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, tuple):
+        return "[" + " ".join(show_constant(item) for item in key) + "]"  # type: ignore[arg-type]
+    return str(key)
+
+
+def _constant_order(a: Constant) -> int:
+    if a is None:
+        return 0
+    if isinstance(a, bool):
+        return 1
+    if isinstance(a, int | float | Decimal):
+        return 2
+    return 3 if isinstance(a, str) else 4
+
+
+def compare_constants(a: Constant, b: Constant) -> int:
+    """-1, 0 or 1 in Rego's order of values."""
+    first, second = _constant_order(a), _constant_order(b)
+    if first != second:
+        return -1 if first < second else 1
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        for left, right in zip(a, b, strict=False):
+            if (order := compare_constants(left, right)) != 0:  # type: ignore[arg-type]
+                return order
+        return (len(a) > len(b)) - (len(a) < len(b))
+    if a is None or b is None or a == b:
+        return 0
+    return -1 if a < b else 1  # type: ignore[operator]
+
+
+def _type_order(a: Type | None) -> int:
+    if isinstance(a, Simple):
+        return ("null", "boolean", "number", "string").index(a.name)
+    return -1 if a is None else (Array, Object, Set, Union, Function).index(type(a)) + 4  # type: ignore[arg-type]
+
+
+def _compare_all(a: tuple[Type | None, ...], b: tuple[Type | None, ...]) -> int:
+    for left, right in zip(a, b, strict=False):
+        if (order := compare(left, right)) != 0:
+            return order
+    return (len(a) > len(b)) - (len(a) < len(b))
+
+
+def compare(a: Type | None, b: Type | None) -> int:
+    """-1, 0 or 1 in OPA's order of types, in which a union's members are listed."""
+    if a is b:
+        return 0
+    first, second = _type_order(a), _type_order(b)
+    if first != second:
+        return -1 if first < second else 1
+    if isinstance(a, Array) and isinstance(b, Array):
+        return _compare_optional(a.dynamic, b.dynamic) or _compare_all(a.static, b.static)
+    if isinstance(a, Object) and isinstance(b, Object):
+        return _compare_objects(a, b)
+    if isinstance(a, Set) and isinstance(b, Set):
+        return compare(a.of, b.of)
+    if isinstance(a, Union) and isinstance(b, Union):
+        return _compare_all(a.of, b.of)
+    if isinstance(a, Function) and isinstance(b, Function):
+        arity = (a.arity > b.arity) - (a.arity < b.arity)
+        return (
+            arity
+            or _compare_all(a.arguments, b.arguments)
+            or compare(a.result, b.result)
+            or compare(a.variadic, b.variadic)
+        )
+    return 0
+
+
+def _compare_optional(a: Type | None, b: Type | None) -> int:
+    if (a is None) != (b is None):
+        return 1 if b is None else -1
+    return 0 if a is None else compare(a, b)
+
+
+def _compare_objects(a: Object, b: Object) -> int:
+    if (a.dynamic is None) != (b.dynamic is None):
+        return 1 if b.dynamic is None else -1
+    if a.dynamic is not None and b.dynamic is not None:
+        if (order := _compare_all(a.dynamic, b.dynamic)) != 0:
+            return order
+    for (left, left_of), (right, right_of) in zip(a.static, b.static, strict=False):
+        if (order := compare_constants(left, right) or compare(left_of, right_of)) != 0:
+            return order
+    return (len(a.static) > len(b.static)) - (len(a.static) < len(b.static))
+
+
+def _distinct(of: Iterable[Type | None]) -> tuple[Type | None, ...]:
+    found: list[Type | None] = []
+    for one in sorted(of, key=cmp_to_key(compare)):
+        if not found or compare(found[-1], one) != 0:
+            found.append(one)
+    return tuple(found)
+
+
+def contains(a: Type | None, b: Type | None) -> bool:
+    """Whether `a` is `b` or a union that names it."""
+    return a.contains(b) if isinstance(a, Union) else compare(a, b) == 0
+
+
+def either(a: Type | None, b: Type | None) -> Type | None:
+    """The type of a value that is of one or of the other (OPA's ``Or``)."""
+    if a is None or b is None:
+        return b if a is None else a
+    if isinstance(a, Function) and isinstance(b, Function):
+        if a.arity != b.arity or (a.variadic is None) != (b.variadic is None):
+            return None
+        arguments = tuple(map(either, a.arguments, b.arguments))
+        return Function(arguments, either(a.result, b.result), either(a.variadic, b.variadic))
+    if isinstance(a, Function) or isinstance(b, Function):
+        return None
+    if isinstance(a, Union):
+        return a.merge(b)
+    if isinstance(b, Union):
+        return b.merge(a)
+    return a if compare(a, b) == 0 else Union((a, b))
+
+
+def select(a: Type | None, key: Constant) -> Type | None:
+    """The type of what a constant key selects from a value of type `a`, or None if nothing can be there."""
+    if isinstance(a, Array):
+        if isinstance(key, bool) or not isinstance(key, int | float | Decimal) or key != int(key):
+            return None
+        return a.select(int(key))
+    if isinstance(a, Object):
+        return a.select(key)
+    if isinstance(a, Set):
+        of = type_of(key)
+        if compare(a.of, of) == 0:
+            return a.of
+        return of if isinstance(a.of, Union) and a.of.contains(of) else None
+    if isinstance(a, Union):
+        if not a.of:
+            return ANY
+        found: Type | None = None
+        for member in a.of:
+            found = either(select(member, key), found)
+        return found
+    return None
+
+
+def keys(a: Type | None) -> Type | None:
+    """The type of the keys that a value of type `a` can be walked by."""
+    found: Type | None = None
+    if isinstance(a, Array):
+        return NUMBER
+    if isinstance(a, Object):
+        for key, _ in a.static:
+            found = either(found, type_of(key))
+        return found if a.dynamic is None else either(found, a.dynamic[0])
+    if isinstance(a, Set):
+        return a.of
+    if isinstance(a, Union):
+        if not a.of:
+            return ANY
+        for member in a.of:
+            found = either(keys(member), found)
+    return found
+
+
+def values(a: Type | None) -> Type | None:
+    """The type of the values that can be walked in a value of type `a`."""
+    found: Type | None = None
+    if isinstance(a, Array):
+        for item in a.static:
+            found = either(found, item)
+        return either(found, a.dynamic)
+    if isinstance(a, Object):
+        for _, of in a.static:
+            found = either(found, of)
+        return found if a.dynamic is None else either(found, a.dynamic[1])
+    if isinstance(a, Set):
+        return a.of
+    if isinstance(a, Union):
+        if not a.of:
+            return ANY
+        for member in a.of:
+            found = either(values(member), found)
+    return found
+
+
+def unknown(a: Type | None) -> bool:
+    """Whether `a` has a part without a type (OPA's ``Nil``)."""
+    if a is None:
+        return True
+    if isinstance(a, Function):
+        return any(map(unknown, a.arguments)) or unknown(a.result)
+    if isinstance(a, Array):
+        return any(map(unknown, a.static)) or (a.dynamic is not None and unknown(a.dynamic))
+    if isinstance(a, Object):
+        if any(unknown(of) for _, of in a.static):
+            return True
+        return a.dynamic is not None and (unknown(a.dynamic[0]) or unknown(a.dynamic[1]))
+    return isinstance(a, Set) and unknown(a.of)
+
+
+def type_of(constant: Constant) -> Type:
+    """The type of a constant."""
+    if isinstance(constant, tuple):
+        return Array(static=tuple(type_of(item) for item in constant))  # type: ignore[arg-type]
+    return (NULL, BOOLEAN, NUMBER, STRING)[_constant_order(constant)]
