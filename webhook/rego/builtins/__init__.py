@@ -1,0 +1,7 @@
+"""OPA's builtins: each family a module, each function beside its declaration."""
+
+from __future__ import annotations
+
+from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
+
+__all__ = ["DECLARATIONS", "REFUSED", "BuiltinError", "Context", "Declaration", "Halt"]
