@@ -6,13 +6,14 @@ Names follow OPA's own syntax tree. What holds of a tree after the last pass is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
-
-__all__ = ["replace"]
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 Version: TypeAlias = Literal["v0", "v1"]
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +305,14 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """``package a.b``; the path begins with ``data``."""
+
+    path: Ref
+    location: Location = _location()
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """``import path as alias``."""
 
@@ -375,10 +384,12 @@ def call(name: str, *args: Term, location: Location = NOWHERE) -> Call:
 
 
 def ref_text(ref: Ref) -> str:
-    """A reference as text, where only names select: ``data.lib.f``; see `webhook.rego.text` for the rest."""
-    head = ref.terms[0]
-    if isinstance(head, Var) and len(ref.terms) == 1:
-        return head.name
+    """A reference as text: ``data.lib.f``."""
+    head, *rest = ref.terms
+    names = [head.name] if isinstance(head, Var) and not head.wildcard else []
+    names += [term.value for term in rest if isinstance(term, String) and _PLAIN_NAME.match(term.value)]
+    if len(names) == len(ref.terms):
+        return ".".join(names)
     from webhook.rego.text import show  # noqa: PLC0415 - text needs the nodes
 
     return show(ref)
@@ -411,3 +422,19 @@ def operands(term: Term) -> Iterator[Term]:
     elif isinstance(term, Call):
         yield term.operator
         yield from term.args
+
+
+NodeT = TypeVar("NodeT")
+
+
+def relocate(node: NodeT, location: Location) -> NodeT:
+    """A node, or a tuple of nodes, with it and all that is in it placed elsewhere."""
+    if isinstance(node, tuple):
+        return cast("NodeT", tuple([relocate(item, location) for item in node]))
+    if not is_dataclass(node) or isinstance(node, Location):
+        return node
+    changes: dict[str, Any] = {
+        one.name: location if one.name == "location" else relocate(getattr(node, one.name), location)
+        for one in fields(node)
+    }
+    return cast("NodeT", type(node)(**changes))
