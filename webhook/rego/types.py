@@ -54,6 +54,8 @@ class Object:
     dynamic: tuple[Type | None, Type | None] | None = None
 
     def __post_init__(self) -> None:
+        if not self.static:
+            return
         ordered = tuple(sorted(self.static, key=cmp_to_key(lambda a, b: compare_constants(a[0], b[0]))))
         object.__setattr__(self, "static", ordered)
 
@@ -92,7 +94,8 @@ class Union:
     of: tuple[Type | None, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "of", tuple(sorted(self.of, key=cmp_to_key(compare))))
+        if self.of:
+            object.__setattr__(self, "of", tuple(sorted(self.of, key=cmp_to_key(compare))))
 
     def __str__(self) -> str:
         return "any<" + ", ".join(map(show, self.of)) + ">" if self.of else "any"

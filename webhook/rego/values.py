@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final
 
+from webhook.rego.numbers import Numeral
+
 Value = Any
 """null, boolean, number, string, array, object or set, as this module's docstring says."""
 
@@ -144,7 +146,7 @@ def key(value: Value) -> Hashable:
         return ("object", frozenset([(k, v if v.__class__ is str else key(v)) for k, v in value.items()]))
     if kind is RegoSet or kind is RegoObject:
         return value.canonical()  # type: ignore[no-any-return]
-    if kind is Decimal:
+    if kind is Numeral or kind is Decimal:
         return _decimal_key(value)
     raise TypeError(f"not a Rego value: {kind.__name__}")
 
@@ -176,6 +178,7 @@ _NAMES: Final[dict[type, str]] = {
     int: "number",
     float: "number",
     Decimal: "number",
+    Numeral: "number",
     str: "string",
     list: "array",
     dict: "object",
@@ -188,6 +191,7 @@ _ORDER: Final[dict[type, int]] = {
     int: 2,
     float: 2,
     Decimal: 2,
+    Numeral: 2,
     str: 3,
     list: 6,
     dict: 7,

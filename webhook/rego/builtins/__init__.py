@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+from webhook.rego.builtins import (
+    aggregates,
+    arithmetic,
+    collections,
+    kinds,
+    objects,
+    strings,
+)
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
 
-__all__ = ["DECLARATIONS", "REFUSED", "BuiltinError", "Context", "Declaration", "Halt"]
+__all__ = [
+    "DECLARATIONS",
+    "FAMILIES",
+    "REFUSED",
+    "BuiltinError",
+    "Context",
+    "Declaration",
+    "Halt",
+]
+
+FAMILIES = (aggregates, arithmetic, collections, kinds, objects, strings)
+"""The modules that declare builtins."""

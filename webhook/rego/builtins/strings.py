@@ -1,0 +1,383 @@
+"""Functions of strings, as Go's ``strings`` package has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from webhook.rego import numbers
+from webhook.rego.builtins.arithmetic import check_number, small_integer
+from webhook.rego.builtins.declaration import (
+    BuiltinError,
+    Context,
+    OperandError,
+    builtin,
+    check_items,
+    check_string,
+    element_error,
+    operand_error,
+)
+from webhook.rego.formatting import sprintf
+from webhook.rego.texts import term_text
+from webhook.rego.types import ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
+from webhook.rego.values import RegoObject, RegoSet, entries
+
+_STRINGS: Final = Array(STRING)
+_SPACES: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+def check_texts(*values: Any) -> None:
+    """Refuse the first of the operands that is no string.
+
+    Raises:
+        OperandError: in OPA's words.
+    """
+    for position, value in enumerate(values, 1):
+        if value.__class__ is not str:
+            raise operand_error(position, value, "string")
+
+
+def text_list(value: Any, position: int) -> list[str]:
+    """Return the strings of an array, or of a set in order.
+
+    Raises:
+        OperandError: it is neither, or holds something else.
+    """
+    kind = value.__class__
+    if kind is list:
+        found = value
+    elif kind is RegoSet:
+        found = value.ordered()
+    else:
+        raise operand_error(position, value, "array", "set")
+    for item in found:
+        if item.__class__ is not str:
+            raise element_error(position, value, item, "string")
+    return found  # type: ignore[no-any-return]
+
+
+@builtin("concat", (STRING, Union((SET_OF_STRING, _STRINGS))), STRING, needs_context=True)
+def concat(context: Context, delimiter: Any, parts: Any) -> str:
+    """Return the strings of an array or set, the delimiter between them."""
+    check_texts(delimiter)
+    kind = parts.__class__
+    if kind is not list and kind is not RegoSet:
+        raise operand_error(2, parts, "set", "array")
+    found = text_list(parts, 2)
+    if len(found) > 64:
+        size = sum(map(len, found)) + len(delimiter) * (len(found) - 1)
+        check_string(size)
+        context.spend((len(found) >> 4) + (size >> 8))
+    elif found:
+        check_string(sum(map(len, found)) + len(delimiter) * (len(found) - 1))
+    return delimiter.join(found)  # type: ignore[no-any-return]
+
+
+@builtin("contains", (STRING, STRING), BOOLEAN)
+def contains(text: Any, part: Any) -> bool:
+    """Tell whether the part is anywhere in the text."""
+    check_texts(text, part)
+    return part in text
+
+
+@builtin("startswith", (STRING, STRING), BOOLEAN)
+def startswith(text: Any, part: Any) -> bool:
+    """Tell whether the text begins with the part."""
+    check_texts(text, part)
+    return text.startswith(part)  # type: ignore[no-any-return]
+
+
+@builtin("endswith", (STRING, STRING), BOOLEAN)
+def endswith(text: Any, part: Any) -> bool:
+    """Tell whether the text ends with the part."""
+    check_texts(text, part)
+    return text.endswith(part)  # type: ignore[no-any-return]
+
+
+@builtin("strings.count", (STRING, STRING), NUMBER)
+def strings_count(text: Any, part: Any) -> int:
+    """Return how often the part is in the text, without overlaps."""
+    check_texts(text, part)
+    return text.count(part)  # type: ignore[no-any-return]
+
+
+_MANY = Union((STRING, SET_OF_STRING, _STRINGS))
+
+
+def _one_or_many(value: Any, position: int) -> list[str]:
+    if value.__class__ is str:
+        return [value]
+    if value.__class__ is not list and value.__class__ is not RegoSet:
+        raise operand_error(position, value, "string", "set", "array")
+    return text_list(value, position)
+
+
+@builtin("strings.any_prefix_match", (_MANY, _MANY), BOOLEAN, needs_context=True)
+def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
+    """Tell whether any of the texts begins with any of the prefixes."""
+    found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(prefixes, 2))
+    context.spend(len(found) * len(wanted) >> 4)
+    return any(text.startswith(wanted) for text in found)
+
+
+@builtin("strings.any_suffix_match", (_MANY, _MANY), BOOLEAN, needs_context=True)
+def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
+    """Tell whether any of the texts ends with any of the suffixes."""
+    found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(suffixes, 2))
+    context.spend(len(found) * len(wanted) >> 4)
+    return any(text.endswith(wanted) for text in found)
+
+
+@builtin("format_int", (NUMBER, NUMBER), STRING)
+def format_int(number: Any, base: Any) -> str:
+    """Return the integer part in base 2, 8, 10 or 16."""
+    check_number(number, 1)
+    check_number(base, 2)
+    if base.__class__ is not int or base not in (2, 8, 10, 16):
+        raise OperandError("operand 2 must be one of {2, 8, 10, 16}")
+    if number.__class__ is int and number.bit_length() <= numbers.PRECISION:
+        whole = number
+    else:
+        whole = numbers.exact_number(numbers.truncated(numbers.binary(number)))
+    return format(whole, {2: "b", 8: "o", 10: "d", 16: "x"}[base])
+
+
+def _searched(text: Any, part: Any) -> None:
+    check_texts(text, part)
+    if not part:
+        raise BuiltinError("empty search character")
+
+
+@builtin("indexof", (STRING, STRING), NUMBER)
+def indexof(text: Any, part: Any) -> int:
+    """Return where the part first is in the text; -1 if nowhere."""
+    _searched(text, part)
+    return text.find(part)  # type: ignore[no-any-return]
+
+
+@builtin("indexof_n", (STRING, STRING), Array(NUMBER), needs_context=True)
+def indexof_n(context: Context, text: Any, part: Any) -> list[int]:
+    """Return all the places where the part is in the text, overlaps too."""
+    _searched(text, part)
+    context.spend(len(text) >> 6)
+    found: list[int] = []
+    at = text.find(part)
+    while at >= 0:
+        found.append(at)
+        check_items(len(found))
+        context.spend(1)
+        at = text.find(part, at + 1)
+    return found
+
+
+@builtin("substring", (STRING, NUMBER, NUMBER), STRING)
+def substring(text: Any, offset: Any, length: Any) -> str:
+    """Return a part of the text; all that follows if the length is negative."""
+    check_texts(text)
+    start, size = small_integer(offset, 2), small_integer(length, 3)
+    if start < 0:
+        raise BuiltinError("negative offset")
+    return text[start:] if size < 0 else text[start : start + size]  # type: ignore[no-any-return]
+
+
+def _lower(char: str) -> str:
+    found = char.lower()
+    return found if len(found) == 1 else found[0]
+
+
+def _upper(char: str) -> str:
+    found = char.upper()
+    if len(found) == 1:
+        return found
+    title = char.title()
+    return title if len(title) == 1 else char
+
+
+@builtin("lower", (STRING,), STRING, needs_context=True)
+def lower(context: Context, text: Any) -> str:
+    """Return the text in lower case, each character by itself."""
+    check_texts(text)
+    if text.isascii():
+        return text.lower()  # type: ignore[no-any-return]
+    context.spend(len(text) >> 3)
+    return "".join(map(_lower, text))
+
+
+@builtin("upper", (STRING,), STRING, needs_context=True)
+def upper(context: Context, text: Any) -> str:
+    """Return the text in upper case, each character by itself."""
+    check_texts(text)
+    if text.isascii():
+        return text.upper()  # type: ignore[no-any-return]
+    context.spend(len(text) >> 3)
+    return "".join(map(_upper, text))
+
+
+@builtin("split", (STRING, STRING), _STRINGS, needs_context=True)
+def split(context: Context, text: Any, delimiter: Any) -> list[str]:
+    """Return the parts between delimiters; the characters if that is empty."""
+    if text.__class__ is not str or delimiter.__class__ is not str:
+        check_texts(text, delimiter)
+    if not delimiter:
+        check_items(len(text))
+        return list(text)
+    found = text.split(delimiter)
+    if len(found) > 64:
+        check_items(len(found))
+        context.spend(len(found) >> 4)
+    return found  # type: ignore[no-any-return]
+
+
+@builtin("replace", (STRING, STRING, STRING), STRING, needs_context=True)
+def replace(context: Context, text: Any, old: Any, new: Any) -> str:
+    """Return the text with every `old` replaced."""
+    check_texts(text, old, new)
+    if not old:
+        return _replaced_bytes(context, text, [("", new)])
+    if len(new) > len(old):
+        check_string(len(text) + (len(new) - len(old)) * text.count(old))
+    context.spend(len(text) >> 8)
+    return text.replace(old, new)  # type: ignore[no-any-return]
+
+
+@builtin("strings.replace_n", (Object((), (STRING, STRING)), STRING), STRING, needs_context=True)
+def replace_n(context: Context, patterns: Any, text: Any) -> str:
+    """Return the text with each key of an object replaced by its value, from left to right, the first key first."""
+    if patterns.__class__ is not dict and patterns.__class__ is not RegoObject:
+        raise operand_error(1, patterns, "object")
+    if text.__class__ is not str:
+        raise operand_error(2, text, "string")
+    pairs = []
+    for key, value in entries(patterns):
+        if key.__class__ is not str:
+            raise OperandError("operand 1 non-string key found in pattern object")
+        if value.__class__ is not str:
+            raise OperandError("operand 1 non-string value found in pattern object")
+        pairs.append((key, value))
+    pairs.sort()
+    context.spend((1 + len(text)) * len(pairs) >> 6)
+    if not pairs:
+        return text  # type: ignore[no-any-return]
+    if not pairs[0][0]:
+        return _replaced_bytes(context, text, pairs)
+    known = dict(pairs)
+    check_string(len(text) * max(1, max(map(len, known.values()))) if len(text) > 1 << 16 else 0)
+    pattern = re.compile("|".join(re.escape(key) for key, _ in pairs))
+    result = pattern.sub(lambda match: known[match.group()], text)
+    check_string(len(result))
+    return result
+
+
+def _replaced_bytes(context: Context, text: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Replace as Go does where one of what is replaced is empty: it is found between all bytes."""
+    data = text.encode("utf-8", "replace")
+    fresh = pairs[0][1].encode("utf-8", "replace")
+    others = [(old.encode("utf-8", "replace"), new.encode("utf-8", "replace")) for old, new in pairs[1:]]
+    context.spend(1 + len(data) * (1 + len(others)))
+    parts: list[bytes] = []
+    size = at = 0
+    while at <= len(data):
+        parts.append(fresh)
+        size += len(fresh)
+        for old, new in others:
+            if data.startswith(old, at):
+                parts.append(new)
+                at += len(old)
+                break
+        else:
+            parts.append(data[at : at + 1])
+            at += 1
+            continue
+        size += len(parts[-1])
+        check_string(size)
+        if at == len(data):
+            parts.append(fresh)
+            break
+    check_string(size + len(data))
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+@builtin("strings.reverse", (STRING,), STRING)
+def reverse(text: Any) -> str:
+    """Return the characters from the last to the first."""
+    check_texts(text)
+    return text[::-1]  # type: ignore[no-any-return]
+
+
+@builtin("trim", (STRING, STRING), STRING)
+def trim(text: Any, characters: Any) -> str:
+    """Return the text without any of these characters at either end."""
+    check_texts(text, characters)
+    return text.strip(characters)  # type: ignore[no-any-return]
+
+
+@builtin("trim_left", (STRING, STRING), STRING)
+def trim_left(text: Any, characters: Any) -> str:
+    """Return the text without any of these characters at its start."""
+    check_texts(text, characters)
+    return text.lstrip(characters)  # type: ignore[no-any-return]
+
+
+@builtin("trim_right", (STRING, STRING), STRING)
+def trim_right(text: Any, characters: Any) -> str:
+    """Return the text without any of these characters at its end."""
+    check_texts(text, characters)
+    return text.rstrip(characters)  # type: ignore[no-any-return]
+
+
+@builtin("trim_prefix", (STRING, STRING), STRING)
+def trim_prefix(text: Any, prefix: Any) -> str:
+    """Return the text without the prefix."""
+    check_texts(text, prefix)
+    return text.removeprefix(prefix)  # type: ignore[no-any-return]
+
+
+@builtin("trim_suffix", (STRING, STRING), STRING)
+def trim_suffix(text: Any, suffix: Any) -> str:
+    """Return the text without the suffix."""
+    check_texts(text, suffix)
+    return text.removesuffix(suffix)  # type: ignore[no-any-return]
+
+
+@builtin("trim_space", (STRING,), STRING)
+def trim_space(text: Any) -> str:
+    """Return the text without space at either end, as Unicode has it."""
+    check_texts(text)
+    return text.strip(_SPACES)  # type: ignore[no-any-return]
+
+
+@builtin("sprintf", (STRING, ARRAY_OF_ANY), STRING, needs_context=True)
+def sprintf_(context: Context, template: Any, values: Any) -> str:
+    """Return the template with its verbs replaced, as Go's ``fmt.Sprintf`` does."""
+    check_texts(template)
+    if values.__class__ is not list:
+        raise operand_error(2, values, "array")
+    result = sprintf(template, values)
+    context.spend(2 + len(values) + (len(result) >> 5))
+    return result
+
+
+@builtin("internal.template_string", (ARRAY_OF_ANY,), STRING, needs_context=True)
+def template_string(context: Context, parts: Any) -> str:
+    """Return the parts of a template string: texts, and sets of at most one value, none being undefined."""
+    if parts.__class__ is not list:
+        raise operand_error(1, parts, "array")
+    texts: list[str] = []
+    for part in parts:
+        found = part
+        if part.__class__ is RegoSet:
+            if not len(part):
+                texts.append("<undefined>")
+                continue
+            found = part.ordered()[0]
+        texts.append(found if found.__class__ is str else term_text(found))
+    size = sum(map(len, texts))
+    check_string(size)
+    context.spend(len(texts) + (size >> 6))
+    return "".join(texts)
+
+

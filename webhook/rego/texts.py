@@ -1,0 +1,157 @@
+"""Values as text: as OPA prints terms, as Go quotes strings, and as Go writes JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from webhook.rego.numbers import text_of
+from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order
+
+_PLAIN: Final = re.compile(r'[ !#-\[\]-~]*')
+_PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
+_UNSAFE_JSON: Final = re.compile(r"[\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]")
+_ESCAPES: Final = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+}
+_JSON_ESCAPES: Final = {
+    '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
+}  # fmt: skip
+
+
+def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:
+    """Return a string as Go's ``strconv.Quote`` writes it, or with other quotation marks."""
+    if mark == '"' and _PLAIN.fullmatch(text):
+        return f'"{text}"'
+    return mark + "".join(_quoted(char, mark, only_ascii) for char in text) + mark
+
+
+def _quoted(char: str, mark: str, only_ascii: bool) -> str:
+    if char == mark:
+        return "\\" + char
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    code = ord(char)
+    if char.isprintable() and (code < 0x80 or not only_ascii):
+        return char
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    if 0xD800 <= code < 0xE000:
+        return "\\ufffd"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def term_text(value: Any) -> str:
+    """Return a value as OPA prints it inside of others: strings quoted, objects and sets in order."""
+    kind = value.__class__
+    if kind is str:
+        return quote(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if kind is list:
+        return "[" + ", ".join(map(term_text, value)) + "]"
+    if kind is dict or kind is RegoObject:
+        return "{" + ", ".join([f"{term_text(k)}: {term_text(v)}" for k, v in entries_in_order(value)]) + "}"
+    if kind is RegoSet:
+        return "{" + ", ".join(map(term_text, value.ordered())) + "}" if len(value) else "set()"
+    return text_of(value)
+
+
+def json_string(text: str, *, html: bool = True) -> str:
+    """Return a string as Go's ``encoding/json`` writes it."""
+    if _PLAIN_JSON.fullmatch(text):
+        return f'"{text}"'
+    return '"' + _UNSAFE_JSON.sub(_escape_html if html else _escape, text) + '"'
+
+
+def _escape_html(match: re.Match[str]) -> str:
+    char = match.group()
+    if char in "<>&":
+        return f"\\u{ord(char):04x}"
+    return _escape(match)
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match.group()
+    if char in _JSON_ESCAPES:
+        return _JSON_ESCAPES[char]
+    if char in "<>&":
+        return char
+    return "\\ufffd" if "\ud800" <= char < "\ue000" else f"\\u{ord(char):04x}"
+
+
+def json_text(value: Any, *, html: bool = True, prefix: str = "", indent: str | None = None) -> str:
+    """Return a value as Go's ``json.Marshal`` writes it: no spaces, keys sorted, ``<>&`` escaped.
+
+    Args:
+        value: sets become arrays; keys that are no strings become their JSON text.
+        html: whether ``<``, ``>`` and ``&`` are escaped.
+        prefix: what each line but the first begins with, if there is an indent.
+        indent: for ``json.MarshalIndent``, what each level adds to a line; None: all in one line.
+    """
+    parts: list[str] = []
+    _write(value, parts.append, html, prefix, indent, 0)
+    return "".join(parts)
+
+
+def _write(
+    value: Any, put: Callable[[str], None], html: bool, prefix: str, indent: str | None, depth: int
+) -> None:
+    kind = value.__class__
+    if kind is str:
+        put(json_string(value, html=html))
+    elif value is None:
+        put("null")
+    elif kind is bool:
+        put("true" if value else "false")
+    elif kind in _COLLECTIONS:
+        opening, closing = ("{", "}") if kind is dict or kind is RegoObject else ("[", "]")
+        if not len(value):
+            put(opening + closing)
+            return
+        between = "" if indent is None else f"\n{prefix}{indent * (depth + 1)}"
+        colon = ":" if indent is None else ": "
+        put(opening)
+        first = True
+        for item in _items(value):
+            put(between if first else "," + between)
+            first = False
+            if opening == "{":
+                put(json_string(item[0], html=html) + colon)
+                item = item[1]
+            _write(item, put, html, prefix, indent, depth + 1)
+        put(closing if indent is None else f"\n{prefix}{indent * depth}{closing}")
+    else:
+        put(text_of(value))
+
+
+def _items(value: Any) -> Any:
+    """Return what an array or set holds, or the entries of an object, their keys as text, in order."""
+    kind = value.__class__
+    if kind is list:
+        return value
+    if kind is RegoSet:
+        return value.ordered()
+    return sorted(((key_text(k), v) for k, v in entries(value)), key=_first)
+
+
+def _first(pair: tuple[str, Any]) -> str:
+    return pair[0]
+
+
+def key_text(key: Any) -> str:
+    """Return the key of an object as JSON needs it: a string as it is, else its JSON text."""
+    return key if key.__class__ is str else json_text(key)
+
+
+_COLLECTIONS: Final = frozenset((list, dict, RegoSet, RegoObject))
