@@ -1,0 +1,1 @@
+"""Generates Python from the rules that the passes hand over."""

@@ -1,0 +1,177 @@
+"""The code of calls: functions of the policy, builtins, and builtins whose usual case is written in place."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from webhook.core.errors import CompileError
+from webhook.rego.ast import Array, Boolean, Call, Ref, String, Term, Var
+from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
+from webhook.rego.codegen.scope import Scope
+from webhook.rego.codegen.unification import Unification
+from webhook.rego.tree import Node, constant
+from webhook.rego.types import BOOLEAN
+from webhook.rego.values import key
+
+_COMPARISONS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_TEXTS: Final = {
+    "startswith": "{0}.startswith({1})",
+    "endswith": "{0}.endswith({1})",
+    "contains": "{1} in {0}",
+}
+
+
+class Calls(Unification):
+    """Knows the code of calls."""
+
+    def __init__(self, root: Node, targets: frozenset[tuple[Any, ...]], mocked: frozenset[str]) -> None:
+        super().__init__(root, targets)
+        self.mocked = mocked  # the functions and builtins that `with` replaces, anywhere in the program
+
+    def call(self, call: Call, scope: Scope) -> Scope:
+        """Write a call: it goes on where the result isn't false, or matches the last operand."""
+        name = call.name
+        if name in ("eq", "assign") and len(call.args) == 2:
+            return self.unify(call.args[0], call.args[1], scope)
+        node = self.function_node(call.operator)
+        if node is not None:
+            return self.function(call, name, node, scope)
+        declaration = self.declaration(call, name)
+        if declaration.relation:
+            return self.walk(call, scope)
+        arity = len(declaration.arguments)
+        extra = len(call.args) - arity
+        args, scope = self.arguments(call.args[:arity], scope)
+        if extra == 0 and (condition := self.condition(name, call.args, args)) and name not in self.mocked:
+            self.check(f"not ({condition})")
+            return scope
+        result = self.builtin(name, declaration, args)
+        if declaration.result is None:
+            return scope
+        return self.outcome(call, extra, result, scope, boolean=declaration.result == BOOLEAN)
+
+    def declaration(self, call: Call, name: str) -> Declaration:
+        """Return what declares a builtin.
+
+        Raises:
+            CompileError: it is refused, or nothing has this name.
+        """
+        declaration = DECLARATIONS.get(name)
+        if declaration is None:
+            why = REFUSED.get(name)
+            message = f"{name} is refused: {why}" if why else f"undefined function {name}"
+            raise CompileError(message, "", call.location.row, call.location.column)
+        return declaration
+
+    def function_node(self, operator: Ref) -> Node | None:
+        """Return the rules that a call is of."""
+        if operator.root != "data":
+            return None
+        node: Node | None = self.root
+        for term in operator.terms[1:]:
+            node = node.children.get(key(constant(term))) if node is not None else None
+        return node if node is not None and node.number >= 0 else None
+
+    def arguments(self, terms: tuple[Term, ...], scope: Scope) -> tuple[list[str], Scope]:
+        """Write the operands."""
+        args = []
+        for term in terms:
+            text, scope = self.value(term, scope)
+            args.append(text)
+        return args, scope
+
+    def function(self, call: Call, name: str, node: Node, scope: Scope) -> Scope:
+        """Write the call of a function of the policy."""
+        arity = len(node.rules[0][1].head.args)
+        args, scope = self.arguments(call.args[:arity], scope)
+        result = self.name("t")
+        listed = ", ".join([self.frame, *args])
+        self.mockable(result, name, args, f"r_{node.number}({listed})")
+        return self.outcome(call, len(call.args) - arity, result, scope)
+
+    def mockable(self, result: str, name: str, args: list[str], text: str) -> None:
+        """Write a call that `with` may redirect."""
+        if name not in self.mocked:
+            self.emit(f"{result} = {text}")
+            return
+        mock = self.name("t")
+        listed = ", ".join([self.frame, mock, *args])
+        self.emit(f"{mock} = {self.frame}.mocks.get({name!r})")
+        self.emit(f"{result} = {text} if {mock} is None else CALLED({listed})")
+
+    def outcome(self, call: Call, extra: int, result: str, scope: Scope, *, boolean: bool = False) -> Scope:
+        """Write what becomes of a result: it is matched, or has to be something else than false."""
+        if extra > 0:
+            self.check(f"{result} is U")
+            return self.match(call.args[-1], result, scope)
+        self.check(f"not {result}" if boolean else f"{result} is U or {result} is False")
+        return scope
+
+    def builtin(self, name: str, declaration: Declaration, args: list[str]) -> str:
+        """Write the call of a builtin; return the name of its result, which may be undefined."""
+        result = self.name("t")
+        quick = None if name in self.mocked else self.quick(name, args)
+        listed = ", ".join([f"{self.frame}.context", *args] if declaration.needs_context else args)
+        text = f"{self.constant(declaration.implementation)}({listed})"
+        self.emit("try:")
+        self.indent += 1
+        self.mockable(result, name, args, f"{quick} else {text}" if quick else text)
+        self.indent -= 1
+        self.emit(f"except FAILED as error: {result} = FAILURE({self.frame}, error)")
+        return result
+
+    def condition(self, name: str, terms: tuple[Term, ...], args: list[str]) -> str:
+        """Return code for a builtin that is only asked whether it is true, or nothing."""
+        if name in ("equal", "neq"):
+            return self.comparison(terms, args, "equal" if name == "equal" else "unequal")
+        if name in _COMPARISONS:
+            a, b = self.named(args[0]), self.named(args[1])
+            sign = _COMPARISONS[name]
+            return (
+                f"{a} {sign} {b} if {a}.__class__ is INT and {b}.__class__ is INT else "
+                f"COMPARE({a}, {b}) {sign} 0"
+            )
+        return ""
+
+    def comparison(self, terms: tuple[Term, ...], args: list[str], kind: str) -> str:
+        """Return code for ``==`` or ``!=``."""
+        (a, b), (text, other) = terms, args
+        if isinstance(a, String | Boolean) and not isinstance(b, String | Boolean):
+            a, b, text, other = b, a, other, text
+        if isinstance(b, String):
+            return f"{text} {'==' if kind == 'equal' else '!='} {other}"
+        if isinstance(b, Boolean):
+            return f"{self.named(text)} {'is' if kind == 'equal' else 'is not'} {other}"
+        return f"{'' if kind == 'equal' else 'not '}EQUAL({self.budget()}, {text}, {other})"
+
+    def quick(self, name: str, args: list[str]) -> str:
+        """Return code for a builtin's usual case, up to its ``else``, or nothing."""
+        template = _TEXTS.get(name)
+        if template is not None:
+            a, b = self.named(args[0]), self.named(args[1])
+            return f"{template.format(a, b)} if {a}.__class__ is STR and {b}.__class__ is STR"
+        if name in ("plus", "minus"):
+            a, b = self.named(args[0]), self.named(args[1])
+            sign = "+" if name == "plus" else "-"
+            return f"{a} {sign} {b} if {a}.__class__ is INT and {b}.__class__ is INT"
+        if name == "count":
+            a = self.named(args[0])
+            return f"LEN({a}) if {a}.__class__ in SIZED"
+        return ""
+
+    def walk(self, call: Call, scope: Scope) -> Scope:
+        """Write a loop over all that is in a value: ``walk(x, [path, value])``."""
+        text, scope = self.value(call.args[0], scope)
+        output = call.args[1] if len(call.args) > 1 else Var("$walk")
+        self.room(1)
+        path, found, budget = self.name("i"), self.name("v"), self.budget()
+        pattern = output.items if isinstance(output, Array) else None
+        paths = True
+        if pattern is not None and len(pattern) == 2:
+            paths = not (isinstance(pattern[0], Var) and pattern[0].wildcard)
+        elif isinstance(output, Var) and output.wildcard:
+            paths = False
+        self.loop(f"for {path}, {found} in WALK({budget}, {text}, {paths}, {{weight}}):")
+        if pattern is not None and len(pattern) == 2:
+            return self.elements([(pattern[0], path), (pattern[1], found)], scope)
+        return self.match(output, f"[{path}, {found}]", scope)

@@ -1,0 +1,54 @@
+"""The names that generated code calls, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from webhook.rego import runtime, tree
+from webhook.rego.builtins.declaration import BuiltinError
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, lookup, object_of
+
+HELPERS: Final[Mapping[str, Any]] = {
+    "__builtins__": {},
+    "U": UNDEFINED,
+    "NOT_YET": runtime.NOT_YET,
+    "ONCE": runtime.ONCE,
+    "INT": int,
+    "STR": str,
+    "BOOL": bool,
+    "LIST": list,
+    "DICT": dict,
+    "OBJECTS": RegoObject,
+    "SIZED": frozenset((list, dict, RegoSet, RegoObject)),
+    "LEN": len,
+    "MISSING": (KeyError, TypeError, AttributeError),
+    "FAILED": BuiltinError,
+    "FAILURE": runtime.undefined,
+    "LOOKUP": lookup,
+    "ALONG": runtime.along,
+    "COMPARE": compare,
+    "EQUAL": runtime.charge_equal,
+    "SET": RegoSet,
+    "OBJECT": object_of,
+    "ADD": runtime.add,
+    "BUILDER": runtime.ObjectBuilder,
+    "DOCUMENT": runtime.DocumentBuilder,
+    "AGREE": runtime.agree,
+    "VISIT": runtime.visited,
+    "VISIT_IN_ORDER": runtime.visited_in_order,
+    "ENTRIES": runtime.visited_entries,
+    "ENTRIES_IN_ORDER": runtime.entries_visited_in_order,
+    "WALK": runtime.walked,
+    "DERIVE": runtime.derive,
+    "MOCK": runtime.Mock,
+    "MOCK_FUNCTION": runtime.mock_function,
+    "MOCK_BUILTIN": runtime.mock_builtin,
+    "CALLED": runtime.called,
+    "PLACE": tree.Place,
+    "HIDDEN": tree.hidden,
+    "STEP": tree.step,
+    "STEPS": tree.steps,
+    "WHOLE": tree.whole,
+}
+"""A program sees nothing else: no builtins of Python, no modules."""

@@ -1,0 +1,197 @@
+"""The code of rules: one function for all definitions of a name, which finds conflicts between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from webhook.rego.ast import Body, Rule, Term, Var
+from webhook.rego.codegen.bodies import Bodies
+from webhook.rego.codegen.scope import Scope, is_constant, visits
+from webhook.rego.codegen.terms import constant_of
+from webhook.rego.codegen.writer import Collect, Return
+from webhook.rego.tree import Node
+from webhook.rego.values import key
+
+
+class Rules(Bodies):
+    """Knows the code of rules."""
+
+    def rule(self, node: Node) -> None:
+        """Write the function of a node's rules."""
+        rules = [rule for _, rule in node.rules]
+        if node.document:
+            self.document_rule(node)
+        elif rules[0].head.multi_value:
+            self.set_rule(node)
+        else:
+            self.complete_rule(node, rules)
+
+    def cached(self, node: Node) -> None:
+        """Write: the value that this frame has already."""
+        found = self.name("c")
+        self.emit(f"{found} = F0.cache[{node.number}]")
+        self.emit(f"if {found} is not NOT_YET: return {found}")
+
+    def keep(self, node: Node, text: str) -> None:
+        """Write: the value is kept and returned."""
+        self.emit(f"F0.cache[{node.number}] = {text}")
+        self.emit(f"return {text}")
+
+    def set_rule(self, node: Node) -> None:
+        """Write a partial set."""
+        result = self.name("r")
+        self.begin("return", Collect(result))
+        self.own.add(result)
+        self.cached(node)
+        self.emit(f"{result} = SET()")
+        for _, rule in node.rules:
+            head = rule.head.key
+            assert head is not None  # noqa: S101 - that is what a partial set is
+            self.once()
+
+            def add(scope: Scope, head: Term = head) -> None:
+                text, _ = self.value(head, scope)
+                self.emit(f"ADD({self.budget()}, {result}, {text})")
+
+            self.body(rule.body, {}, add)
+            self.close(0)
+        self.keep(node, result)
+        self.end(f"def r_{node.number}(F0):")
+
+    def document_rule(self, node: Node) -> None:
+        """Write rules whose references go on with variables: an object, or a tree of objects."""
+        simple = all(len(rest) == 1 and not rule.head.multi_value for rest, rule in node.rules)
+        result = self.name("r")
+        self.begin("return", Collect(result))
+        self.own.add(result)
+        self.cached(node)
+        self.emit(f"{result} = {'BUILDER' if simple else 'DOCUMENT'}({self.budget()})")
+        for rest, rule in node.rules:
+            place = self.place(rule.head.location)
+
+            def put(
+                scope: Scope, rest: tuple[Term, ...] = rest, rule: Rule = rule, place: str = place
+            ) -> None:
+                path = []
+                for term in rest:
+                    text, scope = self.value(term, scope)
+                    path.append(text)
+                leaf = rule.head.key if rule.head.multi_value else rule.head.value
+                assert leaf is not None  # noqa: S101 - a head has a key or a value
+                text, scope = self.value(leaf, scope)
+                where = path[0] if simple else f"({', '.join(path)},)"
+                add = "add" if rule.head.multi_value else "put"
+                self.emit(f"{result}.{add}({where}, {text}, {place})")
+
+            self.once()
+            self.body(rule.body, {}, put)
+            self.close(0)
+        built = self.name("t")
+        self.emit(f"{built} = {result}.finish()")
+        self.keep(node, built)
+        self.end(f"def r_{node.number}(F0):")
+
+    def complete_rule(self, node: Node, rules: list[Rule]) -> None:
+        """Write a complete rule or a function."""
+        defaults = [rule for rule in rules if rule.default]
+        rules = [rule for rule in rules if not rule.default]
+        arity = len((rules or defaults)[0].head.args)
+        result = self.name("r")
+        params = [self.name("a") for _ in range(arity)]
+        name = f"r_{node.number}"
+        inner = name if arity else f"{name}_value"
+        self.begin("return U", Return())
+        self.own.update([result, *params])
+        if arity:
+            self.emit("B0.left -= 4")
+            self.emit("if B0.left < 0: B0.spend()")
+        kind = "function" if arity else "complete"
+        links = [[*chain(rule)] for rule in rules]
+        if _one_value(links):
+            for rule in (link for one in links for link in one):
+                self.clause(rule, params, "", kind)
+        elif len(links) == 1 and len(links[0]) == 1 and _single(rules[0].body):
+            self.clause(links[0][0], params, "", kind)
+        else:
+            self.emit(f"{result} = U")
+            for one in links:
+                self.links(one, params, result, kind)
+            self.emit(f"if {result} is not U: return {result}")
+        for rule in defaults[:1]:
+            value = rule.head.value
+            assert value is not None  # noqa: S101 - a default has a value
+            text, _ = self.value(value, {})
+            self.emit(f"return {text}")
+        self.emit("return U")
+        self.end(f"def {inner}({', '.join(['F0', *params])}):")
+        if not arity:
+            self.begin("return U", Return())
+            self.cached(node)
+            self.emit(f"F0.cache[{node.number}] = t = {inner}(F0)")
+            self.emit("return t")
+            self.end(f"def {name}(F0):")
+
+    def links(self, links: list[Rule], params: list[str], result: str, kind: str) -> None:
+        """Write a definition and its `else`: the first link that is true has the value."""
+        if len(links) == 1:
+            self.clause(links[0], params, result, kind)
+            return
+        mark = self.mark()
+        own = self.name("r")
+        self.emit(f"{own} = U")
+        self.once()
+        for position, link in enumerate(links):
+            self.clause(link, params, own, kind)
+            if position < len(links) - 1:
+                self.emit(f"if {own} is not U: break")
+        self.close(mark)
+        place = self.place(links[0].location)
+        self.emit(f"if {own} is not U: {result} = AGREE({result}, {own}, {kind!r}, {place})")
+
+    def clause(self, rule: Rule, params: list[str], result: str, kind: str) -> None:
+        """Write one body: its value is returned, or agrees with what `result` is already."""
+        mark, mode = self.mark(), self.mode
+        self.once()
+        self.mode = Collect(result) if result else Return()
+        scope: Scope = {}
+        for pattern, param in zip(rule.head.args, params, strict=True):
+            if isinstance(pattern, Var) and not pattern.wildcard and pattern.name not in scope:
+                scope = {**scope, pattern.name: param}
+            else:
+                scope = self.match(pattern, param, scope)
+
+        def finish(scope: Scope) -> None:
+            assert rule.head.value is not None  # noqa: S101 - a complete rule has a value
+            text, _ = self.value(rule.head.value, scope)
+            if not result:
+                self.emit(f"return {text}")
+                return
+            self.emit(f"{result} = AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})")
+
+        self.body(rule.body, scope, finish)
+        self.close(mark)
+        self.mode = mode
+
+
+def chain(rule: Rule) -> Iterator[Rule]:
+    """Give a rule and what its `else` adds, in order."""
+    link: Rule | None = rule
+    while link is not None:
+        yield link
+        link = link.else_
+
+
+def _one_value(links: list[list[Rule]]) -> bool:
+    """Tell whether all definitions have the same constant value, so that the first that is true decides."""
+    values: set[Any] = set()
+    for rule in (link for one in links for link in one):
+        if rule.head.value is None or not is_constant(rule.head.value):
+            return False
+        values.add(key(constant_of(rule.head.value)))
+    return len(values) <= 1
+
+
+def _single(body: Body) -> bool:
+    """Tell whether a body is sure to have one result at most: nothing in it goes over anything."""
+    return not any(map(visits, body))

@@ -1,0 +1,257 @@
+"""The lines of generated functions: names, constants, open loops, and what leaves a piece of code.
+
+Code is written forward. A check that fails runs `fail`, which goes on with the next turn of the innermost loop
+or leaves the function; so code nests only by its loops. CPython allows twenty loops inside each other: deeper
+ones go on in a function of their own, which `close` ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.core.errors import CompileError
+from webhook.rego.ast import Location
+
+_MAX_DEPTH: Final = 14  # CPython's limit is 20; `try` takes one, negation and `every` one or two
+_MAX_INDENT: Final = 80  # CPython's limit is 100
+_MAX_LINES: Final = 200_000
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_LOCAL = re.compile(r"\b[A-Za-z][0-9]+\b")
+_WEIGHT: Final = "{weight}"
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Results are collected in a variable, which stays when the code goes on."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The first result leaves the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The first result sets a variable to `found`; the rest is left."""
+
+    name: str
+    found: str
+    home: int  # the function in which the flag was made
+
+
+Mode = Collect | Return | Flag
+
+
+@dataclass(slots=True)
+class _Loop:
+    indent: int
+    fail: str
+    header: int
+    flag: Flag | None
+
+
+@dataclass(slots=True)
+class _Split:
+    name: str
+    lines: list[str]
+    own: set[str]
+    indent: int
+    depth: int
+    fail: str
+    mode: Mode
+
+
+class Writer:
+    """Collects the lines of a program."""
+
+    def __init__(self) -> None:
+        self.finished: list[str] = []
+        self.constants: dict[str, Any] = {}
+        self.lines: list[str] = []
+        self.own: set[str] = set()
+        self.indent = 1
+        self.depth = 0
+        self.fail = ""
+        self.mode: Mode = Return()
+        self.frame = "F0"
+        self.ordered = False
+        self.open: list[_Loop | _Split] = []
+        self.home = 0  # counts functions: a flag is left otherwise in the function that it was made in
+        self._names = 0
+        self._functions = 0
+        self._written = 0
+        self._known: dict[tuple[type, Any], str] = {}
+
+    def emit(self, line: str) -> None:
+        """Write a line."""
+        if self.indent > _MAX_INDENT or self._written > _MAX_LINES:
+            raise CompileError("the rules are nested too deeply, or too large, to be compiled")
+        self._written += 1
+        self.lines.append(" " * self.indent + line)
+
+    def name(self, letter: str) -> str:
+        """Return a new local name; each is given once in a program."""
+        self._names += 1
+        name = f"{letter}{self._names}"
+        self.own.add(name)
+        return name
+
+    def function_name(self, letter: str) -> str:
+        """Return a new name for a function."""
+        self._functions += 1
+        return f"{letter}_{self._functions}"
+
+    def constant(self, value: Any) -> str:
+        """Return the name under which the program has a value, which is passed by reference."""
+        known = self._known.get((value.__class__, id(value)))
+        if known is None:
+            known = f"k_{len(self.constants)}"
+            self.constants[known] = value
+            self._known[(value.__class__, id(value))] = known
+        return known
+
+    def place(self, location: Location) -> str:
+        """Return the name of a place in the source."""
+        return self.constant(location)
+
+    def check(self, condition: str) -> None:
+        """Write: go on only if not `condition`."""
+        self.emit(f"if {condition}: {self.fail}")
+
+    def named(self, text: str) -> str:
+        """Return a name for a value: literals get one."""
+        if text.isidentifier() and text not in ("True", "False", "None"):
+            return text
+        name = self.name("t")
+        self.emit(f"{name} = {text}")
+        return name
+
+    # Loops, and what is around them.
+
+    def loop(self, head: str, *, real: bool = True) -> None:
+        """Open a loop; ``{weight}`` in the head becomes what a turn is charged."""
+        self.emit(head)
+        flag = self.mode if isinstance(self.mode, Flag) and real else None
+        self.open.append(_Loop(self.indent, self.fail, len(self.lines) - 1, flag))
+        self.indent += 1
+        self.depth += 1
+        self.fail = "continue"
+
+    def room(self, levels: int = 3) -> None:
+        """Make room for what must stay in one function: a name, and the loops that set it."""
+        if self.depth > _MAX_DEPTH - levels:
+            self._split()
+
+    def once(self) -> None:
+        """Open a block that `fail` leaves."""
+        self.loop("for _ in ONCE:", real=False)
+
+    def mark(self) -> int:
+        """Return what `close` goes back to."""
+        return len(self.open)
+
+    def close(self, mark: int) -> None:
+        """Close the loops that were opened since `mark`, with what has to be written after each."""
+        while len(self.open) > mark:
+            one = self.open.pop()
+            if isinstance(one, _Split):
+                self._join(one)
+                continue
+            weight = 1 + (len(self.lines) - one.header) // 5
+            self.lines[one.header] = self.lines[one.header].replace(_WEIGHT, str(weight))
+            if len(self.lines) == one.header + 1:
+                self.emit("pass")
+            self.indent, self.fail = one.indent, one.fail
+            self.depth -= 1
+            flag = one.flag
+            if flag is None or flag.home != self.home:
+                continue
+            if any(isinstance(o, _Loop) and o.flag == flag for o in self.open):
+                self.emit(f"if {flag.name} is {flag.found}: break")
+
+    def found(self, value: str) -> None:
+        """Write that there is a result, in the modes that end with the first."""
+        mode = self.mode
+        if isinstance(mode, Return):
+            self.emit(f"return {value}")
+        elif isinstance(mode, Flag):
+            if mode.home != self.home:
+                self.emit(f"return {mode.found}")
+                return
+            self.emit(f"{mode.name} = {mode.found}")
+            self.emit("break")
+
+    def _split(self) -> None:
+        """Go on in a new function, which `close` ends and calls from here."""
+        mode = self.mode
+        self.open.append(
+            _Split(self.function_name("h"), self.lines, self.own, self.indent, self.depth, self.fail, mode)
+        )
+        self.lines, self.own, self.indent, self.depth = [], set(), 1, 0
+        self.home += 1
+        if isinstance(mode, Return):
+            self.fail = "return U"
+        elif isinstance(mode, Collect):
+            self.fail = f"return {mode.name}"
+        else:
+            self.fail = f"return {_other(mode)}"
+
+    def _join(self, split: _Split) -> None:
+        self.indent = 1
+        self.emit(self.fail)
+        text = "\n".join(self.lines)
+        used = set(_LOCAL.findall(_TEXT.sub("''", text)))
+        free = sorted(used - self.own)
+        self.finished.append(f"def {split.name}({', '.join(free)}):\n{text}")
+        self.lines, self.own, self.indent, self.depth = split.lines, split.own, split.indent, split.depth
+        self.fail, self.mode = split.fail, split.mode
+        self.home -= 1
+        call = f"{split.name}({', '.join(free)})"
+        if isinstance(split.mode, Return):
+            name = self.name("t")
+            self.emit(f"{name} = {call}")
+            self.emit(f"if {name} is not U: return {name}")
+        elif isinstance(split.mode, Collect):
+            self.emit(f"{split.mode.name} = {call}")
+        elif split.mode.home == self.home:
+            self.emit(f"if {call} is {split.mode.found}:")
+            self.emit(f" {split.mode.name} = {split.mode.found}; break")
+        else:
+            self.emit(f"if {call} is {split.mode.found}: return {split.mode.found}")
+
+    # Functions.
+
+    def begin(self, fail: str, mode: Mode) -> None:
+        """Begin a function: its first parameter is the frame ``F0``."""
+        self.lines, self.own, self.indent, self.depth = [], {"F0", "I0", "B0"}, 1, 0
+        self.fail, self.mode, self.frame, self.open, self.ordered = fail, mode, "F0", [], False
+
+    def end(self, head: str) -> None:
+        """End the function, with what it needs of its frame in front."""
+        text = "\n".join(self.lines)
+        used = set(_LOCAL.findall(_TEXT.sub("''", text)))
+        first = [f" {name}0 = F0.{field}" for name, field in _FIELDS if f"{name}0" in used]
+        self.finished.append("\n".join([head, *first, text]))
+
+    def budget(self) -> str:
+        """Return the name of the budget: every frame of a query has the same."""
+        return "B0"
+
+    def input(self) -> str:
+        """Return the name of the input that is seen now."""
+        return "I" + self.frame[1:]
+
+    def source(self) -> str:
+        """Return the program's text."""
+        return "\n".join(self.finished) + "\n"
+
+
+_FIELDS: Final = (("I", "input"), ("B", "budget"))
+
+
+def _other(flag: Flag) -> str:
+    return "False" if flag.found == "True" else "True"

@@ -1,0 +1,161 @@
+"""Rego modules as a program: compiled once, evaluated for one input and one set of data after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
+from webhook.rego.ast import Body, Module, Version
+from webhook.rego.builtins import Context
+from webhook.rego.codegen.helpers import HELPERS
+from webhook.rego.codegen.rules import Rules
+from webhook.rego.codegen.scope import Scope
+from webhook.rego.codegen.survey import survey
+from webhook.rego.codegen.writer import Collect
+from webhook.rego.compile import compile_modules as run_passes
+from webhook.rego.runtime import Frame, RegoError
+from webhook.rego.tree import Node, Place, rule_tree, step, whole
+from webhook.rego.values import RegoSet, Value, key
+
+
+@dataclass(frozen=True, slots=True)
+class RegoProgram:
+    """Modules compiled to Python.
+
+    Attributes:
+        entry: the path below ``data`` that `evaluate` evaluates.
+        source: the generated text.
+    """
+
+    entry: tuple[str, ...]
+    source: str
+    rules: int
+    root: Node = field(repr=False)
+    queries: Mapping[str, Any] = field(repr=False)
+
+    def evaluate(self, value: Value, data: Value, context: Context, *, strict: bool = False) -> Value:
+        """Return what the entry is for an input and base documents, or UNDEFINED.
+
+        Args:
+            value: the input, or UNDEFINED.
+            data: the base documents below ``data``: an object.
+            context: what builtins ask, with the budget.
+            strict: whether a builtin's error ends the query.
+
+        Raises:
+            EvaluationError: a conflict, a builtin's error where errors are strict, data nested too deeply.
+            BudgetExceeded: the budget is spent.
+        """
+        frame = Frame(value, data, self.rules, context, strict)
+        return _guarded(lambda: self._at_entry(frame))
+
+    def _at_entry(self, frame: Frame) -> Value:
+        at: Value = Place(frame, self.root, ())
+        for name in self.entry:
+            at = step(at, name)
+        return whole(at)
+
+    def defines(self, *path: str) -> bool:
+        """Tell whether a rule has this path below ``data``."""
+        node: Node | None = self.root
+        for name in path:
+            node = node.children.get(key(name)) if node is not None else None
+        return node is not None and node.number >= 0
+
+    def results(
+        self, query: str, value: Value, data: Value, context: Context, *, strict: bool = False
+    ) -> RegoSet:
+        """Return the distinct bindings of a query that the program was compiled with, each an object.
+
+        Raises:
+            EvaluationError: as `evaluate`.
+        """
+        frame = Frame(value, data, self.rules, context, strict)
+        answer: RegoSet = _guarded(lambda: self.queries[query](frame))
+        return answer
+
+
+def _guarded(run: Any) -> Any:
+    try:
+        return run()
+    except RecursionError:
+        raise BudgetExceeded("the data are nested too deeply") from None
+    except EvaluationError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        message = f"{type(error).__name__}: {error}"
+        raise RegoError("eval_internal_error", message) from error
+
+
+def compile_modules(
+    modules: Mapping[str, str],
+    *,
+    version: Version = "v0",
+    entry: Sequence[str] = (),
+    queries: Sequence[str] = (),
+) -> RegoProgram:
+    """Compile modules.
+
+    Args:
+        modules: the texts by the names that errors give.
+        version: of Rego, where a module doesn't say.
+        entry: the path below ``data`` that is evaluated.
+        queries: bodies that `RegoProgram.results` can be asked.
+
+    Raises:
+        CompileError: with the line and column, and OPA's code.
+    """
+    compiled = run_passes(modules, version=version, queries=queries)
+    return generate(compiled.modules, tuple(entry), compiled.queries)
+
+
+def generate(
+    modules: Sequence[Module], entry: tuple[str, ...] = (), queries: Mapping[str, Body] | None = None
+) -> RegoProgram:
+    """Return the program of modules that the passes have been over.
+
+    Raises:
+        CompileError: the rules are too large, or nested too deeply, for Python.
+    """
+    root, numbered = rule_tree(modules)
+    queries = queries or {}
+    seen = survey(modules, queries.values())
+    rules = Rules(root, seen.data_targets, seen.functions)
+    try:
+        for node in numbered:
+            rules.rule(node)
+        names = {text: _query(rules, body) for text, body in queries.items()}
+        source = rules.source()
+        namespace: dict[str, Any] = {**HELPERS, **rules.constants}
+        exec(compile(source, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        raise CompileError(f"too large, or nested too deeply, to be compiled ({error})") from error
+    for node in numbered:
+        node.call = namespace[f"r_{node.number}"]
+    return RegoProgram(
+        entry, source, len(numbered), root, {text: namespace[name] for text, name in names.items()}
+    )
+
+
+def _query(rules: Rules, body: Body) -> str:
+    name, result = rules.function_name("q"), rules.name("r")
+    rules.begin("return", Collect(result))
+    rules.own.add(result)
+    rules.emit(f"{result} = SET()")
+    rules.once()
+
+    def add(scope: Scope) -> None:
+        shown = [f"{variable!r}: {text}" for variable, text in scope.items() if _shown(variable)]
+        rules.emit(f"ADD({rules.budget()}, {result}, {{{', '.join(shown)}}})")
+
+    rules.body(body, {}, add)
+    rules.close(0)
+    rules.emit(f"return {result}")
+    rules.end(f"def {name}(F0):")
+    return name
+
+
+def _shown(variable: str) -> bool:
+    return not variable.startswith(("$", "__local"))

@@ -1,0 +1,183 @@
+"""The tree of rules below ``data``, and references into it whose path only the run knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cmp_to_key
+from typing import Any
+
+from webhook.rego.ast import Boolean, Module, Null, Number, Ref, Rule, String, Term, Var, is_ground
+from webhook.rego.numbers import number_of
+from webhook.rego.runtime import Frame, Path, along, merged, visited
+from webhook.rego.values import UNDEFINED, Value, compare, entries_in_order, key, lookup, object_of
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A name below ``data``: the names below it, the rules it has, and what computes them.
+
+    Attributes:
+        number: of its rules, counted over the program; -1 without rules.
+        document: some rule's reference goes on with a variable: the rules below it belong to it too.
+        function: its rules are a function.
+        call: computes the value of its rules.
+    """
+
+    path: Path
+    children: dict[Any, Node] = field(default_factory=dict)
+    rules: list[tuple[tuple[Term, ...], Rule]] = field(default_factory=list)
+    number: int = -1
+    document: bool = False
+    function: bool = False
+    call: Callable[..., Value] | None = None
+
+    def ordered(self) -> list[Node]:
+        """Return the nodes below in OPA's order of their names."""
+        return sorted(self.children.values(), key=cmp_to_key(_by_name))
+
+
+def _by_name(a: Node, b: Node) -> int:
+    return compare(a.path[-1], b.path[-1])
+
+
+def constant(term: Term) -> Value:
+    """Return the value of a scalar term, or UNDEFINED of any other."""
+    if isinstance(term, String | Boolean):
+        return term.value
+    if isinstance(term, Number):
+        return number_of(term.text)
+    return None if isinstance(term, Null) else UNDEFINED
+
+
+def full_ref(module: Module, ref: Ref) -> tuple[Term, ...]:
+    """Return a rule's reference from ``data`` on."""
+    head = ref.terms[0]
+    if isinstance(head, Var) and head.name == "data":
+        return ref.terms
+    first = String(head.name, head.location) if isinstance(head, Var) else head
+    return (*module.package.terms, first, *ref.terms[1:])
+
+
+def rule_tree(modules: Iterable[Module]) -> tuple[Node, list[Node]]:
+    """Return the tree of all modules' rules, and its nodes with rules, by number."""
+    root = Node(())
+    for module in modules:
+        node = root
+        for term in module.package.terms[1:]:
+            node = _child(node, term)
+        for rule in module.rules:
+            ref = full_ref(module, rule.head.ref)
+            node, position = root, 1
+            while (
+                position < len(ref) and is_ground(ref[position]) and constant(ref[position]) is not UNDEFINED
+            ):
+                node = _child(node, ref[position])
+                position += 1
+            node.rules.append((ref[position:], rule))
+            node.document = node.document or position < len(ref)
+            node.function = node.function or bool(rule.head.args)
+    numbered: list[Node] = []
+    _number(root, numbered)
+    return root, numbered
+
+
+def _child(node: Node, term: Term) -> Node:
+    name = constant(term)
+    child = node.children.get(key(name))
+    if child is None:
+        child = node.children[key(name)] = Node((*node.path, name))
+    return child
+
+
+def _number(node: Node, numbered: list[Node]) -> None:
+    if node.document:
+        _absorb(node, node, ())
+        node.children = {}
+    if node.rules:
+        node.number = len(numbered)
+        numbered.append(node)
+    for child in node.children.values():
+        _number(child, numbered)
+
+
+def _absorb(into: Node, node: Node, below: tuple[Term, ...]) -> None:
+    for child in node.children.values():
+        term = _as_term(child.path[-1])
+        into.rules.extend([((*below, term, *rest), rule) for rest, rule in child.rules])
+        _absorb(into, child, (*below, term))
+
+
+def _as_term(value: Value) -> Term:
+    if value is None:
+        return Null()
+    if isinstance(value, bool):
+        return Boolean(value)
+    return String(value) if isinstance(value, str) else Number(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reference below ``data`` is while it still may meet rules."""
+
+    frame: Frame
+    node: Node | None
+    path: Path
+
+
+def hidden(frame: Frame, path: Path) -> bool:
+    """Tell whether a `with` replaces `path` or what it is in."""
+    return any(path[: len(one)] == one for one in frame.replaced)
+
+
+def step(at: Value, wanted: Value) -> Value:
+    """Return what `wanted` selects: a `Place` as long as rules may be below, then values."""
+    if at.__class__ is not Place:
+        return lookup(at, wanted)
+    frame, path = at.frame, (*at.path, wanted)
+    node = at.node.children.get(key(wanted)) if at.node is not None else None
+    if node is None or hidden(frame, path):
+        return along(frame.data, *path)
+    if node.number >= 0:
+        return UNDEFINED if node.function or node.call is None else node.call(frame)
+    return Place(frame, node, path)
+
+
+def steps(at: Value, weight: int) -> Iterable[tuple[Value, Value]]:
+    """Return what every key selects: those of the base document, then those of the rules."""
+    if at.__class__ is not Place:
+        return entries_in_order(at)
+    base = along(at.frame.data, *at.path)
+    visited(at.frame.budget, base, weight)
+    names = [k for k, _ in entries_in_order(base)]
+    if at.node is not None:
+        names += [child.path[-1] for child in at.node.ordered()]
+    return [(name, step(at, name)) for name in names]
+
+
+def whole(at: Value) -> Value:
+    """Return the value of where a reference ended: base document and rules as one object."""
+    if at.__class__ is not Place:
+        return at
+    base = along(at.frame.data, *at.path)
+    if at.node is None:
+        return base
+    virtual = _virtual(at.frame, at.node)
+    return virtual if base is UNDEFINED else merged(base, virtual)
+
+
+def _virtual(frame: Frame, node: Node) -> Value:
+    pairs = []
+    for child in node.ordered():
+        if hidden(frame, child.path):
+            continue  # the base document has it
+        value: Value
+        if child.number < 0:
+            value = _virtual(frame, child)
+        elif child.function or child.call is None:
+            continue
+        else:
+            value = child.call(frame)
+        if value is not UNDEFINED:
+            pairs.append((child.path[-1], value))
+    return object_of(pairs)
