@@ -134,7 +134,7 @@ class _Printer:
             self.width, at = _read_number(template, at, end)
             if indexed and self.width is not None:
                 self.good = False
-        if template[at : at + 1] == ".":
+        if template[at : at + 1] == "." and at + 1 < end:
             at += 1
             if indexed:
                 self.good = False

@@ -147,8 +147,8 @@ def member(context: Context, wanted: Any, collection: Any) -> bool:
 
 @builtin("internal.member_3", (ANY, ANY, ANY), BOOLEAN, infix="in")
 def member_with_key(key: Any, wanted: Any, collection: Any) -> bool:
-    """Tell whether an array, set or object holds the value under the key."""
-    if collection.__class__ is str:
+    """Tell whether an array or object holds the value under the key."""
+    if collection.__class__ is str or collection.__class__ is RegoSet:
         return False
     found = lookup(collection, key)
     return found is not UNDEFINED and equal(found, wanted)

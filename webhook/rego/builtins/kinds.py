@@ -11,12 +11,12 @@ from webhook.rego.numbers import Number, Numeral, is_number_text, number_of
 from webhook.rego.texts import quote
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union
 from webhook.rego.types import Object as ObjectType
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, type_name
+from webhook.rego.values import RegoObject, RegoSet, type_name
 
 _GO_FLOAT: Final = re.compile(
     r"[+-]?(?:(?:D\.?D?|\.D)(?:[eE][+-]?D)?|0[xX]_?(?:H\.?H?|\.H)[pP][+-]?D)".replace(
-        "D", "[0-9]+(?:_[0-9]+)*"
-    ).replace("H", "[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")
+        "D", "(?:[0-9]+(?:_[0-9]+)*)"
+    ).replace("H", "(?:[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)")
 )
 
 
@@ -29,14 +29,11 @@ def type_name_(value: Any) -> str:
 def _is(name: str, *kinds: type) -> None:
     wanted = frozenset(kinds)
 
-    def implementation(value: Any) -> Any:
-        # OPA says nothing, not false, of other values.
-        return True if value.__class__ in wanted else False if _IS_FALSE else UNDEFINED
+    def implementation(value: Any) -> bool:
+        return value.__class__ in wanted
 
     builtin(f"is_{name}", (ANY,), BOOLEAN)(implementation)
 
-
-_IS_FALSE: Final = True
 
 _is("null", type(None))
 _is("boolean", bool)
