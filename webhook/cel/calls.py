@@ -9,9 +9,9 @@ from webhook.cel.ast import Apply, Literal, Local, Node
 from webhook.cel.library.quantity import plain_nano
 from webhook.cel.library.regex import compile_pattern
 from webhook.cel.opaque import Quantity
-from webhook.cel.patterns import without_groups
 from webhook.cel.resolve import is_plain
 from webhook.cel.shape import EXACT_INT, is_cheap, is_small_number, without_dyn
+from webhook.core.patterns import without_groups
 
 _SHORT = 256  # strings up to here are searched without charge
 _SHORT_PREFIX = 1024

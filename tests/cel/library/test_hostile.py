@@ -9,8 +9,8 @@ import pytest
 
 from webhook.cel.comparison import equals
 from webhook.cel.library import FUNCTIONS, MAX_LIST, MAX_STRING, METHODS
-from webhook.cel.library.regex import is_linear
 from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.patterns import is_linear
 
 
 def call(name: str, *values: Any) -> Any:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from webhook.cel.library.function import Library, check_list, no_overload
 from webhook.core.errors import EvaluationError
+from webhook.core.patterns import linear_pattern
 
 LIBRARY = Library()
 _MAX_PATTERN: Final = 16_384
 _TOO_LARGE: Final = "too large"  # what RE2 says of such patterns, after trying for long
-_LITERAL: Final = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 /:_@=,;!#%&<>~'\"`-"
-)
-_IN_CLASS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 /:_@=,;.-")
-_ESCAPED: Final = frozenset("./-:_@^$*+?()[]{}|\\")
 
 
 class Match(Protocol):
@@ -47,85 +42,6 @@ class Pattern(NamedTuple):
     size: int
 
 
-def is_linear(pattern: str) -> bool:
-    """Tell whether Python's engine matches the pattern as RE2 does, and backtracks no further than a step.
-
-    Only patterns of this form are taken: ``^`` first and ``$`` last, or either, or neither, and
-    between them literal characters and classes of ASCII characters of which each may be repeated, where what
-    is repeated shares no character with what follows up to the next thing that must be there. Without ``^``
-    nothing may be repeated without bound, since a search would begin anew at each place.
-    """
-    return _items(pattern) is not None
-
-
-def _items(pattern: str) -> list[tuple[frozenset[str], int, int]] | None:
-    """Return the items as (characters, least, most), most being -1 without bound; None if not linear."""
-    if not pattern.isascii():
-        return None
-    body = pattern[1:] if pattern.startswith("^") else pattern
-    body = body[:-1] if body.endswith("$") and not body.endswith("\\$") else body
-    items: list[tuple[frozenset[str], int, int]] = []
-    at = 0
-    while at < len(body):
-        read = _class(body, at)
-        if read is None:
-            return None
-        chars, at = read
-        least, most = 1, 1
-        if at < len(body) and body[at] in "*+?":
-            least, most = {"*": (0, -1), "+": (1, -1), "?": (0, 1)}[body[at]]
-            at += 1
-            if at < len(body) and body[at] in "*+?{":
-                return None
-        items.append((chars, least, most))
-    for index, (chars, least, most) in enumerate(items):
-        if (least, most) == (1, 1):
-            continue
-        if most == -1 and not pattern.startswith("^"):
-            return None
-        for other, needed, _ in items[index + 1 :]:
-            if chars & other:
-                return None
-            if needed:
-                break
-    return items
-
-
-def _class(body: str, at: int) -> tuple[frozenset[str], int] | None:
-    """Return the characters that a literal or class takes, and where it ends; None if it is neither."""
-    char = body[at]
-    if char in _LITERAL:
-        return frozenset(char), at + 1
-    if char == "\\":
-        follows = body[at + 1 : at + 2]
-        if follows == "d":
-            return frozenset("0123456789"), at + 2
-        return (frozenset(follows), at + 2) if follows in _ESCAPED and follows else None
-    if char != "[":
-        return None
-    end = body.find("]", at)
-    inside = body[at + 1 : end]
-    if end < 0 or not inside or "--" in inside or not set(inside) <= _IN_CLASS:
-        return None
-    chars: set[str] = set()
-    place = 0
-    while place < len(inside):
-        first = inside[place]
-        if place + 2 < len(inside) and inside[place + 1] == "-":
-            last = inside[place + 2]
-            if not ((first.isdigit() and last.isdigit()) or (first.islower() and last.islower())
-                    or (first.isupper() and last.isupper())) or first > last:  # fmt: skip
-                return None
-            chars |= {chr(code) for code in range(ord(first), ord(last) + 1)}
-            place += 3
-        elif first == "-" and 0 < place < len(inside) - 1:
-            return None  # a dash in the middle: let RE2 say what it means
-        else:
-            chars.add(first)
-            place += 1
-    return frozenset(chars), end + 1
-
-
 def _re2() -> Any:
     import re2  # imported late: many policies have no pattern that needs it
 
@@ -150,10 +66,8 @@ def _with_re2(pattern: str, memory: int) -> Pattern | str:
 @lru_cache(128)
 def _compile(pattern: str) -> Pattern | str:
     """Return the compiled pattern, or why it is none."""
-    if is_linear(pattern):
-        ends = pattern.endswith("$") and not pattern.endswith("\\$")
-        # Python's own $ also matches before a newline at the end.
-        found: Any = re.compile(pattern[:-1] + r"\Z" if ends else pattern, re.ASCII)
+    found = linear_pattern(pattern)
+    if found is not None:
         return Pattern(found.search, found.finditer, 1 + len(pattern))
     return _with_re2(pattern, 1 << 20)
 

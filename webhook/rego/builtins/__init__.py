@@ -6,8 +6,10 @@ from webhook.rego.builtins import (
     aggregates,
     arithmetic,
     collections,
+    globs,
     kinds,
     objects,
+    regex,
     strings,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
@@ -22,5 +24,5 @@ __all__ = [
     "Halt",
 ]
 
-FAMILIES = (aggregates, arithmetic, collections, kinds, objects, strings)
+FAMILIES = (aggregates, arithmetic, collections, globs, kinds, objects, regex, strings)
 """The modules that declare builtins."""

@@ -1,0 +1,154 @@
+"""Globs: ``*`` stays between delimiters, ``**`` doesn't; ``?``, ``[a-z]``, ``[!ab]`` and ``{a,b}``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from webhook.rego.builtins.declaration import (
+    BuiltinError,
+    Context,
+    builtin,
+    check_string,
+    element_error,
+    operand_error,
+)
+from webhook.rego.builtins.regex import quote_meta
+from webhook.rego.patterns import compile_pattern
+from webhook.rego.types import BOOLEAN, NULL, STRING, Array, Union
+
+_SPECIAL: Final = frozenset("*?\\[]{}")
+_MAX_GLOB: Final = 4_096
+
+
+@builtin("glob.match", (STRING, Union((NULL, Array(STRING))), STRING), BOOLEAN, needs_context=True)
+def glob_match(context: Context, pattern: Any, delimiters: Any, text: Any) -> bool:
+    """Tell whether the glob is the text; without delimiters that is ``.``, with null there are none."""
+    if pattern.__class__ is not str:
+        raise operand_error(1, pattern, "string")
+    if delimiters is None:
+        separators = ""
+    elif delimiters.__class__ is list:
+        for item in delimiters:
+            if item.__class__ is not str:
+                raise element_error(2, delimiters, item, "string")
+            if len(item) != 1:
+                raise element_error(2, delimiters, item, "rune")
+        separators = "".join(delimiters) or "."
+    else:
+        raise operand_error(2, delimiters, "array", "null")
+    if text.__class__ is not str:
+        raise operand_error(3, text, "string")
+    if len(pattern) > _MAX_GLOB:
+        raise BuiltinError(f"a glob of {len(pattern)} characters is over the limit of {_MAX_GLOB}")
+    context.spend(2 + (len(pattern) >> 4))
+    found = _translated(pattern, separators)
+    if found.__class__ is BuiltinError:
+        raise found  # type: ignore[misc]
+    compiled = compile_pattern(context, str(found))
+    context.spend(len(text) * compiled.size >> 10)
+    return compiled.search(text) is not None
+
+
+@builtin("glob.quote_meta", (STRING,), STRING)
+def glob_quote_meta(pattern: Any) -> str:
+    """Return a glob that matches just the text."""
+    if pattern.__class__ is not str:
+        raise operand_error(1, pattern, "string")
+    check_string(2 * len(pattern))
+    return "".join(f"\\{char}" if char in _SPECIAL else char for char in pattern)
+
+
+@lru_cache(512)
+def _translated(pattern: str, separators: str) -> str | BuiltinError:
+    """Return the regular expression of a glob, or why it is none."""
+    try:
+        return _Glob(pattern, separators).translate()
+    except BuiltinError as error:
+        return error
+
+
+class _Glob:
+    """Reads a glob from left to right."""
+
+    def __init__(self, pattern: str, separators: str) -> None:
+        self.pattern = pattern
+        self.at = 0
+        inside = "".join(f"\\{char}" if char in "\\]^-[" else char for char in separators)
+        self.within = f"[^{inside}]" if separators else "."
+        self.depth = 0
+
+    def translate(self) -> str:
+        """Return the regular expression."""
+        parts = [r"\A(?s:"]
+        while self.at < len(self.pattern):
+            parts.append(self.next())
+        return "".join(parts) + ")" * self.depth + r")\z"
+
+    def next(self) -> str:
+        """Return the expression of what comes next."""
+        char = self.pattern[self.at]
+        self.at += 1
+        if char == "{":
+            self.depth += 1
+            return "(?:"
+        if char == "," and self.depth:
+            return "|"
+        if char == "}" and self.depth:
+            self.depth -= 1
+            return ")"
+        if char == "[":
+            return self.range()
+        if char == "?":
+            return self.within
+        if char == "*":
+            if self.pattern[self.at : self.at + 1] == "*":
+                self.at += 1
+                return ".*"
+            return self.within + "*"
+        self.at -= 1
+        return quote_meta(self.text("?*[{" + ("}," if self.depth else "")))
+
+    def text(self, breakers: str) -> str:
+        """Read characters up to one of `breakers`; a backslash takes the next one as it is."""
+        found: list[str] = []
+        while self.at < len(self.pattern):
+            char = self.pattern[self.at]
+            if char == "\\":
+                self.at += 1
+                if self.at < len(self.pattern):
+                    found.append(self.pattern[self.at])
+                    self.at += 1
+                continue
+            if char in breakers:
+                break
+            found.append(char)
+            self.at += 1
+        return "".join(found)
+
+    def range(self) -> str:
+        """Read what is behind ``[``."""
+        negated = self.pattern[self.at : self.at + 1] == "!"
+        self.at += negated
+        first = self.pattern[self.at : self.at + 1]
+        if not first:
+            raise BuiltinError("unexpected end of input")
+        if self.pattern[self.at + 1 : self.at + 2] == "-":
+            last = self.pattern[self.at + 2 : self.at + 3]
+            close = self.pattern[self.at + 3 : self.at + 4]
+            if not last or not close:
+                raise BuiltinError("unexpected end of input")
+            if last < first:
+                raise BuiltinError(f"hi character '{last}' should be greater than lo '{first}'")
+            if close != "]":
+                raise BuiltinError("expected close range character")
+            self.at += 4
+            return f"[{'^' if negated else ''}\\x{{{ord(first):x}}}-\\x{{{ord(last):x}}}]"
+        chars = self.text("]")
+        if self.at >= len(self.pattern):
+            raise BuiltinError("unexpected end of input")
+        self.at += 1
+        if not chars:
+            raise BuiltinError("could not parse range")
+        inside = "".join(f"\\x{{{ord(char):x}}}" for char in chars)
+        return f"[{'^' if negated else ''}{inside}]"
