@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from webhook.rego.builtins.declaration import (
     BuiltinError,
@@ -68,6 +68,22 @@ def _translated(pattern: str, separators: str) -> str | BuiltinError:
         return error
 
 
+class _Part(NamedTuple):
+    """A part of a glob.
+
+    Attributes:
+        expression: the regular expression of it.
+        length: how many characters it takes; -1 if that differs.
+        text: the characters, if it is just these.
+        anything: whether it takes whatever is there.
+    """
+
+    expression: str
+    length: int = -1
+    text: str = ""
+    anything: bool = False
+
+
 class _Glob:
     """Reads a glob from left to right."""
 
@@ -80,34 +96,45 @@ class _Glob:
 
     def translate(self) -> str:
         """Return the regular expression."""
-        parts = [r"\A(?s:"]
-        while self.at < len(self.pattern):
-            parts.append(self.next())
-        return "".join(parts) + ")" * self.depth + r")\z"
+        return rf"\A(?s:{self.alternatives()})\z"
 
-    def next(self) -> str:
-        """Return the expression of what comes next."""
+    def alternatives(self) -> str:
+        """Return the expression of what follows, up to the brace that ends it."""
+        branches: list[list[_Part]] = [[]]
+        while self.at < len(self.pattern):
+            char = self.pattern[self.at]
+            if char == "," and self.depth:
+                self.at += 1
+                branches.append([])
+            elif char == "}" and self.depth:
+                self.at += 1
+                self.depth -= 1
+                break
+            else:
+                branches[-1].append(self.next())
+        return "|".join(_sequence(_without_runs(branch)) for branch in branches)
+
+    def next(self) -> _Part:
+        """Return what comes next."""
         char = self.pattern[self.at]
         self.at += 1
         if char == "{":
             self.depth += 1
-            return "(?:"
-        if char == "," and self.depth:
-            return "|"
-        if char == "}" and self.depth:
-            self.depth -= 1
-            return ")"
+            if self.depth > 50:
+                raise BuiltinError("a glob is nested too deeply")
+            return _Part(f"(?:{self.alternatives()})")
         if char == "[":
-            return self.range()
+            return _Part(self.range(), 1)
         if char == "?":
-            return self.within
+            return _Part(self.within, 1)
         if char == "*":
             if self.pattern[self.at : self.at + 1] == "*":
                 self.at += 1
-                return ".*"
-            return self.within + "*"
+                return _Part(".*", anything=True)
+            return _Part(self.within + "*", anything=self.within == ".")
         self.at -= 1
-        return quote_meta(self.text("?*[{" + ("}," if self.depth else "")))
+        text = self.text("?*[{" + ("}," if self.depth else ""))
+        return _Part(quote_meta(text), len(text), text)
 
     def text(self, breakers: str) -> str:
         """Read characters up to one of `breakers`; a backslash takes the next one as it is."""
@@ -152,3 +179,41 @@ class _Glob:
             raise BuiltinError("could not parse range")
         inside = "".join(f"\\x{{{ord(char):x}}}" for char in chars)
         return f"[{'^' if negated else ''}{inside}]"
+
+
+def _without_runs(parts: list[_Part]) -> list[_Part]:
+    """Return the parts, what has a fixed length together, and one instead of many that take anything."""
+    result: list[_Part] = []
+    for part in parts:
+        before = result[-1] if result else None
+        if before is not None and before.anything and part.anything:
+            continue
+        if before is not None and before.length >= 0 and part.length >= 0:
+            result[-1] = _Part(before.expression + part.expression, before.length + part.length)
+        else:
+            result.append(part)
+    return result
+
+
+def _sequence(parts: list[_Part]) -> str:
+    """Return the expression of parts one after the other, as OPA's library for globs matches them.
+
+    It takes ``ab**bc`` for a text that begins with ``ab`` and ends with ``bc``, so that ``abc`` is one: also within
+    longer globs, where such a part is left after splitting them at their longest fixed parts.
+    """
+    if len(parts) == 3 and parts[0].text and parts[1].anything and parts[2].text:
+        return f"(?:{'|'.join([''.join(p.expression for p in parts), *_overlaps(parts[0].text, parts[2].text)])})"
+    fixed = [(part.length, index) for index, part in enumerate(parts) if part.length >= 0]
+    if len(parts) < 3 or not fixed:
+        return "".join(part.expression for part in parts)
+    at = max(fixed)[1]
+    return _sequence(parts[:at]) + parts[at].expression + _sequence(parts[at + 1 :])
+
+
+def _overlaps(first: str, last: str) -> list[str]:
+    """Return the expressions of all texts that begin and end so, the end in the beginning."""
+    return [
+        quote_meta(first + last[size:])
+        for size in range(1, min(len(first), len(last)) + 1)
+        if first.endswith(last[:size])
+    ]
