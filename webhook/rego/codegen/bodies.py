@@ -18,18 +18,29 @@ class Bodies(Calls):
 
     def body(self, body: Body, scope: Scope, result: Callable[[Scope], None]) -> None:
         """Write a body, and `result` where all of it is true; the caller closes the loops."""
-        for expr in body:
+        outside = self.pending
+        waiting = {id(expr) for expr in body if self.movable(expr)}
+        for position, expr in enumerate(body):
+            if self.movable(expr) and id(expr) not in waiting:
+                continue  # asked already
+            waiting.discard(id(expr))
+            self.pending = [one for one in body[position + 1 :] if id(one) in waiting] if waiting else []
+            before = self.pending
             scope = self.expr(expr, scope)
+            waiting -= {id(one) for one in before} - {id(one) for one in self.pending}
+        self.pending = []
         result(scope)
+        self.pending = outside
 
     def expr(self, expr: Expr, scope: Scope) -> Scope:
         """Write an expression: the code goes on once for every way in which it is true."""
         if not expr.with_:
             return self.plain(expr, scope)
-        outside = self.frame
+        outside, pending = self.frame, self.pending
+        self.pending = []  # nothing further on is asked in another frame
         self.frame, scope = self.replacing(expr.with_, scope)
         scope = self.plain(expr, scope)
-        self.frame = outside
+        self.frame, self.pending = outside, pending
         return scope
 
     def plain(self, expr: Expr, scope: Scope) -> Scope:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.core.errors import CompileError
-from webhook.rego.ast import Array, Boolean, Call, Ref, String, Term, Var
+from webhook.rego.ast import Array, Boolean, Call, Expr, Number, Ref, String, Term, Var
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
-from webhook.rego.codegen.scope import Scope
+from webhook.rego.codegen.scope import Scope, is_free
 from webhook.rego.codegen.unification import Unification
 from webhook.rego.tree import Node, constant
 from webhook.rego.types import BOOLEAN
@@ -142,7 +142,8 @@ class Calls(Unification):
             return f"{text} {'==' if kind == 'equal' else '!='} {other}"
         if isinstance(b, Boolean):
             return f"{self.named(text)} {'is' if kind == 'equal' else 'is not'} {other}"
-        return f"{'' if kind == 'equal' else 'not '}EQUAL({self.budget()}, {text}, {other})"
+        same = self.same(text, other)
+        return same if kind == "equal" else f"not ({same})"
 
     def quick(self, name: str, args: list[str]) -> str:
         """Return code for a builtin's usual case, up to its ``else``, or nothing."""
@@ -158,6 +159,33 @@ class Calls(Unification):
             a = self.named(args[0])
             return f"LEN({a}) if {a}.__class__ in SIZED"
         return ""
+
+    def movable(self, expr: Expr) -> bool:
+        """Tell whether an expression only filters by values: it may be asked as soon as these are known."""
+        terms = expr.terms
+        if expr.negated or expr.with_ or not isinstance(terms, Call) or terms.name in self.mocked:
+            return False
+        declaration = DECLARATIONS.get(terms.name)
+        if declaration is None or not declaration.pure or declaration.relation:
+            return False
+        if declaration.result != BOOLEAN or len(terms.args) != len(declaration.arguments):
+            return False
+        return all(isinstance(arg, Var | String | Number) for arg in terms.args)
+
+    def filters(self, scope: Scope) -> None:
+        """Write what of the rest of the body only filters by values that are known now.
+
+        A filter is so asked once for all turns of the loops that follow, and not in each.
+        """
+        pending, self.pending = self.pending, []
+        later = []
+        for expr in pending:
+            terms = expr.terms
+            if isinstance(terms, Call) and not any(is_free(arg, scope) for arg in terms.args):
+                self.call(terms, scope)
+            else:
+                later.append(expr)
+        self.pending = later
 
     def walk(self, call: Call, scope: Scope) -> Scope:
         """Write a loop over all that is in a value: ``walk(x, [path, value])``."""

@@ -13,6 +13,7 @@ from webhook.rego.ast import (
     Body,
     Call,
     Comprehension,
+    Expr,
     Object,
     ObjectComprehension,
     Ref,
@@ -38,6 +39,7 @@ class Terms(Writer):
         super().__init__()
         self.root = root
         self.targets = targets  # what `with` replaces below data, anywhere in the program
+        self.pending: list[Expr] = []  # filters further on in the body, which loops ask as early as they can
 
     def body(self, body: Body, scope: Scope, result: Callable[[Scope], None]) -> None:
         """Write a body, and `result` where all of it is true."""
@@ -186,7 +188,7 @@ class Terms(Writer):
         every = ", ".join([*first, last])
         if not first:
             self.emit(
-                f"{found} = {name}.get({last}, U) if {name}.__class__ is dict else LOOKUP({name}, {last})"
+                f"{found} = {name}.get({last}, U) if {name}.__class__ is DICT else LOOKUP({name}, {last})"
             )
         else:
             self.emit(f"try: {found} = {name}{brackets}.get({last}, U)")
@@ -204,7 +206,14 @@ class Terms(Writer):
             return found, scope
         at = self.name("i")
         self.loop(f"for {at}, {found} in ENTRIES{order}({budget}, {name}, {{weight}}):")
-        return found, self.match(part, at, scope)
+        scope = self.match(part, at, scope)
+        if self.pending:
+            self.filters(scope)
+        return found, scope
+
+    def filters(self, scope: Scope) -> None:
+        """Write what of the rest of the body only filters by values that are known now."""
+        raise NotImplementedError
 
     def document(self, rest: list[Term], scope: Scope) -> tuple[str, Scope]:
         """Write a reference below ``data``: rules where the tree has some, base documents elsewhere."""

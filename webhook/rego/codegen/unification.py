@@ -56,7 +56,7 @@ class Unification(Terms):
         return [(v, second[k]) for k, v in first.items()] if first.keys() == second.keys() else _NEVER
 
     def known(self, term: Term, scope: Scope) -> bool:
-        """Tell whether code for the value of `term` can be written now: a reference binds what is free in it."""
+        """Tell whether the value of `term` can be written now: a reference binds what is free in it."""
         return isinstance(term, Ref) or not has_free(term, scope)
 
     def pair(self, a: Term, b: Term, scope: Scope) -> Scope:
@@ -92,7 +92,12 @@ class Unification(Terms):
         if isinstance(pattern, Number) and text.strip("()").lstrip("-").isdigit():
             name = self.named(name)
             return f"{name} != {text} or {name}.__class__ is BOOL"
-        return f"not EQUAL({self.budget()}, {name}, {text})"
+        return f"not ({self.same(name, text)})"
+
+    def same(self, name: str, text: str) -> str:
+        """Return code that tells whether two values of any kind are equal: most are texts."""
+        name = self.named(name)
+        return f"{name} == {text} if {name}.__class__ is STR else EQUAL({self.budget()}, {name}, {text})"
 
     def match_array(self, pattern: Array, name: str, scope: Scope) -> Scope:
         """Write: an array of so many elements, each matched."""

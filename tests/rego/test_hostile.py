@@ -1,0 +1,151 @@
+"""Hostile policies and inputs stop within their budget, and what stopped them is an error of the policy."""
+
+import time
+
+import pytest
+
+from webhook.core.activation import Budget
+from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
+from webhook.rego import Context, RegoProgram, compile_modules
+
+LIMIT_SECONDS = 20.0  # generous: a busy machine; the deadline below is a second
+
+
+def program(rules: str) -> RegoProgram:
+    return compile_modules({"t.rego": f"package t\n{rules}"}, version="v0", entry=("t", "p"))
+
+
+def within_a_second() -> Budget:
+    end = time.monotonic() + 1.0
+    return Budget(expired=lambda: time.monotonic() > end)
+
+
+def outcome(compiled: RegoProgram, value: object) -> str:
+    try:
+        return repr(compiled.evaluate(value, {}, Context(budget=within_a_second())))
+    except EvaluationError as error:
+        return str(error)
+
+
+def nested(depth: int, kind: str) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value] if kind == "array" else {"a": value}
+    return value
+
+
+POLICIES = {
+    "nested ranges": "p { r := numbers.range(0, 999); r[_] + r[_] + r[_] + numbers.range(0, 9)[_] < 0 }",
+    "a huge range": "p { count(numbers.range(0, 1000000000000)) > 0 }",
+    "ranges in a comprehension": "p { r := numbers.range(1, 500); "
+    "x := [[a, b, c] | a := r[_]; b := r[_]; c := r[_]]; count(x) > 0 }",
+    "a cross product in a set": "p { x := {[a, b] | a := input.many[_]; b := input.many[_]}; count(x) > 0 }",
+    "an object of a cross product": "p { x := {a: b | a := input.many[_]; b := input.many[_]; b == a}; "
+    "y := {c: d | x[c]; x[d]; d == c; x[e]; e != c}; count(y) > 0 }",
+    "loops in negation": "p { not q }\nq { input.many[a] == input.many[b]; input.many[c] == 1; a + b + c < 0 }",
+    "loops in every": "import future.keywords\n"
+    "p { every x in input.many { every y in input.many { x + y >= 0 } } }",
+    "walk over walk": "p { walk(input, [_, x]); walk(input, [_, y]); walk(input, [_, z]); "
+    "x == y; y == z; x == null }",
+    "functions that double": "".join(
+        f"f{n}(x) = y {{ f{n + 1}(x) = a; f{n + 1}([x]) = b; y = [a, b] }}\n" for n in range(40)
+    )
+    + "f40(x) = x { true }\np { f0(1) }",
+    "rules with with that double": "".join(
+        f"f{n} {{ f{n + 1} with input.x as 1; f{n + 1} with input.x as 2 }}\n" for n in range(40)
+    )
+    + "f40 { input.x }\np { f0 }",
+    "big values in a set": "p { x := {[i, input.many] | i := numbers.range(0, 100000)[_]}; count(x) < 0 }",
+    "big values compared": "p { i := numbers.range(0, 100000)[_]; [i, input.many] == [i + 0, input.copy]; "
+    "i < 0 }",
+    "big keys": "p { x := {[i, input.many]: 1 | i := numbers.range(0, 100000)[_]}; count(x) < 0 }",
+    "a padded number": 'p { sprintf("%1000000000d", [1]) == "" }',
+    "many padded numbers": 'p { i := numbers.range(0, 100000)[_]; sprintf("%100000d", [i]) == "" }',
+    "units with a huge exponent": 'p { units.parse("1e1000000000Ei") > 1 }',
+    "a catastrophic expression": 'p { regex.match("(a+)+$", input.text) }\n'
+    'p { regex.match("(a|aa)+$", input.text) }',
+    "a number to a power": "".join(f"n{i} = x {{ x := n{i + 1} * n{i + 1} }}\n" for i in range(40))
+    + "n40 = 9999999999\np { n0 > 1 }",
+    "a text that doubles": "".join(
+        f's{i} = x {{ x := concat("", [s{i + 1}, s{i + 1}]) }}\n' for i in range(40)
+    )
+    + 's40 = "aaaaaaaaaaaaaaaa"\np { count(s0) > 1 }',
+    "an array that doubles": "".join(
+        f"s{i} = x {{ x := array.concat(s{i + 1}, s{i + 1}) }}\n" for i in range(40)
+    )
+    + "s40 = [1, 2, 3]\np { count(s0) > 1 }",
+    "an object built anew": "p { i := numbers.range(0, 500000)[_]; "
+    'object.union(input.object, {"a": i}).b == 1 }',
+}
+"""What takes too long, or too much, by itself."""
+
+STOPS = set(POLICIES) - {"a catastrophic expression", "a cross product in a set", "loops in every"}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_hostile_policy_stops(name: str) -> None:
+    compiled = program(POLICIES[name])
+    many = list(range(300))
+    text = "a" * 50_000 + "b"
+    value = {"many": many, "copy": list(many), "text": text, "object": {str(n): n for n in range(2000)}}
+    start = time.monotonic()
+    error: EvaluationError | None = None
+    try:
+        compiled.evaluate(value, {}, Context(budget=within_a_second()))
+    except EvaluationError as caught:
+        error = caught
+    assert time.monotonic() - start < LIMIT_SECONDS
+    if name in STOPS:
+        assert error is not None
+
+
+@pytest.mark.parametrize("kind", ["array", "object"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "p { input.x == input.y }",
+        "p { {input.x} == {input.y} }",
+        "p { x := {input.x: 1}; count(x) == 0 }",
+        'p { json.marshal(input.x) == "" }',
+        'p { sprintf("%v", [input.x]) == "" }',
+        "p { input.x < input.y }",
+        "p { object.union(input.x, input.y) == 1 }",
+        "p { walk(input.x, [path, value]); count(path) < 0 }",
+        "p { object.subset(input.x, input.y); false }",
+        'p { json.filter(input.x, ["a/a/a"]) == 1 }',
+        "p { x := input.x with input.x as input.y; x == input.x; false }",
+    ],
+)
+def test_deep_data_stop_the_policy_at_most(rule: str, kind: str) -> None:
+    compiled = program(rule)
+    for depth in (900, 30_000):
+        value = {"x": nested(depth, kind), "y": nested(depth, kind)}
+        assert "internal" not in outcome(compiled, value)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "p = " + "[" * 5000 + "]" * 5000,
+        "p = " + '{"a":' * 5000 + "1" + "}" * 5000,
+        "p { " + "x" + "[input.a" * 5000 + "]" * 5000 + " }",
+        "p { " + "not " * 5000 + "true }",
+        "p = " + "1 + " * 20_000 + "1",
+        "p = " + "f(" * 3000 + "1" + ")" * 3000 + "\nf(x) = x { true }",
+        "p { " + "; ".join(f"x{n} = input.a[i{n}]" for n in range(500)) + " }",
+        "p = x { x = " + "[y | y = " * 300 + "1" + "]" * 300 + " }",
+    ],
+    ids=["arrays", "objects", "references", "nots", "sums", "calls", "loops", "comprehensions"],
+)
+def test_policies_nested_too_deeply_are_refused_or_work(rules: str) -> None:
+    try:
+        compiled = program(rules)
+    except CompileError:
+        return
+    assert "internal" not in outcome(compiled, {"a": [1]})
+
+
+def test_steps_are_counted_where_nothing_has_a_clock() -> None:
+    compiled = program(POLICIES["loops in negation"])
+    with pytest.raises(BudgetExceeded, match="steps"):
+        compiled.evaluate({"many": list(range(300))}, {}, Context(budget=Budget(steps=100_000)))
