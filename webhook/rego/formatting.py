@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import BuiltinError, check_string
 from webhook.rego.numbers import float_of, general_text, integer_of, text_of
-from webhook.rego.texts import quote, term_text
+from webhook.rego.texts import encoded, quote, term_text
 
 _FLAGS: Final = frozenset("#0+- ")
 _LARGE: Final = 1_000_000  # widths and precisions beyond are none to Go
@@ -261,7 +261,7 @@ class _Printer:
         elif verb in ("q", "v"):
             self.quoted(value if self.precision is None else value[: self.precision])
         elif verb in ("x", "X"):
-            self.hexadecimal(value.encode("utf-8", "replace"), verb)
+            self.hexadecimal(encoded(value), verb)
         else:
             self.bad(value, verb)
 

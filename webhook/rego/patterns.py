@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.patterns import linear_pattern, without_groups
 from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_items
+from webhook.rego.texts import printable
 
 _MAX_PATTERN: Final = 16_384
 _TOO_LARGE: Final = "too large"  # what RE2 says of such patterns, after trying for long
@@ -128,6 +129,7 @@ def matches(context: Context, pattern: Pattern, text: str, limit: int = -1) -> I
     behind, count, size = -1, 0, len(text)
     if limit == 0:
         return
+    text = printable(text)
     for found in pattern.finditer(text):
         start, end = found.start(), found.end()
         context.spend(2 + ((size - start) * (8 + pattern.size) >> 12))

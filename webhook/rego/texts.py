@@ -9,9 +9,10 @@ from typing import Any, Final
 from webhook.rego.numbers import text_of
 from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order
 
-_PLAIN: Final = re.compile(r'[ !#-\[\]-~]*')
+_PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
 _PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
 _UNSAFE_JSON: Final = re.compile(r"[\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPES: Final = {
     "\a": "\\a",
     "\b": "\\b",
@@ -25,6 +26,24 @@ _ESCAPES: Final = {
 _JSON_ESCAPES: Final = {
     '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
 }  # fmt: skip
+
+
+def encoded(text: str) -> bytes:
+    """Return the bytes of a string; those that `decoded` couldn't read are what they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def decoded(data: bytes) -> str:
+    """Return bytes as a string; to Go any bytes are one, so those that aren't UTF-8 are kept as lone surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def printable(text: str) -> str:
+    """Return a string that can leave the process: U+FFFD for each byte that isn't UTF-8, as Go's JSON has it."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:
@@ -45,7 +64,7 @@ def _quoted(char: str, mark: str, only_ascii: bool) -> str:
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
     if 0xD800 <= code < 0xE000:
-        return "\\ufffd"
+        return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code < 0xDD00 else "\\ufffd"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

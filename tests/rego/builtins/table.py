@@ -77,7 +77,7 @@ def _read(text: str, context: Context, at: int = 0) -> tuple[Any, int]:
         return (RegoSet() if token["name"] == "set" else call(token["name"], items, context)), at
     if token["sign"] == "[":
         return _items(text, context, at, "]")
-    assert token["sign"] == "{", f"can't read {text[at - 1:]!r}"
+    assert token["sign"] == "{", f"can't read {text[at - 1 :]!r}"
     return _braces(text, context, at)
 
 
@@ -136,7 +136,17 @@ def ask(opa: Path, expressions: Sequence[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         policy = Path(folder) / "t.rego"
         policy.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        command = [opa, "eval", "--v0-compatible", "--show-builtin-errors", "-d", policy, "-f", "json", "data.t.r"]
+        command = [
+            opa,
+            "eval",
+            "--v0-compatible",
+            "--show-builtin-errors",
+            "-d",
+            policy,
+            "-f",
+            "json",
+            "data.t.r",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
     answer = json.loads(done.stdout)
     errors = answer.get("errors", [])
@@ -146,7 +156,9 @@ def ask(opa: Path, expressions: Sequence[str]) -> list[str]:
     for index, text in found.items():
         results[int(index)] = text[1:-1]
     for error in errors:
-        results[error["location"]["row"] - len(lines) + len(expressions) - 1] = f"!{error['code']}: {error['message']}"
+        results[error["location"]["row"] - len(lines) + len(expressions) - 1] = (
+            f"!{error['code']}: {error['message']}"
+        )
     return results
 
 

@@ -6,11 +6,13 @@ from webhook.rego.builtins import (
     aggregates,
     arithmetic,
     collections,
+    encoding,
     globs,
     kinds,
     objects,
     regex,
     strings,
+    times,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
 
@@ -24,5 +26,5 @@ __all__ = [
     "Halt",
 ]
 
-FAMILIES = (aggregates, arithmetic, collections, globs, kinds, objects, regex, strings)
+FAMILIES = (aggregates, arithmetic, collections, encoding, globs, kinds, objects, regex, strings, times)
 """The modules that declare builtins."""

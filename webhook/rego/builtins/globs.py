@@ -15,6 +15,7 @@ from webhook.rego.builtins.declaration import (
 )
 from webhook.rego.builtins.regex import quote_meta
 from webhook.rego.patterns import compile_pattern
+from webhook.rego.texts import printable
 from webhook.rego.types import BOOLEAN, NULL, STRING, Array, Union
 
 _SPECIAL: Final = frozenset("*?\\[]{}")
@@ -47,7 +48,7 @@ def glob_match(context: Context, pattern: Any, delimiters: Any, text: Any) -> bo
         raise found  # type: ignore[misc]
     compiled = compile_pattern(context, str(found))
     context.spend(len(text) * compiled.size >> 10)
-    return compiled.search(text) is not None
+    return compiled.search(printable(text)) is not None
 
 
 @builtin("glob.quote_meta", (STRING,), STRING)

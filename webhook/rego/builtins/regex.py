@@ -9,7 +9,7 @@ from webhook.rego.builtins.arithmetic import small_integer
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.patterns import Pattern, compile_pattern, matches
-from webhook.rego.texts import quote
+from webhook.rego.texts import printable, quote
 from webhook.rego.types import BOOLEAN, NUMBER, STRING, Array
 
 _STRINGS: Final = Array(STRING)
@@ -23,7 +23,7 @@ def _match(context: Context, pattern: Any, text: Any) -> bool:
     compiled = compile_pattern(context, pattern)
     if len(text) > 256:
         context.spend(len(text) * compiled.size >> 10)
-    return compiled.search(text) is not None
+    return compiled.search(printable(text)) is not None
 
 
 @builtin("regex.match", (STRING, STRING), BOOLEAN, needs_context=True)
@@ -152,7 +152,7 @@ def template_match(context: Context, template: Any, text: Any, start: Any, end: 
     pattern.append(quote_meta(template[at:]) + "$")
     compiled = compile_pattern(context, "".join(pattern))
     context.spend(len(text) * compiled.size >> 10)
-    return compiled.search(text) is not None
+    return compiled.search(printable(text)) is not None
 
 
 def _delimited(template: str, start: str, end: str) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from webhook.rego.builtins.declaration import (
     operand_error,
 )
 from webhook.rego.formatting import sprintf
-from webhook.rego.texts import term_text
+from webhook.rego.texts import decoded, encoded, term_text
 from webhook.rego.types import ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
 from webhook.rego.values import RegoObject, RegoSet, entries
 
@@ -274,9 +274,9 @@ def replace_n(context: Context, patterns: Any, text: Any) -> str:
 
 def _replaced_bytes(context: Context, text: str, pairs: Sequence[tuple[str, str]]) -> str:
     """Replace as Go does where one of what is replaced is empty: it is found between all bytes."""
-    data = text.encode("utf-8", "replace")
-    fresh = pairs[0][1].encode("utf-8", "replace")
-    others = [(old.encode("utf-8", "replace"), new.encode("utf-8", "replace")) for old, new in pairs[1:]]
+    data = encoded(text)
+    fresh = encoded(pairs[0][1])
+    others = [(encoded(old), encoded(new)) for old, new in pairs[1:]]
     context.spend(1 + len(data) * (1 + len(others)))
     parts: list[bytes] = []
     size = at = 0
@@ -298,7 +298,7 @@ def _replaced_bytes(context: Context, text: str, pairs: Sequence[tuple[str, str]
             parts.append(fresh)
             break
     check_string(size + len(data))
-    return b"".join(parts).decode("utf-8", "replace")
+    return decoded(b"".join(parts))
 
 
 @builtin("strings.reverse", (STRING,), STRING)
