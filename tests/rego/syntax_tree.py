@@ -71,9 +71,7 @@ def expression(node: ast.Expr, index: int = 0) -> dict[str, Any]:
             "body": body(inner.body),
         }
     elif isinstance(inner, ast.Not):
-        tree["terms"] = {"body": body(inner.body)}
-        if inner.explicit:
-            tree["terms"]["explicit_body"] = True
+        tree["terms"] = {"type": "not", "body": body(inner.body), "explicit_body": inner.explicit}
     else:
         tree["terms"] = term(inner)
     return tree

@@ -399,7 +399,9 @@ def is_ground(term: Term) -> bool:
     """Whether no variable is in `term` (the head of a reference doesn't count; closures aren't ground)."""
     if isinstance(term, SCALARS):
         return True
-    if isinstance(term, Var | Call | TemplateString) or isinstance(term, COMPREHENSIONS):
+    if isinstance(term, Call):
+        return is_ground(term.operator) and all(map(is_ground, term.args))
+    if isinstance(term, (Var, TemplateString, *COMPREHENSIONS)):
         return False
     if isinstance(term, Ref):
         rest = term.terms[1:] if isinstance(term.terms[0], Var) else term.terms

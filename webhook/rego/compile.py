@@ -31,3 +31,342 @@ The same holds inside closures, `Every` and `Not`.
 *Rules.* A head's `key`, `value` and the terms of its `ref` are scalars, variables, or collections of these: everything else was moved
 to the body. `args` are patterns: scalars, variables, collections of these; repeated variables must be equal.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from webhook.rego.ast import Body, Boolean, Call, Expr, Module, Ref, Rule, Term, ref_text
+from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
+from webhook.rego.errors import COMPILE, TYPE, Problems, RegoError
+from webhook.rego.passes import conflicts, dynamics, modifiers, safety
+from webhook.rego.passes.hoist import Hoist
+from webhook.rego.passes.local_variables import LocalVariables, Names
+from webhook.rego.passes.resolve import is_root, resolve
+from webhook.rego.passes.rules import Graph, RuleId, RuleTree, by_id, full_path
+from webhook.rego.passes.templates import Templates
+from webhook.rego.passes.type_check import TypeChecker
+from webhook.rego.passes.walk import chain, expressions, head_terms, inside, map_bodies, map_bodies_of, parts, variables
+from webhook.rego.text import show
+from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Modules after all passes.
+
+    Attributes:
+        modules: by name.
+        rules: every rule and each of its `else`, by what identifies it.
+        paths: the full path of every rule, ``data.package.name``.
+        order: all rules, each after those that it refers to.
+        dependencies: the rules that a rule refers to directly.
+        written: the names of variables as they were written, by their unique names.
+    """
+
+    modules: Mapping[str, Module]
+    rules: Mapping[RuleId, Rule]
+    paths: Mapping[RuleId, Ref]
+    order: tuple[RuleId, ...]
+    dependencies: Mapping[RuleId, tuple[RuleId, ...]]
+    written: Mapping[str, str]
+
+
+def compile_modules(
+    modules: Mapping[str, Module], builtins: Mapping[str, Declaration] | None = None
+) -> Compiled:
+    """Run all passes.
+
+    Args:
+        modules: parsed, by name.
+        builtins: the functions that are there, by name; all that are declared if None.
+
+    Raises:
+        RegoError: the modules can't be compiled.
+    """
+    return _Compilation(modules, _declared() if builtins is None else builtins).run()
+
+
+#: What the language itself calls; the code generator makes these.
+LANGUAGE = {
+    one.name: one
+    for one in (
+        Declaration("eq", (ANY, ANY), BOOLEAN, None, infix="="),
+        Declaration("assign", (ANY, ANY), BOOLEAN, None, infix=":="),
+        Declaration("internal.member_2", (ANY, ANY), BOOLEAN, None, infix="in"),
+        Declaration("internal.member_3", (ANY, ANY, ANY), BOOLEAN, None, infix="in"),
+        Declaration("internal.template_string", (ARRAY_OF_ANY,), STRING, None),
+        Declaration("walk", (ANY,), Array(static=(ARRAY_OF_ANY, ANY)), None, relation=True),
+        Declaration("print", (), None, None, variadic=ANY),
+    )
+}
+
+
+def _declared() -> Mapping[str, Declaration]:
+    import webhook.rego.builtins  # noqa: F401 - declares them
+
+    return {**LANGUAGE, **DECLARATIONS}
+
+
+class _Compilation:
+    """The modules on their way; each pass stops what follows if it finds problems."""
+
+    def __init__(self, modules: Mapping[str, Module], builtins: Mapping[str, Declaration]) -> None:
+        self.builtins = builtins
+        self.problems = Problems()
+        self.imports = modules
+        self.modules: dict[str, Module] = {name: modules[name] for name in sorted(modules)}
+
+    def run(self) -> Compiled:
+        self.modules = resolve(self.modules, self.problems)
+        self.problems.check()
+        self.names = Names(self._all_variables())
+        self._each(lambda rule: dynamics.head_reference(rule, self.names), first_only=True)
+        self._shadowing()
+        self.problems.check()
+        conflicts.check_imports(self.imports, self.problems)
+        self.problems.check()
+        self.tree = RuleTree(self.modules)
+        self.safety = safety.Safety(self.arity)
+        self._locals()
+        self._templates()
+        self._prints()
+        self._each(Hoist(self.names).rule)
+        self._each(dynamics.ComprehensionTerms(self.names).rule)
+        self._each(lambda rule: dynamics.heads(rule, self.names))
+        self._modifiers()
+        conflicts.check_rules(self.tree, self.modules, self.problems)
+        self.problems.check()
+        self._functions()
+        self._safety()
+        self._each(lambda rule: replace(rule, body=dynamics.equals(rule.body)))
+        bodies = dynamics.Dynamics(self.names)
+        self._each(lambda rule: replace(rule, body=bodies.body(rule.body)))
+        return self._checked()
+
+    # --- help
+
+    def _each(self, on_rule: Callable[[Rule], Rule], first_only: bool = False) -> None:
+        """Replace all rules, and each of their `else` unless `first_only`."""
+        for name, module in self.modules.items():
+            rules: list[Rule] = []
+            for rule in module.rules:
+                found: Rule | None = None
+                links = list(chain(rule))
+                for position in range(len(links)):
+                    if position == 0 or not first_only:
+                        links[position] = on_rule(links[position])
+                for one in reversed(links):
+                    found = replace(one, else_=found)
+                assert found is not None  # noqa: S101 - a chain has a rule
+                rules.append(found)
+            self.modules[name] = replace(module, rules=tuple(rules))
+
+    def arity(self, ref: Ref) -> int:
+        """How many arguments a function has; -1 if there is none."""
+        declared = self.builtins.get(ref_text(ref))
+        return len(declared.arguments) if declared is not None else self.tree.arity(ref)
+
+    def _all_variables(self) -> set[str]:
+        found: set[str] = set()
+        for rule in by_id(self.modules).values():
+            found |= variables((*head_terms(rule), *rule.head.ref.terms, *rule.body))
+        return found
+
+    # --- passes
+
+    def _shadowing(self) -> None:
+        """Refuse rules and variables called ``data`` or ``input``, where v1's rules hold."""
+        for module in self.modules.values():
+            if not module.strict:
+                continue
+            for rule in module.rules:
+                name = rule.head.ref.root
+                if name in ("data", "input"):
+                    message = f"rules must not shadow {name} (use a different rule name)"
+                    self.problems.add(COMPILE, message, rule.location)
+            for rule in module.rules:
+                for one in chain(rule):
+                    wrapped = tuple(Expr(term) for term in head_terms(one))
+                    for expr in expressions((*wrapped, *one.body)):
+                        self._shadowing_expr(expr)
+
+    def _shadowing_expr(self, expr: Expr) -> None:
+        terms = expr.terms
+        if isinstance(terms, Call) and terms.name == "assign" and terms.args and is_root(terms.args[0]):
+            shown = show(terms.args[0])
+            message = f"variables must not shadow {shown} (use a different variable name)"
+            self.problems.add(COMPILE, message, expr.location)
+
+    def _locals(self) -> None:
+        renamer = LocalVariables(self.names, self.arity, self.problems)
+        for name, module in self.modules.items():
+            self.modules[name] = replace(module, rules=tuple([renamer.rule(one) for one in module.rules]))
+        self.problems.check()
+
+    def _templates(self) -> None:
+        def relation(name: str) -> bool:
+            return name in self.builtins and self.builtins[name].relation
+
+        rewriter = Templates(self.names, self.safety, self.tree.always_defined, relation, self.problems)
+        self._each(rewriter.rule)
+        self.problems.check()
+
+    def _prints(self) -> None:
+        """Refuse ``print`` as a value, and erase its calls."""
+        for rule in by_id(self.modules).values():
+            for term in (*head_terms(rule), *rule.body):
+                for node in inside(term):
+                    inner = [node.terms] if isinstance(node, Expr) and isinstance(node.terms, Call) else []
+                    self._void(node, {id(one) for one in inner})
+        self.problems.check()
+        self._each(_erase_prints)
+
+    def _void(self, node: Term | Expr, _: set[int]) -> None:
+        for one in _nested_calls(node):
+            declared = self.builtins.get(one.name)
+            if declared is not None and declared.result is None:
+                self.problems.add(TYPE, f"{show(one)} used as value", one.location)
+
+    def _modifiers(self) -> None:
+        checker = modifiers.Modifiers(self.tree, self.builtins, REFUSED, self.names, self.problems)
+
+        def on_rule(rule: Rule) -> Rule:
+            body = checker.body(tuple([map_bodies(one, checker.body) for one in rule.body]))
+            head = rule.head
+            head = replace(
+                head,
+                key=None if head.key is None else map_bodies_of(head.key, checker.body),
+                value=None if head.value is None else map_bodies_of(head.value, checker.body),
+            )
+            return replace(rule, head=head, body=body)
+
+        self._each(on_rule)
+        self.problems.check()
+
+    def _functions(self) -> None:
+        """Refuse calls of what isn't there, or isn't allowed, or has another number of arguments."""
+        for rule in by_id(self.modules).values():
+            wrapped = tuple(Expr(term) for term in head_terms(rule))
+            for expr in expressions((*wrapped, *rule.body)):
+                if isinstance(expr.terms, Call):
+                    self._function(expr, expr.terms)
+        self.problems.check()
+
+    def _function(self, expr: Expr, call: Call) -> None:
+        name = call.name
+        if name in REFUSED and name not in self.builtins:
+            message = f"unsafe built-in function calls in expression: {name}"
+            self.problems.add(TYPE, message, expr.location, (REFUSED[name],))
+            return
+        arity = self.arity(call.operator)
+        if arity < 0:
+            shown = show(self._written(call.operator))
+            self.problems.add(TYPE, f"undefined function {shown}", expr.location)
+            return
+        given = len(call.args)
+        declared = self.builtins.get(name)
+        if declared is not None and declared.variadic is not None and given >= arity:
+            return
+        if expr.generated:
+            if call.name == "eq" or given == arity + 1:
+                return
+            given -= 1
+        elif given in (arity, arity + 1):
+            return
+        self._arity(expr, call, arity, given)
+
+    def _arity(self, expr: Expr, call: Call, arity: int, given: int) -> None:
+        shown = show(call.operator)
+        declared = self.builtins.get(call.name)
+        if declared is not None:
+            have = ", ".join("???" for _ in call.args)
+            want = ", ".join(map(str, declared.arguments))
+            details = (f"have: ({have})", f"want: ({want})")
+            self.problems.add(TYPE, f"{shown}: arity mismatch", expr.location, details)
+            return
+        plural = "argument" if given == 1 else "arguments"
+        message = f"function {shown} has arity {arity}, got {given} {plural}"
+        self.problems.add(TYPE, message, expr.location)
+
+    def _written(self, ref: Ref) -> Ref:
+        terms = [replace(one, name=self.names.original(one.name)) if hasattr(one, "wildcard") else one for one in ref.terms]
+        return Ref(tuple(terms), ref.location)
+
+    def _safety(self) -> None:
+        for rule in by_id(self.modules).values():
+            safety.check_head(rule, self.names.original, self.problems)
+        self.problems.check()
+        self._each(self._ordered)
+        self.problems.check()
+
+    def _ordered(self, rule: Rule) -> Rule:
+        outer = {"data", "input"} | variables(rule.head.args)
+        unsafe = safety.Unsafe()
+        body = self.safety.order(rule.body, outer, unsafe)
+        if unsafe.found:
+            unsafe.report(self.names.original, self.problems)
+            return rule
+        return replace(rule, body=body)
+
+    def _checked(self) -> Compiled:
+        rules = by_id(self.modules)
+        entries = {entry.id: entry for node in self.tree.root.walk() for entry in node.entries}
+        graph = Graph(rules, self.tree)
+        conflicts.check_recursion(
+            graph, entries, {one: rule.location for one, rule in rules.items()}, self.problems
+        )
+        self.problems.check()
+        order, _ = graph.ordered()
+        paths = {id_: self._path(id_, rule) for id_, rule in rules.items()}
+        checker = TypeChecker(self.builtins, self.names.original)
+        found = checker.rules((paths[id_], rules[id_]) for id_ in order)
+        if found:
+            raise RegoError(found[:10])
+        self._deprecated(rules)
+        dependencies = {id_: tuple(edges) for id_, edges in graph.edges.items()}
+        return Compiled(self.modules, rules, paths, tuple(order), dependencies, self.names.written)
+
+    def _path(self, id_: RuleId, rule: Rule) -> Ref:
+        return full_path(self.modules[id_[0]], rule.head)
+
+    def _deprecated(self, rules: Mapping[RuleId, Rule]) -> None:
+        """Refuse deprecated builtins, where v1's rules hold."""
+        for (name, _, _), rule in rules.items():
+            if not self.modules[name].strict:
+                continue
+            wrapped = tuple(Expr(term) for term in head_terms(rule))
+            for expr in expressions((*wrapped, *rule.body)):
+                declared = self.builtins.get(expr.operator or "")
+                if declared is not None and declared.deprecated:
+                    message = f"deprecated built-in function calls in expression: {declared.name}"
+                    self.problems.add(TYPE, message, expr.location)
+        self.problems.check()
+
+
+def _nested_calls(node: Term | Expr) -> list[Call]:
+    """The calls directly in a node that are values, not expressions."""
+    if isinstance(node, Expr):
+        found = [one for one in parts(node) if isinstance(one, Call) and one is not node.terms]
+        return found
+    return [one for one in parts(node) if isinstance(one, Call)]
+
+
+def _erase_prints(rule: Rule) -> Rule:
+    def erased(body: Body) -> Body:
+        kept = tuple([one for one in body if one.operator != "print"])
+        if kept or not body:
+            return kept
+        at = body[0].location
+        return (Expr(Boolean(True, at), location=at),)
+
+    head = rule.head
+    head = replace(
+        head,
+        key=None if head.key is None else map_bodies_of(head.key, erased),
+        value=None if head.value is None else map_bodies_of(head.value, erased),
+    )
+    return replace(rule, head=head, body=erased(tuple([map_bodies(one, erased) for one in rule.body])))
+
+

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from webhook.rego import lexer
 from webhook.rego.ast import (
@@ -74,6 +74,10 @@ _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)\Z")
 _MAX_EXPONENT: Final = 30103  # of ten: OPA's limit is a binary exponent of 100,000
 
 
+#: What was read as a term at an offset, and the state after it; in the order of the offsets.
+Cache: TypeAlias = dict[int, tuple[Term | None, tuple[Any, ...]]]
+
+
 class TooDeep(Exception):  # noqa: N818 - read as a condition
     """The source nests deeper than the parser goes."""
 
@@ -93,7 +97,7 @@ class TermParser:
             self.keywords |= lexer.IMPORTED_KEYWORDS
         self.version_keywords = self.keywords
         self.not_bodies = False
-        self.cache: dict[int, tuple[Term | None, tuple[Any, ...]]] = {}
+        self.cache: Cache = {}
         self.depth = 0
         self.token = ILLEGAL
         self.text = ""
@@ -461,8 +465,14 @@ class TermParser:
         if negative is not None and term is not None:
             term = Call(name_ref("minus"), (Number("0", negative), term), negative)
         self.depth -= 1
-        self.cache[start] = (term, self.save())
+        self._remember(start, term)
         return term
+
+    def _remember(self, start: int, term: Term | None) -> None:
+        """Keep what was read at `start`, and forget what is inside of it: another reading numbers wildcards anew."""
+        while self.cache and next(reversed(self.cache)) >= start:
+            self.cache.popitem()
+        self.cache[start] = (term, self.save())
 
     def _minus(self) -> Location | None:
         """Step over the minus of a negated reference; not over a number's."""

@@ -16,6 +16,12 @@ from typing import TypeAlias
 Constant: TypeAlias = "None | bool | int | float | Decimal | str | tuple[object, ...]"
 
 
+class Pairs(tuple[tuple[object, object], ...]):
+    """A constant object: its keys with their values."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Simple:
     """Null, boolean, number or string."""
@@ -305,9 +311,9 @@ def either(a: Type | None, b: Type | None) -> Type | None:
 def select(a: Type | None, key: Constant) -> Type | None:
     """The type of what a constant key selects from a value of type `a`, or None if nothing can be there."""
     if isinstance(a, Array):
-        if isinstance(key, bool) or not isinstance(key, int | float | Decimal) or key != int(key):
+        if isinstance(key, bool) or not isinstance(key, int):
             return None
-        return a.select(int(key))
+        return a.select(key)
     if isinstance(a, Object):
         return a.select(key)
     if isinstance(a, Set):
@@ -382,6 +388,8 @@ def unknown(a: Type | None) -> bool:
 
 def type_of(constant: Constant) -> Type:
     """The type of a constant."""
+    if isinstance(constant, Pairs):
+        return Object(tuple((key, type_of(value)) for key, value in constant))  # type: ignore[arg-type, misc]
     if isinstance(constant, tuple):
         return Array(static=tuple(type_of(item) for item in constant))  # type: ignore[arg-type]
     return (NULL, BOOLEAN, NUMBER, STRING)[_constant_order(constant)]

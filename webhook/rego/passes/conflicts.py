@@ -1,0 +1,139 @@
+"""Rules that can't be together: of one path but of different kinds, one inside the other, or a package inside a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cmp_to_key
+
+from webhook.rego.ast import Location, Module, Ref, String, Term, is_ground
+from webhook.rego.errors import COMPILE, RECURSION, TYPE, Problems
+from webhook.rego.passes.rules import Entry, Graph, Node, RuleId, RuleTree
+from webhook.rego.text import show, show_import
+
+
+def place(location: Location) -> str:
+    """A location as OPA writes it inside of a message."""
+    return f"{location.file}:{location.row}" if location.file else f"{location.row}:{location.column}"
+
+
+def check_rules(tree: RuleTree, modules: Mapping[str, Module], problems: Problems) -> None:
+    """Refuse rules that conflict."""
+    stack = [tree.root]
+    while stack:
+        node = stack.pop()
+        if node.entries and _conflict(node, problems):
+            continue
+        stack.extend(node.children.values())
+    _packages(modules, problems)
+
+
+def _shown(path: Ref) -> str:
+    return show(path)
+
+
+def _conflict(node: Node, problems: Problems) -> bool:
+    entries = node.entries
+    first = entries[0]
+    ground = [is_ground(one.path) for one in entries]
+    inside: list[Ref] = []
+    if node.children:
+        if any(ground):
+            inside = _below(node, functions=False)
+        elif not all(ground):
+            inside = _below(node, functions=True)
+    name = _shown(entries[-1].path)
+    if inside:
+        listed = " ".join(map(show, inside))
+        problems.add(TYPE, f"rule {name} conflicts with [{listed}]", first.rule.location)
+        return True
+    kinds = {one.rule.head.multi_value for one in entries}
+    arities = {len(one.rule.head.args) for one in entries}
+    complete = {
+        not one.rule.head.multi_value and is_ground(one.rule.head.ref) for one in entries
+    }
+    if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
+        problems.add(TYPE, f"conflicting rules {name} found", first.rule.location)
+        return True
+    defaults = [one for one in entries if one.rule.default]
+    if len(defaults) > 1:
+        places = ", ".join(place(one.rule.location) for one in defaults)
+        problems.add(
+            TYPE, f"multiple default rules {name} found at {places}", defaults[0].module.location
+        )
+        return True
+    return False
+
+
+def _below(node: Node, *, functions: bool) -> list[Ref]:
+    """The rules below a node, or only the functions, none of which is inside of another; in order."""
+    paths: list[Ref] = []
+    for child in node.children.values():
+        for below in child.walk():
+            for one in below.entries:
+                if not functions or one.rule.head.args:
+                    paths.append(one.path)
+    kept = [one for one in dict.fromkeys(paths) if not _has_prefix(one, paths)]
+    return sorted(kept, key=cmp_to_key(lambda a, b: _order(a.terms, b.terms)))
+
+
+def _has_prefix(path: Ref, others: Iterable[Ref]) -> bool:
+    return any(
+        len(one.terms) < len(path.terms) and path.terms[: len(one.terms)] == one.terms for one in others
+    )
+
+
+def _order(a: tuple[Term, ...], b: tuple[Term, ...]) -> int:
+    left, right = list(map(show, a)), list(map(show, b))
+    return (left > right) - (left < right)
+
+
+def _packages(modules: Mapping[str, Module], problems: Problems) -> None:
+    by_path: dict[tuple[Term, ...], list[Module]] = {}
+    for name in sorted(modules):
+        by_path.setdefault(modules[name].package.terms, []).append(modules[name])
+    for name in sorted(modules):
+        module = modules[name]
+        for rule in module.rules:
+            ref = rule.head.ref
+            if not is_ground(ref):
+                continue
+            path = (*module.package.terms, String(ref.root or ""), *ref.terms[1:])
+            for other in by_path.get(path, ()):
+                package = Ref(other.package.terms[1:])
+                shown = ".".join([part.value for part in package.terms if isinstance(part, String)])
+                problems.add(
+                    TYPE,
+                    f"package {shown} conflicts with rule {show(ref)} defined at {place(rule.location)}",
+                    module.location,
+                )
+
+
+def check_recursion(graph: Graph, entries: Mapping[RuleId, Entry], rules: Mapping[RuleId, Location], problems: Problems) -> None:
+    """Refuse rules that refer to themselves, directly or through others."""
+    _, acyclic = graph.ordered()
+    if acyclic:
+        return
+
+    def name(id_: RuleId) -> str:
+        return show(entries[id_[0], id_[1], 0].path)
+
+    for id_, location in rules.items():
+        path = graph.cycle(id_)
+        if path:
+            problems.add(
+                RECURSION, f"rule {name(id_)} is recursive: {' -> '.join(map(name, path))}", location
+            )
+
+
+def check_imports(modules: Mapping[str, Module], problems: Problems) -> None:
+    """Refuse two imports of one name, where v1's rules hold."""
+    for name in sorted(modules):
+        module = modules[name]
+        if not module.strict:
+            continue
+        seen: dict[str, str] = {}
+        for one in module.imports:
+            if one.name in seen:
+                problems.add(COMPILE, f"import must not shadow {seen[one.name]}", one.location)
+            else:
+                seen[one.name] = show_import(one)

@@ -1,0 +1,287 @@
+"""The order of bodies: every variable is bound before it is needed, or the policy is refused.
+
+Expressions keep their order but for those that need what a later one binds. The same holds for bodies inside, which see the variables of
+the expressions before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from webhook.rego.ast import (
+    COMPREHENSIONS,
+    Body,
+    Boolean,
+    Call,
+    Every,
+    Expr,
+    Location,
+    Not,
+    ObjectComprehension,
+    Ref,
+    Rule,
+    TemplateString,
+    Term,
+    is_ground,
+)
+from webhook.rego.errors import UNSAFE, Problems
+from webhook.rego.lexer import FUTURE_KEYWORDS, IMPORTED_KEYWORDS
+from webhook.rego.passes.unify import ref_is_safe, unify
+from webhook.rego.passes.walk import (
+    SAFETY,
+    Skip,
+    closures,
+    head_terms,
+    inside,
+    rebuild,
+    rebuild_expr,
+    variables,
+)
+
+Arity: TypeAlias = Callable[[Ref], int]
+TRUE = Boolean(True)
+_KEYWORDS = IMPORTED_KEYWORDS | FUTURE_KEYWORDS | {"and", "or"}
+_CALL_OUTPUTS = Skip(closures=True, sets=True, object_keys=True, ref_head=True)
+
+
+def term_outputs(node: Expr | Term, safe: set[str]) -> set[str]:
+    """The variables in references that selecting binds, as `i` in ``xs[i]``."""
+    found: set[str] = set()
+
+    def stop(one: Term | Expr) -> bool:
+        if isinstance(one, (*COMPREHENSIONS, TemplateString)):
+            return True
+        return isinstance(one, Ref) and not ref_is_safe(one, safe)
+
+    for one in inside(node, stop):
+        if isinstance(one, Ref) and not is_ground(one) and ref_is_safe(one, safe):
+            found |= variables(one, Skip(ref_head=True))
+    return found
+
+
+def equality_outputs(a: Term, b: Term, safe: set[str]) -> set[str]:
+    """The variables that ``a = b`` binds."""
+    found = term_outputs(Expr(Call(Ref((a,)), (a, b))), safe) | safe
+    return (found | unify(found, a, b)) - safe
+
+
+class Safety:
+    """Orders bodies, given how many arguments functions have."""
+
+    def __init__(self, arity: Arity) -> None:
+        self.arity = arity
+        self.skip = Skip(closures=True, call_head=True, implicit=self.unbound)
+
+    # --- what expressions bind
+
+    def outputs(self, expr: Expr, safe: set[str]) -> set[str]:
+        """The variables that an expression binds."""
+        terms = expr.terms
+        if expr.negated or isinstance(terms, Not):
+            return set()
+        if expr.with_ and not variables(Expr(TRUE, with_=expr.with_), SAFETY) <= safe:
+            return set()
+        if isinstance(terms, Every):
+            return term_outputs(terms.domain, safe)
+        if not isinstance(terms, Call):
+            return set() if isinstance(terms, TemplateString) else term_outputs(expr, safe)
+        if terms.name == "eq":
+            if len(terms.args) != 2:
+                return set()
+            found = term_outputs(expr, safe) | safe
+            return (found | unify(found, *terms.args)) - safe
+        return self._call_outputs(expr, terms, safe)
+
+    def _call_outputs(self, expr: Expr, call: Call, safe: set[str]) -> set[str]:
+        arity = self.arity(call.operator)
+        if arity < 0:
+            return set()
+        found = term_outputs(expr, safe)
+        if arity >= len(call.args):
+            return found
+        if variables((call.operator, *call.args[:arity]), _CALL_OUTPUTS) - found - safe:
+            return set()
+        return found | variables(call.args[arity:], _CALL_OUTPUTS)
+
+    def body_outputs(self, body: Iterable[Expr], safe: set[str]) -> set[str]:
+        """The variables that a body binds."""
+        found = set(safe)
+        for expr in body:
+            found |= self.outputs(expr, found)
+        return found - safe
+
+    def unbound(self, body: Body) -> set[str]:
+        """Of the body of a ``not`` without braces, the variables that it doesn't bind itself."""
+        if len(body) == 1:
+            return variables(body, SAFETY)
+        where: dict[str, int] = {}
+        bound: set[str] = set()
+        for expr in body:
+            for name in variables(expr, SAFETY):
+                where[name] = where.get(name, 0) + 1
+            terms = expr.terms
+            if not isinstance(terms, Call):
+                continue
+            if terms.name == "eq" and len(terms.args) == 2:
+                bound |= equality_outputs(*terms.args, set())
+            elif 0 <= (arity := self.arity(terms.operator)) < len(terms.args):
+                bound |= variables(terms.args[arity:], _CALL_OUTPUTS)
+        return {name for name, count in where.items() if name not in bound or count == 1}
+
+    # --- ordering
+
+    def order(self, body: Body, outer: set[str], unsafe: Unsafe) -> Body:
+        """A body in its order; what can't be bound is noted in `unsafe`."""
+        names = [variables(expr, self.skip) for expr in body]
+        all_names = set[str]().union(*names)
+        safe = all_names & outer
+        missing = [one - safe for one in names]
+        closed = [self._closed_over(expr) & all_names - outer for expr in body]
+        placed: list[int] = []
+        waiting = list(range(len(body)))
+        while waiting:
+            left: list[int] = []
+            for index in waiting:
+                outputs = self.outputs(body[index], safe)
+                if closed[index] == outputs and outputs:  # it would close over what it binds itself
+                    left.append(index)
+                    continue
+                # OPA forgets `missing` where there is something closed over, and takes unbound operands for bound.
+                missing[index] = (missing[index] | closed[index]) - outputs - safe
+                if missing[index]:
+                    left.append(index)
+                else:
+                    safe |= outputs
+                    placed.append(index)
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        for index in waiting:
+            unsafe.note(body[index], missing[index])
+        return self._order_closures([body[index] for index in placed], outer, unsafe)
+
+    def _closed_over(self, expr: Expr) -> set[str]:
+        """All variables in the bodies inside an expression."""
+        found: set[str] = set()
+        for one in closures(expr):
+            if isinstance(one, Expr) and isinstance(one.terms, Every):
+                found |= variables(one.terms.body)
+            elif isinstance(one, Expr) and isinstance(one.terms, Not):
+                found |= variables(one.terms.body)
+            else:
+                found |= variables(one)
+        return found
+
+    def _order_closures(self, body: list[Expr], outer: set[str], unsafe: Unsafe) -> Body:
+        seen = set(outer)
+        result: list[Expr] = []
+        for index, expr in enumerate(body):
+            if index:
+                seen |= variables(body[index - 1], self.skip)
+            result.append(_Closures(self, expr, seen, unsafe).expr(expr))
+        return tuple(result)
+
+
+class _Closures:
+    """Orders the bodies inside one expression."""
+
+    def __init__(self, safety: Safety, current: Expr, outer: set[str], unsafe: Unsafe) -> None:
+        self.safety = safety
+        self.current = current
+        self.outer = outer
+        self.unsafe = unsafe
+
+    def expr(self, expr: Expr) -> Expr:
+        terms = expr.terms
+        if isinstance(terms, Every):
+            self.outer |= variables(terms.value) | (set() if terms.key is None else variables(terms.key))
+            return replace(expr, terms=replace(terms, body=self.body(terms.body)))
+        if isinstance(terms, Not):
+            return replace(expr, terms=replace(terms, body=self.body(terms.body)))
+        return rebuild_expr(expr, self.term, self.body)
+
+    def body(self, body: Body) -> Body:
+        unsafe = Unsafe()
+        ordered = self.safety.order(body, self.outer, unsafe)
+        if not unsafe.found:
+            return ordered
+        self.unsafe.update(unsafe)
+        return body
+
+    def term(self, term: Term) -> Term:
+        if isinstance(term, COMPREHENSIONS):
+            heads = (term.key, term.value) if isinstance(term, ObjectComprehension) else (term.term,)
+            bound = variables(term.body, self.safety.skip) | self.outer
+            missing = variables(heads) - bound
+            if missing:
+                self.unsafe.note(self.current, missing)
+            return replace(term, body=self.body(term.body))
+        return rebuild(term, self.term, self.body)
+
+
+@dataclass(slots=True)
+class Unsafe:
+    """Expressions with the variables that they need and nothing binds."""
+
+    found: dict[int, tuple[Expr, set[str]]] = field(default_factory=dict)
+
+    def note(self, expr: Expr, names: set[str]) -> None:
+        """Add to what an expression lacks."""
+        before = self.found.get(id(expr))
+        self.found[id(expr)] = (expr, names if before is None else before[1] | names)
+
+    def update(self, other: Unsafe) -> None:
+        """Add what another body lacks."""
+        for expr, names in other.found.values():
+            self.note(expr, names)
+
+    def report(self, original: Callable[[str], str], problems: Problems) -> None:
+        """Report variables by the names that were written; else expressions, once for each variable."""
+        places: dict[str, Location] = {}
+        for expr, names in self.found.values():
+            for name in names:
+                if name not in places or _key(expr.location) < _key(places[name]):
+                    places[name] = expr.location
+        before = len(problems.found)
+        for name, location in sorted(places.items(), key=lambda one: (_key(one[1]), one[0])):
+            written = original(name)
+            if written.startswith("__local"):
+                continue
+            shown = "_" if written.startswith("$") else written
+            message = f"var {shown} is unsafe"
+            if written in _KEYWORDS:
+                message += f" (hint: `import future.keywords.{shown}` to import a future keyword)"
+            problems.add(UNSAFE, message, location)
+        if len(problems.found) > before:
+            return
+        seen: set[str] = set()
+        for expr, names in sorted(self.found.values(), key=lambda one: _key(one[0].location)):
+            generated = {name for name in names if name.startswith("__local")}
+            if generated - seen:
+                seen |= generated
+                problems.add(UNSAFE, "expression is unsafe", expr.location)
+
+
+def _key(location: Location) -> tuple[str, int, int]:
+    return (location.file, location.row, location.column)
+
+
+def check_head(rule: Rule, original: Callable[[str], str], problems: Problems) -> None:
+    """Refuse a rule whose head has a variable that its body hasn't."""
+    head = rule.head
+    bound = variables(rule.body, SAFETY) | variables(head.args)
+    needed = (*head.ref.terms[1:], *(one for one in head_terms(rule)))
+    missing = variables(needed) - bound
+    if not missing:
+        return
+    reported: set[str] = set()
+    for node in (node for term in needed for node in inside(term)):
+        name = getattr(node, "name", None)
+        if name in missing and name not in reported and not isinstance(node, Call):
+            reported.add(name)
+            written = original(name)
+            if not written.startswith("__local"):
+                shown = "_" if written.startswith("$") else written
+                problems.add(UNSAFE, f"var {shown} is unsafe", node.location)
