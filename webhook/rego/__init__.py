@@ -1,1 +1,19 @@
 """Rego, as OPA 1.17 means it, compiled to Python."""
+
+from webhook.rego.builtins import BuiltinError, Context, Halt
+from webhook.rego.program import RegoProgram, compile_modules
+from webhook.rego.runtime import RegoError
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, to_json
+
+__all__ = [
+    "UNDEFINED",
+    "BuiltinError",
+    "Context",
+    "Halt",
+    "RegoError",
+    "RegoObject",
+    "RegoProgram",
+    "RegoSet",
+    "compile_modules",
+    "to_json",
+]

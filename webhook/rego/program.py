@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
-from webhook.rego.ast import Body, Module, Version
+from webhook.rego.ast import Module, Object, Rule, Version
 from webhook.rego.builtins import Context
 from webhook.rego.codegen.helpers import HELPERS
 from webhook.rego.codegen.rules import Rules
@@ -15,6 +15,8 @@ from webhook.rego.codegen.scope import Scope
 from webhook.rego.codegen.survey import survey
 from webhook.rego.codegen.writer import Collect
 from webhook.rego.compile import compile_modules as run_passes
+from webhook.rego.parser import parse_module
+from webhook.rego.queries import query_module
 from webhook.rego.runtime import Frame, RegoError
 from webhook.rego.tree import Node, Place, rule_tree, step, whole
 from webhook.rego.values import RegoSet, Value, key
@@ -107,26 +109,33 @@ def compile_modules(
     Raises:
         CompileError: with the line and column, and OPA's code.
     """
-    compiled = run_passes(modules, version=version, queries=queries)
-    return generate(compiled.modules, tuple(entry), compiled.queries)
+    parsed = {name: parse_module(text, name, version) for name, text in modules.items()}
+    asked = {text: query_module(text, number) for number, text in enumerate(queries)}
+    compiled = run_passes({**parsed, **{module.file: module for module in asked.values()}})
+    passed = compiled.modules
+    return generate(
+        [module for name, module in passed.items() if name in parsed],
+        tuple(entry),
+        {text: passed[module.file].rules[0] for text, module in asked.items()},
+    )
 
 
 def generate(
-    modules: Sequence[Module], entry: tuple[str, ...] = (), queries: Mapping[str, Body] | None = None
+    modules: Sequence[Module], entry: tuple[str, ...] = (), queries: Mapping[str, Rule] | None = None
 ) -> RegoProgram:
-    """Return the program of modules that the passes have been over.
+    """Return the program of modules that the passes have been over, and of queries as `query_module` makes them.
 
     Raises:
         CompileError: the rules are too large, or nested too deeply, for Python.
     """
     root, numbered = rule_tree(modules)
     queries = queries or {}
-    seen = survey(modules, queries.values())
+    seen = survey([*[rule for module in modules for rule in module.rules], *queries.values()])
     rules = Rules(root, seen.data_targets, seen.functions)
     try:
         for node in numbered:
             rules.rule(node)
-        names = {text: _query(rules, body) for text, body in queries.items()}
+        names = {text: _query(rules, query) for text, query in queries.items()}
         source = rules.source()
         namespace: dict[str, Any] = {**HELPERS, **rules.constants}
         exec(compile(source, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py
@@ -139,7 +148,7 @@ def generate(
     )
 
 
-def _query(rules: Rules, body: Body) -> str:
+def _query(rules: Rules, query: Rule) -> str:
     name, result = rules.function_name("q"), rules.name("r")
     rules.begin("return", Collect(result))
     rules.own.add(result)
@@ -147,15 +156,11 @@ def _query(rules: Rules, body: Body) -> str:
     rules.once()
 
     def add(scope: Scope) -> None:
-        shown = [f"{variable!r}: {text}" for variable, text in scope.items() if _shown(variable)]
-        rules.emit(f"ADD({rules.budget()}, {result}, {{{', '.join(shown)}}})")
+        text, _ = rules.value(query.head.key or Object(()), scope)
+        rules.emit(f"ADD({rules.budget()}, {result}, {text})")
 
-    rules.body(body, {}, add)
+    rules.body(query.body, {}, add)
     rules.close(0)
     rules.emit(f"return {result}")
     rules.end(f"def {name}(F0):")
     return name
-
-
-def _shown(variable: str) -> bool:
-    return not variable.startswith(("$", "__local"))

@@ -13,7 +13,6 @@ from webhook.rego.ast import (
     Body,
     Call,
     Every,
-    Module,
     Not,
     Ref,
     Rule,
@@ -36,13 +35,11 @@ class Survey:
     functions: frozenset[str]
 
 
-def survey(modules: Iterable[Module], queries: Iterable[Body]) -> Survey:
-    """Return what all `with` of a program replace."""
+def survey(rules: Iterable[Rule]) -> Survey:
+    """Return what all `with` of some rules replace."""
     targets: set[tuple[Any, ...]] = set()
     functions: set[str] = set()
-    found = [one for module in modules for rule in module.rules for one in _in_rule(rule)]
-    found += [one for body in queries for one in _in_body(body)]
-    for one in found:
+    for one in [one for rule in rules for one in _in_rule(rule)]:
         target = one.target if isinstance(one.target, Ref) else Ref((one.target,))
         if target.root == "input":
             continue
