@@ -65,6 +65,13 @@ def _number(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> Any:
         return yaml.SafeLoader("").construct_yaml_float(node)
 
 
+def _mapping(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> Any:
+    loader.flatten_mapping(node)
+    pairs = [(loader.construct_object(k, True), loader.construct_object(v, True)) for k, v in node.value]
+    return {k if isinstance(k, str) else json.dumps(k): v for k, v in pairs}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:int", _number)
 _Loader.add_constructor("tag:yaml.org,2002:float", _number)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 from webhook.rego.ast import Location
 from webhook.rego.builtins.declaration import BuiltinError, Context
+from webhook.rego.numbers import text_of
 from webhook.rego.values import (
     UNDEFINED,
     RegoObject,
@@ -134,14 +136,14 @@ def mock_function(function: Callable[..., Value]) -> Mock:
     return Mock(call=lambda frame, *args: function(unmocked(frame), *args))
 
 
-def mock_builtin(function: Callable[..., Value], needs_context: bool) -> Mock:
+def mock_builtin(function: Callable[..., Value], needs_context: bool, name: str, location: Location) -> Mock:
     """Return a mock that calls a builtin."""
 
     def call(frame: Frame, *args: Value) -> Value:
         try:
             return function(frame.context, *args) if needs_context else function(*args)
         except BuiltinError as error:
-            return undefined(frame, error)
+            return undefined(frame, error, name, location)
 
     return Mock(call=call)
 
@@ -151,10 +153,10 @@ def called(frame: Frame, mock: Mock, *args: Value) -> Value:
     return mock.value if mock.call is None else mock.call(frame, *args)
 
 
-def undefined(frame: Frame, error: BuiltinError) -> Value:
+def undefined(frame: Frame, error: BuiltinError, name: str, location: Location) -> Value:
     """Return what a builtin's failed call is: undefined, unless errors are strict."""
     if frame.strict:
-        raise error
+        raise RegoError(error.code, f"{name}: {error}", location) from error
     return UNDEFINED
 
 
@@ -162,6 +164,25 @@ def along(value: Value, *path: Value) -> Value:
     """Return what is found in `value` along `path`, one look-up after the other."""
     for wanted in path:
         value = lookup(value, wanted)
+        if value is UNDEFINED:
+            break
+    return value
+
+
+def stored(container: Value, wanted: Value) -> Value:
+    """Return what a name selects in a base document: OPA's storage goes by texts, so 1 is "1" there."""
+    kind, of = wanted.__class__, container.__class__
+    if of is dict and (kind is int or kind is float or isinstance(wanted, Decimal)):
+        return container.get(text_of(wanted), UNDEFINED)
+    if of is list and kind is str and wanted.isascii() and wanted.isdigit() and str(int(wanted)) == wanted:
+        return lookup(container, int(wanted))
+    return lookup(container, wanted)
+
+
+def along_stored(value: Value, *path: Value) -> Value:
+    """Return what is found in a base document along `path`."""
+    for wanted in path:
+        value = stored(value, wanted)
         if value is UNDEFINED:
             break
     return value

@@ -9,7 +9,7 @@ from typing import Any
 
 from webhook.rego.ast import Boolean, Module, Null, Number, Ref, Rule, String, Term, Var, is_ground
 from webhook.rego.numbers import number_of
-from webhook.rego.runtime import Frame, Path, along, merged, visited
+from webhook.rego.runtime import Frame, Path, along, along_stored, merged, visited
 from webhook.rego.values import UNDEFINED, Value, compare, entries_in_order, key, lookup, object_of
 
 
@@ -137,7 +137,7 @@ def step(at: Value, wanted: Value) -> Value:
     frame, path = at.frame, (*at.path, wanted)
     node = at.node.children.get(key(wanted)) if at.node is not None else None
     if node is None or hidden(frame, path):
-        return along(frame.data, *path)
+        return along_stored(frame.data, *path)
     if node.number >= 0:
         return UNDEFINED if node.function or node.call is None else node.call(frame)
     return Place(frame, node, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from webhook.core.errors import CompileError
-from webhook.rego.ast import Body, Boolean, Call, Every, Expr, Not, Ref, Some, Term, Var, With
+from webhook.rego.ast import Body, Boolean, Call, Every, Expr, Location, Not, Ref, Some, Term, Var, With
 from webhook.rego.builtins.declaration import DECLARATIONS
 from webhook.rego.codegen.calls import Calls
 from webhook.rego.codegen.scope import Scope
@@ -153,12 +153,14 @@ class Bodies(Calls):
                 return f"MOCK_FUNCTION(r_{node.number})", scope
             name = Call(value, ()).name
             if name in DECLARATIONS and value.root not in scope:
-                declaration = DECLARATIONS[name]
-                function = self.constant(declaration.implementation)
-                return f"MOCK_BUILTIN({function}, {declaration.needs_context})", scope
+                return self.mock_builtin(name, value.location), scope
         if isinstance(value, Var) and value.name not in scope and value.name in DECLARATIONS:
-            declaration = DECLARATIONS[value.name]
-            function = self.constant(declaration.implementation)
-            return f"MOCK_BUILTIN({function}, {declaration.needs_context})", scope
+            return self.mock_builtin(value.name, value.location), scope
         text, scope = self.value(value, scope)
         return f"MOCK({text})", scope
+
+    def mock_builtin(self, name: str, location: Location) -> str:
+        """Return code for a builtin that stands in another function's place."""
+        declaration = DECLARATIONS[name]
+        function, place = self.constant(declaration.implementation), self.place(location)
+        return f"MOCK_BUILTIN({function}, {declaration.needs_context}, {name!r}, {place})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.core.errors import CompileError
-from webhook.rego.ast import Array, Boolean, Call, Expr, Number, Ref, String, Term, Var
+from webhook.rego.ast import Array, Boolean, Call, Expr, Location, Number, Ref, String, Term, Var
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.codegen.scope import Scope, is_free
 from webhook.rego.codegen.unification import Unification
@@ -45,7 +45,7 @@ class Calls(Unification):
         if extra == 0 and (condition := self.condition(name, call.args, args)) and name not in self.mocked:
             self.check(f"not ({condition})")
             return scope
-        result = self.builtin(name, declaration, args)
+        result = self.builtin(name, declaration, args, call.location)
         if declaration.result is None:
             return scope
         return self.outcome(call, extra, result, scope, boolean=declaration.result == BOOLEAN)
@@ -107,7 +107,7 @@ class Calls(Unification):
         self.check(f"not {result}" if boolean else f"{result} is U or {result} is False")
         return scope
 
-    def builtin(self, name: str, declaration: Declaration, args: list[str]) -> str:
+    def builtin(self, name: str, declaration: Declaration, args: list[str], location: Location) -> str:
         """Write the call of a builtin; return the name of its result, which may be undefined."""
         result = self.name("t")
         quick = None if name in self.mocked else self.quick(name, args)
@@ -117,7 +117,8 @@ class Calls(Unification):
         self.indent += 1
         self.mockable(result, name, args, f"{quick} else {text}" if quick else text)
         self.indent -= 1
-        self.emit(f"except FAILED as error: {result} = FAILURE({self.frame}, error)")
+        failure = f"FAILURE({self.frame}, error, {name!r}, {self.place(location)})"
+        self.emit(f"except FAILED as error: {result} = {failure}")
         return result
 
     def condition(self, name: str, terms: tuple[Term, ...], args: list[str]) -> str:

@@ -27,6 +27,8 @@ HELPERS: Final[Mapping[str, Any]] = {
     "FAILURE": runtime.undefined,
     "LOOKUP": lookup,
     "ALONG": runtime.along,
+    "STORED": runtime.stored,
+    "ALONG_STORED": runtime.along_stored,
     "COMPARE": compare,
     "EQUAL": runtime.charge_equal,
     "SET": RegoSet,

@@ -157,8 +157,8 @@ class Terms(Writer):
         name, scope = self.value(head, scope)
         return self.select(name, rest, scope)
 
-    def select(self, name: str, rest: list[Term], scope: Scope) -> tuple[str, Scope]:
-        """Write what `rest` selects from a value."""
+    def select(self, name: str, rest: list[Term], scope: Scope, *, stored: bool = False) -> tuple[str, Scope]:
+        """Write what `rest` selects from a value, or from the base documents (`stored`)."""
         position = 0
         while position < len(rest):
             names = []
@@ -166,7 +166,7 @@ class Terms(Writer):
                 names.append(part.value)
                 position += 1
             if names:
-                name = self.chain(name, names)
+                name = self.chain(name, names, stored=stored)
                 continue
             part = rest[position]
             position += 1
@@ -175,24 +175,25 @@ class Terms(Writer):
                 continue
             wanted, scope = self.value(part, scope)
             found = self.name("t")
-            self.emit(f"{found} = LOOKUP({name}, {wanted})")
+            self.emit(f"{found} = {'STORED' if stored else 'LOOKUP'}({name}, {wanted})")
             self.check(f"{found} is U")
             name = found
         return name, scope
 
-    def chain(self, name: str, names: list[str]) -> str:
+    def chain(self, name: str, names: list[str], *, stored: bool = False) -> str:
         """Write look-ups by constant names: quick for plain objects, exact for everything."""
         found = self.name("t")
         *first, last = [repr(one) for one in names]
         brackets = "".join(f"[{one}]" for one in first)
         every = ", ".join([*first, last])
+        along = "ALONG_STORED" if stored else "ALONG"
         if not first:
             self.emit(
-                f"{found} = {name}.get({last}, U) if {name}.__class__ is DICT else LOOKUP({name}, {last})"
+                f"{found} = {name}.get({last}, U) if {name}.__class__ is DICT else {along}({name}, {last})"
             )
         else:
             self.emit(f"try: {found} = {name}{brackets}.get({last}, U)")
-            self.emit(f"except MISSING: {found} = ALONG({name}, {every})")
+            self.emit(f"except MISSING: {found} = {along}({name}, {every})")
         self.check(f"{found} is U")
         return found
 
@@ -234,7 +235,7 @@ class Terms(Writer):
 
     def base(self, rest: list[Term], scope: Scope) -> tuple[str, Scope]:
         """Write a reference to base documents alone."""
-        return self.select(f"{self.frame}.data", rest, scope)
+        return self.select(f"{self.frame}.data", rest, scope, stored=True)
 
     def rule_value(self, node: Node) -> str:
         """Write the value of a rule without arguments."""
