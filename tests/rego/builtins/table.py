@@ -49,7 +49,7 @@ def evaluate(expression: str, context: Context | None = None) -> str:
     try:
         value, rest = _read(expression, context or Context(budget=Budget(10_000_000)))
     except _CallError as error:
-        return f"!{error.code}: {error.name}: {error}"
+        return f"!{error.code}: {error.name}: {error}".replace("\n", "\\n")
     assert not expression[rest:].strip(), f"trailing {expression[rest:]!r}"
     return "undefined" if value is UNDEFINED else term_text(value)
 
@@ -147,7 +147,7 @@ def ask(opa: Path, expressions: Sequence[str]) -> list[str]:
             "json",
             "data.t.r",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     answer = json.loads(done.stdout)
     errors = answer.get("errors", [])
     found = answer["result"][0]["expressions"][0]["value"] if answer.get("result") else {}
@@ -156,10 +156,13 @@ def ask(opa: Path, expressions: Sequence[str]) -> list[str]:
     for index, text in found.items():
         results[int(index)] = text[1:-1]
     for error in errors:
-        results[error["location"]["row"] - len(lines) + len(expressions) - 1] = (
-            f"!{error['code']}: {error['message']}"
-        )
+        row = error["location"]["row"] - len(lines) + len(expressions) - 1
+        results[row] = _message(error)
     return results
+
+
+def _message(error: dict[str, str]) -> str:
+    return f"!{error['code']}: {error['message']}".replace("\n", "\\n")
 
 
 def untyped(expression: str, index: int) -> str:

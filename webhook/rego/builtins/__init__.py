@@ -9,10 +9,13 @@ from webhook.rego.builtins import (
     encoding,
     globs,
     kinds,
+    networks,
     objects,
+    patches,
     regex,
     strings,
     times,
+    versions,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
 
@@ -26,5 +29,19 @@ __all__ = [
     "Halt",
 ]
 
-FAMILIES = (aggregates, arithmetic, collections, encoding, globs, kinds, objects, regex, strings, times)
+FAMILIES = (
+    aggregates,
+    arithmetic,
+    collections,
+    encoding,
+    globs,
+    kinds,
+    networks,
+    objects,
+    patches,
+    regex,
+    strings,
+    times,
+    versions,
+)
 """The modules that declare builtins."""

@@ -1,0 +1,316 @@
+"""Parts of documents by paths: ``json.filter``, ``json.remove`` and ``json.patch``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from webhook.rego.builtins.declaration import (
+    BuiltinError,
+    Context,
+    OperandError,
+    builtin,
+    check_items,
+    operand_error,
+)
+from webhook.rego.builtins.objects import OBJECT, check_object
+from webhook.rego.numbers import integer_of
+from webhook.rego.texts import term_text
+from webhook.rego.types import ANY, ARRAY_OF_ANY, STRING, Array, Object, Set, Union
+from webhook.rego.values import (
+    UNDEFINED,
+    RegoObject,
+    RegoSet,
+    entries,
+    equal,
+    key,
+    lookup,
+    object_of,
+    type_name,
+)
+
+_PATH: Final = Union((STRING, ARRAY_OF_ANY))
+_PATHS: Final = Union((Array(_PATH), Set(_PATH)))
+_INDEX: Final = re.compile(r"[+-]?[0-9]+")
+_OBJECTS: Final = frozenset((dict, RegoObject))
+_GO_TYPES: Final = {
+    "null": "ast.Null",
+    "boolean": "ast.Boolean",
+    "number": "ast.Number",
+    "string": "ast.String",
+}
+
+Tree = dict[Any, Any]
+"""Paths as a tree: what is under a key, by its canonical key; None where a path ends."""
+
+
+def _path(value: Any) -> list[Any]:
+    """Return the steps of a path: a JSON pointer, or an array."""
+    if value.__class__ is str:
+        if not value:
+            return []
+        return [part.replace("~1", "/").replace("~0", "~") for part in value.lstrip("/").split("/")]
+    if value.__class__ is list:
+        return value  # type: ignore[no-any-return]
+    raise OperandError(
+        "operand 2 must be one of {set, array} containing string paths or array of path segments but got "
+        + type_name(value)
+    )
+
+
+def _tree(context: Context, paths: Any) -> Tree:
+    """Return the paths of an operand as a tree."""
+    if paths.__class__ is list:
+        found = paths
+    elif paths.__class__ is RegoSet:
+        found = paths.ordered()
+    else:
+        raise operand_error(2, paths, "set", "array")
+    root: Tree = {}
+    for path in [_path(item) for item in found]:
+        context.spend(1 + len(path))
+        if not path:
+            continue
+        node: Tree | None = root
+        for step in path[:-1]:
+            assert node is not None
+            node = node.setdefault(key(step), {})
+            if node is None:
+                break
+        if node is not None:
+            node[key(path[-1])] = None
+    return root
+
+
+@builtin("json.filter", (OBJECT, _PATHS), ANY, needs_context=True)
+def json_filter(context: Context, value: Any, paths: Any) -> Any:
+    """Return the object with what is at these paths only."""
+    check_object(value, 1)
+    return _filtered(context, value, _tree(context, paths))
+
+
+def _filtered(context: Context, value: Any, tree: Tree | None) -> Any:
+    if tree is None:
+        return value
+    kind = value.__class__
+    if kind is list:
+        context.spend(1 + (len(value) >> 3))
+        chosen = ((item, tree.get(str(index), UNDEFINED)) for index, item in enumerate(value))
+        return [_filtered(context, item, under) for item, under in chosen if under is not UNDEFINED]
+    if kind is RegoSet:
+        context.spend(1 + (len(value) >> 3))
+        return RegoSet(_filtered(context, item, tree[key(item)]) for item in value if key(item) in tree)
+    if kind in _OBJECTS:
+        context.spend(1 + (len(value) >> 3))
+        return object_of(
+            (k, _filtered(context, item, tree[key(k)])) for k, item in entries(value) if key(k) in tree
+        )
+    return value
+
+
+@builtin("json.remove", (OBJECT, _PATHS), ANY, needs_context=True)
+def json_remove(context: Context, value: Any, paths: Any) -> Any:
+    """Return the object without what is at these paths."""
+    check_object(value, 1)
+    return _removed(context, value, _tree(context, paths))
+
+
+def _removed(context: Context, value: Any, tree: Any) -> Any:
+    """Return what is left of a value; UNDEFINED if nothing."""
+    if tree is None:
+        return UNDEFINED
+    kind = value.__class__
+    if tree is UNDEFINED or (kind is not list and kind is not RegoSet and kind not in _OBJECTS):
+        return value
+    context.spend(1 + (len(value) >> 3))
+    if kind is list:
+        left = [_removed(context, item, tree.get(str(i), UNDEFINED)) for i, item in enumerate(value)]
+        return [item for item in left if item is not UNDEFINED]
+    if kind is RegoSet:
+        left = [_removed(context, item, tree.get(key(item), UNDEFINED)) for item in value]
+        return RegoSet(item for item in left if item is not UNDEFINED)
+    pairs = [(k, _removed(context, item, tree.get(key(k), UNDEFINED))) for k, item in entries(value)]
+    return object_of((k, item) for k, item in pairs if item is not UNDEFINED)
+
+
+_OPERATIONS = Array(Object((("op", STRING), ("path", ANY)), (ANY, ANY)))
+
+
+@builtin("json.patch", (ANY, _OPERATIONS), ANY, needs_context=True)
+def json_patch(context: Context, value: Any, operations: Any) -> Any:
+    """Return a document after the operations of a JSON Patch (RFC 6902); paths may go into sets."""
+    if operations.__class__ is not list:
+        raise operand_error(2, operations, "array")
+    for operation in operations:
+        value = _patched(context, value, operation)
+    return value
+
+
+def _patched(context: Context, value: Any, operation: Any) -> Any:
+    if operation.__class__ not in _OBJECTS:
+        raise BuiltinError(
+            "must be an array of JSON-Patch objects, but at least one element is not an object"
+        )
+    path_value, name = _attribute(operation, "path"), _attribute(operation, "op")
+    if name.__class__ is not str:
+        raise BuiltinError(f"attribute 'op' must be a string but found: {type_name(name)}")
+    path = _path(path_value)
+    patch = _Patch(context)
+    if name == "add":
+        return patch.insert(value, path, _attribute(operation, "value"))
+    if name == "remove":
+        return patch.delete(value, path)
+    if name == "replace":
+        value = patch.delete(value, path)
+        return patch.insert(value, path, _attribute(operation, "value"))
+    if name in ("move", "copy"):
+        source = _path(_attribute(operation, "from"))
+        chunk = patch.find(value, source)
+        if name == "move":
+            value = patch.delete(value, source)
+        return patch.insert(value, path, chunk)
+    if name == "test":
+        chunk, wanted = patch.find(value, path), _attribute(operation, "value")
+        if not equal(chunk, wanted):
+            raise BuiltinError(
+                f"value from EditTree != patch value.\n\nExpected: {term_text(wanted)}\n\nFound: {term_text(chunk)}"
+            )
+        return value
+    raise BuiltinError(f"unrecognized op: '{name}'")
+
+
+def _attribute(operation: Any, name: str) -> Any:
+    found = lookup(operation, name)
+    if found is UNDEFINED:
+        raise BuiltinError(f"missing required attribute '{name}'")
+    return found
+
+
+class _Patch:
+    """Makes new documents out of old ones, with one place changed."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def find(self, value: Any, path: list[Any]) -> Any:
+        """Return what is at a path."""
+        for step in path:
+            value = self.child(value, step)
+        return value
+
+    def child(self, value: Any, step: Any) -> Any:
+        """Return what is one step inside."""
+        if value is UNDEFINED:
+            raise BuiltinError("nil value encountered where composite value was expected")
+        kind = value.__class__
+        shown = step
+        if kind is list:
+            shown = _index(len(value), step)
+            found = value[shown] if 0 <= shown < len(value) else UNDEFINED
+        elif kind in _OBJECTS or kind is RegoSet:
+            found = lookup(value, step)
+        else:
+            raise BuiltinError(
+                f"expected composite type for path {term_text(step)}, found value: {term_text(value)} "
+                f"(type: {_GO_TYPES[type_name(value)]})"
+            )
+        if found is UNDEFINED:
+            path = f"[{term_text(step)}]" if kind is RegoSet else term_text(shown)
+            raise BuiltinError(f"path {path} does not exist in {type_name(value)} term {term_text(value)}")
+        return found
+
+    def insert(self, value: Any, path: list[Any], new: Any) -> Any:
+        """Return the document with something new at a path."""
+        if not path:
+            return new
+        if len(path) > 1:
+            inner = self.child(value, path[0])
+            return self.replace(value, path[0], inner, self.insert(inner, path[1:], new))
+        if value is UNDEFINED:
+            raise BuiltinError("deleted node encountered during insert operation")
+        step, kind = path[0], value.__class__
+        if kind is list:
+            index = _index(len(value), step)
+            if not 0 <= index <= len(value):
+                raise BuiltinError("index for array insertion out of bounds")
+            self.pay(value)
+            return [*value[:index], new, *value[index:]]
+        if kind in _OBJECTS:
+            self.pay(value)
+            return object_of([*entries(value), (step, new)])
+        if kind is RegoSet:
+            if not equal(step, new):
+                raise BuiltinError(
+                    f"set key {term_text(step)} does not equal value to be inserted {term_text(new)}"
+                )
+            self.pay(value)
+            return RegoSet([*value, new])
+        raise BuiltinError(_no_composite(value))
+
+    def delete(self, value: Any, path: list[Any]) -> Any:
+        """Return the document without what is at a path."""
+        if not path:
+            if value is UNDEFINED:
+                raise BuiltinError("deleted node encountered during delete operation")
+            return UNDEFINED
+        if len(path) > 1:
+            inner = self.child(value, path[0])
+            return self.replace(value, path[0], inner, self.delete(inner, path[1:]))
+        if value is UNDEFINED:
+            raise BuiltinError("deleted node encountered during delete operation")
+        step, kind = path[0], value.__class__
+        if kind is list:
+            index = _index(len(value), step)
+            if not 0 <= index < len(value):
+                raise BuiltinError("index for array delete out of bounds")
+            self.pay(value)
+            return [*value[:index], *value[index + 1 :]]
+        if kind not in _OBJECTS and kind is not RegoSet:
+            raise BuiltinError(_no_composite(value))
+        if lookup(value, step) is UNDEFINED:
+            raise BuiltinError(f"cannot delete child key {term_text(step)} that does not exist")
+        self.pay(value)
+        gone = key(step)
+        if kind is RegoSet:
+            return RegoSet(item for item in value if key(item) != gone)
+        return object_of((k, v) for k, v in entries(value) if key(k) != gone)
+
+    def replace(self, value: Any, step: Any, old: Any, new: Any) -> Any:
+        """Return a collection with `new` where `old` was."""
+        if old is new:
+            return value
+        self.pay(value)
+        kind = value.__class__
+        if kind is list:
+            index = _index(len(value), step)
+            return [*value[:index], new, *value[index + 1 :]]
+        if kind is RegoSet:
+            gone = key(old)
+            return RegoSet([*(item for item in value if key(item) != gone), new])
+        return object_of([*entries(value), (step, new)])
+
+    def pay(self, value: Any) -> None:
+        """Pay for a copy of a collection."""
+        check_items(len(value) + 1)
+        self.context.spend(1 + (len(value) >> 4))
+
+
+def _no_composite(value: Any) -> str:
+    return f"expected composite type, found value: {term_text(value)} (type: {_GO_TYPES[type_name(value)]})"
+
+
+def _index(length: int, step: Any) -> int:
+    if step.__class__ is str:
+        if step == "-":
+            return length
+        if not _INDEX.fullmatch(step) or len(step) > 18:
+            raise BuiltinError("invalid string for indexing")
+        if step != "0" and step.startswith("0"):
+            raise BuiltinError("leading zeros are not allowed in JSON paths")
+        return int(step)
+    if step.__class__ is bool or type_name(step) != "number":
+        raise BuiltinError("invalid type for indexing")
+    found = integer_of(step)
+    if found is None:
+        raise BuiltinError("invalid number type for indexing")
+    return found
