@@ -7,8 +7,9 @@ Names follow OPA's own syntax tree. What holds of a tree after the last pass is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 Version: TypeAlias = Literal["v0", "v1"]
@@ -409,6 +410,61 @@ def is_ground(term: Term) -> bool:
     if isinstance(term, Object):
         return all(is_ground(key) and is_ground(value) for key, value in term.items)
     return all(map(is_ground, term.items))
+
+
+_ORDER: Final[dict[type, int]] = {
+    kind: position
+    for position, kind in enumerate(
+        (
+            Null,
+            Boolean,
+            Number,
+            String,
+            Var,
+            Ref,
+            Array,
+            Object,
+            Set,
+            ArrayComprehension,
+            ObjectComprehension,
+            SetComprehension,
+            Call,
+            TemplateString,
+        )
+    )
+}
+
+
+def order_key(term: Term) -> tuple[Any, ...]:
+    """What terms are sorted by, as OPA sorts the elements of sets and the keys of objects."""
+    rank = _ORDER[type(term)]
+    if isinstance(term, Boolean | String):
+        return (rank, term.value)
+    if isinstance(term, Number):
+        return (rank, Decimal(term.text))
+    if isinstance(term, Var):
+        return (rank, term.name)
+    if isinstance(term, Ref):
+        return (rank, tuple(map(order_key, term.terms)))
+    if isinstance(term, Array | Set):
+        return (rank, tuple(map(order_key, term.items)))
+    if isinstance(term, Object):
+        return (rank, tuple([(order_key(key), order_key(value)) for key, value in term.items]))
+    if isinstance(term, Call):
+        return (rank, order_key(term.operator), tuple(map(order_key, term.args)))
+    if isinstance(term, ObjectComprehension):
+        return (rank, order_key(term.key), order_key(term.value))
+    return (rank, order_key(term.term)) if isinstance(term, ArrayComprehension | SetComprehension) else (rank,)
+
+
+def set_of(items: Iterable[Term], location: Location = NOWHERE) -> Set:
+    """A set: its elements sorted, none twice."""
+    return Set(tuple(sorted(dict.fromkeys(items), key=order_key)), location)
+
+
+def object_of(items: Iterable[tuple[Term, Term]], location: Location = NOWHERE) -> Object:
+    """An object: its keys sorted; of a key that is there twice the last value counts."""
+    return Object(tuple(sorted(dict(items).items(), key=lambda item: order_key(item[0]))), location)
 
 
 def operands(term: Term) -> Iterator[Term]:

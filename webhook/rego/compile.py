@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.rego.ast import Body, Boolean, Call, Expr, Module, Ref, Rule, Term, ref_text
+from webhook.rego.ast import Body, Boolean, Call, Expr, Module, Ref, Rule, ref_text
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.errors import COMPILE, TYPE, Problems, RegoError
 from webhook.rego.passes import conflicts, dynamics, modifiers, safety
@@ -47,7 +47,15 @@ from webhook.rego.passes.resolve import is_root, resolve
 from webhook.rego.passes.rules import Graph, RuleId, RuleTree, by_id, full_path
 from webhook.rego.passes.templates import Templates
 from webhook.rego.passes.type_check import TypeChecker
-from webhook.rego.passes.walk import chain, expressions, head_terms, inside, map_bodies, map_bodies_of, parts, variables
+from webhook.rego.passes.walk import (
+    chain,
+    expressions,
+    head_terms,
+    inside,
+    map_bodies,
+    map_bodies_of,
+    variables,
+)
 from webhook.rego.text import show
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
 
@@ -217,17 +225,17 @@ class _Compilation:
         """Refuse ``print`` as a value, and erase its calls."""
         for rule in by_id(self.modules).values():
             for term in (*head_terms(rule), *rule.body):
+                expressions_ = {id(one.terms) for one in inside(term) if isinstance(one, Expr)}
                 for node in inside(term):
-                    inner = [node.terms] if isinstance(node, Expr) and isinstance(node.terms, Call) else []
-                    self._void(node, {id(one) for one in inner})
+                    if isinstance(node, Call) and id(node) not in expressions_:
+                        self._void(node)
         self.problems.check()
         self._each(_erase_prints)
 
-    def _void(self, node: Term | Expr, _: set[int]) -> None:
-        for one in _nested_calls(node):
-            declared = self.builtins.get(one.name)
-            if declared is not None and declared.result is None:
-                self.problems.add(TYPE, f"{show(one)} used as value", one.location)
+    def _void(self, call: Call) -> None:
+        declared = self.builtins.get(call.name)
+        if declared is not None and declared.result is None:
+            self.problems.add(TYPE, f"{show(call)} used as value", call.location)
 
     def _modifiers(self) -> None:
         checker = modifiers.Modifiers(self.tree, self.builtins, REFUSED, self.names, self.problems)
@@ -262,7 +270,7 @@ class _Compilation:
             return
         arity = self.arity(call.operator)
         if arity < 0:
-            shown = show(self._written(call.operator))
+            shown = show(self.names.as_written(call.operator))
             self.problems.add(TYPE, f"undefined function {shown}", expr.location)
             return
         given = len(call.args)
@@ -278,7 +286,7 @@ class _Compilation:
         self._arity(expr, call, arity, given)
 
     def _arity(self, expr: Expr, call: Call, arity: int, given: int) -> None:
-        shown = show(call.operator)
+        shown = show(self.names.as_written(call.operator))
         declared = self.builtins.get(call.name)
         if declared is not None:
             have = ", ".join("???" for _ in call.args)
@@ -289,10 +297,6 @@ class _Compilation:
         plural = "argument" if given == 1 else "arguments"
         message = f"function {shown} has arity {arity}, got {given} {plural}"
         self.problems.add(TYPE, message, expr.location)
-
-    def _written(self, ref: Ref) -> Ref:
-        terms = [replace(one, name=self.names.original(one.name)) if hasattr(one, "wildcard") else one for one in ref.terms]
-        return Ref(tuple(terms), ref.location)
 
     def _safety(self) -> None:
         for rule in by_id(self.modules).values():
@@ -320,7 +324,7 @@ class _Compilation:
         self.problems.check()
         order, _ = graph.ordered()
         paths = {id_: self._path(id_, rule) for id_, rule in rules.items()}
-        checker = TypeChecker(self.builtins, self.names.original)
+        checker = TypeChecker(self.builtins, self.names)
         found = checker.rules((paths[id_], rules[id_]) for id_ in order)
         if found:
             raise RegoError(found[:10])
@@ -345,14 +349,6 @@ class _Compilation:
         self.problems.check()
 
 
-def _nested_calls(node: Term | Expr) -> list[Call]:
-    """The calls directly in a node that are values, not expressions."""
-    if isinstance(node, Expr):
-        found = [one for one in parts(node) if isinstance(one, Call) and one is not node.terms]
-        return found
-    return [one for one in parts(node) if isinstance(one, Call)]
-
-
 def _erase_prints(rule: Rule) -> Rule:
     def erased(body: Body) -> Body:
         kept = tuple([one for one in body if one.operator != "print"])
@@ -368,5 +364,3 @@ def _erase_prints(rule: Rule) -> Rule:
         value=None if head.value is None else map_bodies_of(head.value, erased),
     )
     return replace(rule, head=head, body=erased(tuple([map_bodies(one, erased) for one in rule.body])))
-
-

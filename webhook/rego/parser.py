@@ -408,7 +408,7 @@ class StatementParser(TermParser):
         if value is None:
             if not assign:
                 self.illegal(
-                    f"expected rule value term (e.g., {shown}[%!s(*ast.Term=<nil>)] = <VALUE> {{ ... }})"
+                    f"expected rule value term (e.g., {shown}[<nil>] = <VALUE> {{ ... }})"
                 )
             elif head.args:
                 self.illegal(f"expected function value term (e.g., {shown}(...) := <VALUE> {{ ... }})")
@@ -426,9 +426,9 @@ class StatementParser(TermParser):
             self.scan()
         if self.token in ("(", ".", "["):
             term = self.ref(head)
-            if not isinstance(term, Ref | Call):
+            if term is None:
                 return self.illegal("expected rule head name")
-            return term
+            return term if isinstance(term, Ref | Call) else None
         if self.token == WHITESPACE:
             self.scan()
         return Ref((head,), head.location) if head.name in ROOTS else head
@@ -593,7 +593,7 @@ def _rule_from_equality(left: Term, right: Term) -> Rule | str:
 def _builtin_names() -> frozenset[str]:
     from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED  # noqa: PLC0415 - builtins need the types
 
-    return frozenset((*DECLARATIONS, *REFUSED, *ast.INFIX))
+    return frozenset((*DECLARATIONS, *REFUSED, *ast.INFIX, "walk", "print", "internal.member_3"))
 
 
 __all__ = ["StatementParser", "parse_module", "rule_from_body"]

@@ -37,6 +37,8 @@ from webhook.rego.ast import (
     Version,
     With,
     name_ref,
+    object_of,
+    set_of,
 )
 from webhook.rego.errors import PARSE, Problem
 from webhook.rego.lexer import (
@@ -341,6 +343,8 @@ class TermParser:
         if isinstance(term, Call):
             if term.name not in (_MEMBER, _MEMBER_WITH_KEY):
                 return self.illegal("expected `x in xs` or `x, y in xs` expression")
+            if len(term.args) != int(term.name[-1]):
+                return self.illegal("illegal domain")
             return self._modified(Expr(Some((term,), location), location=location))
         self.restore(start)
         if self.version == "v0":
@@ -371,6 +375,8 @@ class TermParser:
             return None
         if not isinstance(term, Call) or term.name not in (_MEMBER, _MEMBER_WITH_KEY):
             return self.illegal("expected `x[, y] in xs { ... }` expression")
+        if len(term.args) != int(term.name[-1]):
+            return self.illegal("illegal domain")
         key: Term | None = None
         if term.name == _MEMBER:
             value, domain = term.args
@@ -564,8 +570,12 @@ class TermParser:
 
     def _template(self, raw: bool) -> TemplateString | None:
         location = self.location
+        if self.version == "v0":
+            return self.error(location, "template strings are not supported by current capabilities")
         parts: list[Term | Expr] = []
         while True:
+            if self.token == ILLEGAL:
+                return self.error(self.location, "expected template-string part")
             text: str | None = self.text
             if not raw:
                 text = unescape(self.text)
@@ -737,7 +747,7 @@ class TermParser:
                     return None
             self.restore(start)
             items = self._list("}", [])
-        return None if items is None else Set(tuple(dict.fromkeys(items)), at)
+        return None if items is None else set_of(items, at)
 
     def _object(self, key: Term, comprehension: bool, at: Location) -> Term | None:
         self.scan()
@@ -771,7 +781,7 @@ class TermParser:
             return None if body is None else ObjectComprehension(key, value, body, at)
         self.scan()
         items = self._pairs([(key, value)])
-        return None if items is None else Object(tuple(dict(items).items()), at)
+        return None if items is None else object_of(items, at)
 
     def _pairs(self, found: list[tuple[Term, Term]]) -> list[tuple[Term, Term]] | None:
         while self.token != "}":

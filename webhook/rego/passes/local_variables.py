@@ -66,6 +66,16 @@ class Names:
         """What a variable was called."""
         return self.written.get(name, name)
 
+    def as_written(self, ref: Ref) -> Ref:
+        """A reference with its variables as they were written."""
+
+        def renamed(term: Term) -> Term:
+            if isinstance(term, Var):
+                return Var(self.original(term.name), term.location)
+            return rebuild(term, renamed, lambda body: body)
+
+        return Ref(tuple([renamed(one) for one in ref.terms]), ref.location)
+
 
 class _Scopes:
     """What names mean, from the outermost body to the innermost; the mark says how a name came there."""

@@ -39,10 +39,15 @@ class Modifiers:
         if not any(one.with_ for one in body):
             return body
         found: list[Expr] = []
+        before = len(self.problems.found)
         for expr in body:
+            if len(self.problems.found) > before:
+                break  # what was hoisted has the same modifiers, and would have the same problems
             modifiers: list[With] = []
             for one in expr.with_:
                 modifier, evaluate = self._one(one)
+                if len(self.problems.found) > before:
+                    break
                 if evaluate:
                     new, unified = bind(self.names, modifier.value)
                     found.append(unified)

@@ -8,7 +8,6 @@ from typing import Final
 
 from webhook.rego.ast import (
     COMPREHENSIONS,
-
     Array,
     Body,
     Call,

@@ -135,32 +135,17 @@ class Safety:
     def order(self, body: Body, outer: set[str], unsafe: Unsafe) -> Body:
         """A body in its order; what can't be bound is noted in `unsafe`."""
         names = [variables(expr, self.skip) for expr in body]
-        all_names = set[str]().union(*names)
-        safe = all_names & outer
-        missing = [one - safe for one in names]
-        closed = [self._closed_over(expr) & all_names - outer for expr in body]
-        placed: list[int] = []
-        waiting = list(range(len(body)))
-        while waiting:
-            left: list[int] = []
-            for index in waiting:
-                outputs = self.outputs(body[index], safe)
-                if closed[index] == outputs and outputs:  # it would close over what it binds itself
-                    left.append(index)
-                    continue
-                # OPA forgets `missing` where there is something closed over, and takes unbound operands for bound.
-                missing[index] = (missing[index] | closed[index]) - outputs - safe
-                if missing[index]:
-                    left.append(index)
-                else:
-                    safe |= outputs
-                    placed.append(index)
-            if len(left) == len(waiting):
-                break
-            waiting = left
-        for index in waiting:
-            unsafe.note(body[index], missing[index])
-        return self._order_closures([body[index] for index in placed], outer, unsafe)
+        visible = set[str]().union(*names)
+        closed = [self._closed_over(expr) & visible - outer for expr in body]
+        attempt = _Attempt(self, body, names, closed, visible & outer)
+        attempt.run()
+        if attempt.waiting:
+            lenient = _Attempt(self, body, names, closed, visible & outer, lenient=True)
+            lenient.run()
+            reported = lenient if lenient.waiting else attempt
+            for index in reported.waiting:
+                unsafe.note(body[index], reported.missing[index])
+        return self._order_closures([body[index] for index in attempt.placed], outer, unsafe)
 
     def _closed_over(self, expr: Expr) -> set[str]:
         """All variables in the bodies inside an expression."""
@@ -182,6 +167,74 @@ class Safety:
                 seen |= variables(body[index - 1], self.skip)
             result.append(_Closures(self, expr, seen, unsafe).expr(expr))
         return tuple(result)
+
+
+class _Attempt:
+    """Places expressions as soon as all that they need is bound.
+
+    OPA takes some expressions for placed that aren't: an ``=`` behind a call that waits only for what a closure in it needs. It isn't
+    wrong about the policy, but it reports fewer variables; `lenient` does so too.
+    """
+
+    def __init__(
+        self,
+        safety: Safety,
+        body: Body,
+        names: list[set[str]],
+        closed: list[set[str]],
+        safe: set[str],
+        lenient: bool = False,
+    ) -> None:
+        self.safety = safety
+        self.body = body
+        self.closed = closed
+        self.safe = safe
+        self.lenient = lenient
+        self.missing = [one - safe for one in names]
+        self.relevant = [one | other for one, other in zip(names, closed, strict=True)]
+        self.placed: list[int] = []
+        self.waiting = list(range(len(body)))
+        self.leaked: set[str] = set()
+
+    def run(self) -> None:
+        """Place all that can be."""
+        seen: list[int] = [-1] * len(self.body)
+        while self.waiting:
+            left: list[int] = []
+            for index in self.waiting:
+                bound = len(self.relevant[index] & self.safe)
+                if (bound == seen[index] and not self.lenient) or not self._place(index):
+                    left.append(index)
+                else:
+                    self.placed.append(index)
+                seen[index] = bound
+            if len(left) == len(self.waiting):
+                return
+            self.waiting = left
+
+    def _place(self, index: int) -> bool:
+        expr = self.body[index]
+        outputs = self._outputs(expr)
+        if outputs and self.closed[index] == outputs:  # it would close over what it binds itself
+            return False
+        # OPA forgets `missing` where there is something closed over, and takes unbound operands for bound.
+        self.missing[index] = (self.missing[index] | self.closed[index]) - outputs - self.safe
+        if self.missing[index]:
+            return False
+        self.safe |= outputs
+        return True
+
+    def _outputs(self, expr: Expr) -> set[str]:
+        safe = self.safe
+        if not self.lenient:
+            return self.safety.outputs(expr, safe)
+        is_equality = expr.operator == "eq"
+        outputs = self.safety.outputs(expr, safe | self.leaked if is_equality else safe)
+        if is_equality:
+            outputs, self.leaked = outputs | self.leaked, set()
+        elif isinstance(expr.terms, Call):
+            self.leaked = set(outputs)
+        return outputs
 
 
 class _Closures:

@@ -30,6 +30,7 @@ from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.passes.local_variables import Names
 from webhook.rego.passes.safety import Safety
 from webhook.rego.passes.walk import SAFETY, head_terms, inside, rebuild, rebuild_expr, variables
+from webhook.rego.text import show
 
 
 class Templates:
@@ -123,7 +124,7 @@ class Templates:
             return Set((term,), at)
         missing = variables(term, SAFETY) - safe  # type: ignore[arg-type]
         for name in sorted(missing):
-            self.problems.add(COMPILE, f"var {self.names.original(name)} is undeclared", at)
+            self.problems.add(COMPILE, f"var {show(Var(self.names.original(name)))} is undeclared", at)
         term = self._term(term, safe)  # type: ignore[arg-type]
         new = self.names.new(at)
         capture = Expr(call("eq", new, term, location=at), with_=part.with_, location=at)

@@ -5,8 +5,7 @@ It is as lenient as OPA's: the bodies of ``every`` and ``not { … }`` are only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 from webhook.rego import types
 from webhook.rego.ast import (
@@ -30,15 +29,15 @@ from webhook.rego.ast import (
 )
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.errors import TYPE, Problem
+from webhook.rego.passes.local_variables import Names
 from webhook.rego.passes.type_environment import (
     ROOTS,
     TypeEnvironment,
     TypeNode,
-
     selected_constant,
 )
 from webhook.rego.passes.unification import TypeUnifier, unifies
-from webhook.rego.passes.walk import inside, parts, rebuild
+from webhook.rego.passes.walk import inside, parts
 from webhook.rego.text import show
 from webhook.rego.types import ANY, STRING, Type, show_arguments, show_constant, unknown
 
@@ -59,11 +58,11 @@ class TypeChecker:
 
     Args:
         builtins: the declared ones, by name.
-        original: gives a variable's name as it was written.
+        names: knows how variables were written.
     """
 
-    def __init__(self, builtins: Mapping[str, Declaration], original: Callable[[str], str]) -> None:
-        self.original = original
+    def __init__(self, builtins: Mapping[str, Declaration], names: Names) -> None:
+        self.names = names
         self.known: Known = {}
         self.problems: list[Problem] = []
         base = TypeEnvironment(None, self._inside)
@@ -141,7 +140,7 @@ class TypeChecker:
     def _body(self, scope: TypeEnvironment, body: tuple[Expr, ...]) -> tuple[TypeEnvironment, list[Problem]]:
         scope = scope.inner()
         problems: list[Problem] = []
-        references = _References(scope, self.original)
+        references = _References(scope, self.names)
         for expr in body:
             closed = self._closures(scope, expr)
             references.problems = []
@@ -241,9 +240,9 @@ def _arguments(
 class _References:
     """Checks the references in expressions, and learns the types of the variables in them."""
 
-    def __init__(self, scope: TypeEnvironment, original: Callable[[str], str]) -> None:
+    def __init__(self, scope: TypeEnvironment, names: Names) -> None:
         self.scope = scope
-        self.original = original
+        self.names = names
         self.problems: list[Problem] = []
 
     def visit(self, node: Term | Expr) -> None:
@@ -269,11 +268,7 @@ class _References:
         """Whether what is in a reference is looked at too."""
         of = self.scope.of_ref(ref)
         if isinstance(of, types.Function):
-            shown = self._written(ref)
-            last = ref.terms[-1]
-            if isinstance(last, Var) and last.generated and self.original(last.name) == last.name:
-                shown = Ref(shown.terms[:-1])
-            self._add(ref, f"function {show(shown)} used as reference, not called", self._have(ref, len(ref.terms) - 1, of))
+            self._unsupported(ref, len(ref.terms) - 1, of)
             return False
         self._check(self.scope, self.scope.tree, ref, 0)
         return True
@@ -281,28 +276,25 @@ class _References:
     def _add(self, ref: Ref, message: str, details: tuple[str, ...]) -> None:
         self.problems.append(Problem(TYPE, message, ref.terms[0].location, details))  # type: ignore[union-attr]
 
-    def _written(self, ref: Ref) -> Ref:
-        """A reference with its variables as they were written."""
-
-        def renamed(term: Term) -> Term:
-            if isinstance(term, Var):
-                return replace(term, name=self.original(term.name))
-            return rebuild(term, renamed, lambda body: body)
-
-        return Ref(tuple([renamed(one) for one in ref.terms]), ref.location)
-
     def _have(self, ref: Ref, position: int, of: Type | None) -> tuple[str, ...]:
-        shown = self._written(ref)
+        shown = self.names.as_written(ref)
         marks = "^" * len(show(Ref(shown.terms[: position + 1])))
         return (show(shown), marks, f"have: {types.show(of)}")
 
     def _unsupported(self, ref: Ref, position: int, of: Type | None) -> None:
-        self._add(ref, f"undefined ref: {show(self._written(ref))}", self._have(ref, position, of))
+        shown = self.names.as_written(ref)
+        message = f"undefined ref: {show(shown)}"
+        if isinstance(of, types.Function):
+            last = shown.terms[-1]
+            if isinstance(last, Var) and last.generated:
+                shown = Ref(shown.terms[:-1])
+            message = f"function {show(shown)} used as reference, not called"
+        self._add(ref, message, self._have(ref, position, of))
 
     def _invalid(
         self, ref: Ref, position: int, have: Type | None, want: Type | None, one_of: list[str]
     ) -> None:
-        shown = self._written(ref)
+        shown = self.names.as_written(ref)
         pad = " " * (len(show(Ref(shown.terms[:position]))) + 1)
         lines = [show(shown), f"{pad}^"]
         if have is not None:
