@@ -119,7 +119,8 @@ def _judge(case: Case, fields: dict[str, Any]) -> Outcome:
         value = _input(fields, case.version)
         program = compile_modules(modules, version=case.version, queries=[fields["query"]])
     except CompileError as error:
-        if fields.get("want_error_code") == getattr(error, "code", None):
+        wanted = fields.get("want_error_code")
+        if wanted is not None and wanted == getattr(error, "code", None):
             return Outcome("equal")
         return Outcome("refused", str(error))
     try:
