@@ -6,6 +6,7 @@ from webhook.rego.builtins import (
     aggregates,
     arithmetic,
     collections,
+    crypto,
     encoding,
     globs,
     kinds,
@@ -16,6 +17,7 @@ from webhook.rego.builtins import (
     regex,
     strings,
     times,
+    tokens,
     versions,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
@@ -34,6 +36,7 @@ FAMILIES = (
     aggregates,
     arithmetic,
     collections,
+    crypto,
     encoding,
     globs,
     kinds,
@@ -44,6 +47,7 @@ FAMILIES = (
     regex,
     strings,
     times,
+    tokens,
     versions,
 )
 """The modules that declare builtins."""

@@ -1,0 +1,287 @@
+"""Keys that sign and verify tokens: PEM blocks and JSON Web Keys (RFC 7517), through ``cryptography``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.rego.builtins.declaration import BuiltinError
+from webhook.rego.builtins.encoding import base64_bytes
+from webhook.rego.json_reader import read_json
+from webhook.rego.texts import encoded
+
+ALGORITHMS: Final = frozenset(
+    "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 HS256 HS384 HS512 EdDSA".split()
+)
+_HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512"}
+_BLOCK: Final = re.compile(r"-----BEGIN ([^\n-]*)-----[ \t\r]*\n(.*?)-----END \1-----[ \t\r]*(?:\n|\Z)", re.S)
+_CURVES: Final = {"P-256": "SECP256R1", "P-384": "SECP384R1", "P-521": "SECP521R1"}
+
+
+@dataclass(frozen=True)
+class VerificationKey:
+    """A key, and for what it is.
+
+    Attributes:
+        key: of ``cryptography``, or the bytes of a secret.
+        algorithm: the only algorithm it is for; empty for any.
+        name: its ``kid``; empty for none.
+    """
+
+    key: Any
+    algorithm: str = ""
+    name: str = ""
+
+
+def pem_block(text: str, at: int = 0) -> tuple[str, bytes, int] | None:
+    """Return type and bytes of the next PEM block, and where it ends; None if there is none."""
+    found = _BLOCK.search(text, at)
+    if found is None:
+        return None
+    body = found[2]
+    if "\n\n" in body:  # headers
+        body = body.partition("\n\n")[2]
+    try:
+        return found[1], base64_bytes(re.sub(r"[ \t\r\n]", "", body)), found.end()
+    except BuiltinError:
+        return pem_block(text, found.end())
+
+
+def verification_keys(text: str) -> list[VerificationKey]:
+    """Return the keys of a certificate, public key or key set.
+
+    Raises:
+        BuiltinError: there are none.
+    """
+    block = pem_block(text)
+    if block is None:
+        return _key_set(text)
+    kind, data, end = block
+    if end < len(text):
+        raise BuiltinError("extra data after a PEM certificate block")
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        if kind == "CERTIFICATE":
+            return [VerificationKey(x509.load_der_x509_certificate(data).public_key())]
+        if kind == "PUBLIC KEY":
+            return [VerificationKey(load_der_public_key(data))]
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        what = "certificate" if kind == "CERTIFICATE" else "public key"
+        raise BuiltinError(f"failed to parse a PEM {what}: {error}") from None
+    raise BuiltinError("failed to extract a Key from the PEM certificate")
+
+
+def _key_set(text: str) -> list[VerificationKey]:
+    try:
+        loaded = read_json(text)
+        members = loaded["keys"] if isinstance(loaded, dict) and "keys" in loaded else [loaded]
+        keys = [_json_key(member) for member in members]
+    except (BuiltinError, ValueError, TypeError, KeyError) as error:
+        raise BuiltinError(f"failed to parse a JWK key (set): {error}") from None
+    return [key for key in keys if not key.algorithm or key.algorithm in ALGORITHMS]
+
+
+def _json_key(member: Any) -> VerificationKey:
+    if not isinstance(member, dict):
+        raise BuiltinError("a key is no object")
+    return VerificationKey(_material(member), _text(member, "alg"), _text(member, "kid"))
+
+
+def _text(member: dict[str, Any], name: str) -> str:
+    value = member.get(name, "")
+    if not isinstance(value, str):
+        raise BuiltinError(f"{name} of a key is no string")
+    return value
+
+
+def _bytes(member: dict[str, Any], name: str) -> bytes:
+    text = _text(member, name).rstrip("=").replace("-", "+").replace("_", "/")
+    if not text:
+        raise BuiltinError(f"a key has no {name}")
+    return base64_bytes(text + "=" * (-len(text) % 4))
+
+
+def _number(member: dict[str, Any], name: str) -> int:
+    return int.from_bytes(_bytes(member, name), "big")
+
+
+def _material(member: dict[str, Any]) -> Any:
+    """Return the key itself, the private one if it is there."""
+    kind = _text(member, "kty")
+    if kind == "oct":
+        return _bytes(member, "k")
+    if kind == "RSA":
+        return _rsa(member)
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    if kind == "EC":
+        name = _CURVES.get(_text(member, "crv"))
+        if name is None:
+            raise BuiltinError(f"curve {_text(member, 'crv')!r} is not supported")
+        curve = getattr(ec, name)()
+        if "d" in member:
+            return ec.derive_private_key(_number(member, "d"), curve)
+        return ec.EllipticCurvePublicNumbers(_number(member, "x"), _number(member, "y"), curve).public_key()
+    if kind == "OKP" and _text(member, "crv") == "Ed25519":
+        if "d" in member:
+            return ed25519.Ed25519PrivateKey.from_private_bytes(_bytes(member, "d"))
+        return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(member, "x"))
+    raise BuiltinError(f"keys of the kind {kind!r} are not supported")
+
+
+def _rsa(member: dict[str, Any]) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    public = rsa.RSAPublicNumbers(_number(member, "e"), _number(member, "n"))
+    if "d" not in member:
+        return public.public_key()
+    d = _number(member, "d")
+    if "p" in member and "q" in member:
+        p, q = _number(member, "p"), _number(member, "q")
+    else:
+        p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
+    private = rsa.RSAPrivateNumbers(
+        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
+    )
+    return private.private_key()
+
+
+def signing_key(text: str) -> Any:
+    """Return the first key of a key or key set.
+
+    Raises:
+        BuiltinError: there is none.
+    """
+    try:
+        loaded = read_json(text)
+        members = loaded["keys"] if isinstance(loaded, dict) and "keys" in loaded else [loaded]
+        if not members:
+            raise BuiltinError("no keys found in JWK set")
+        return _json_key(members[0]).key
+    except (ValueError, TypeError, KeyError) as error:
+        raise BuiltinError(f"failed to parse a JWK key (set): {error}") from None
+
+
+def digest_name(algorithm: str) -> str:
+    """Return the name of the hash that an algorithm uses."""
+    return _HASHES[algorithm[-3:]]
+
+
+def mac(secret: bytes, algorithm: str, data: bytes) -> bytes:
+    """Return the code of `data` under a secret."""
+    import hmac
+
+    return hmac.digest(secret, data, digest_name(algorithm))
+
+
+def verifies(key: Any, algorithm: str, data: bytes, signature: bytes, *, exact: bool = True) -> bool:
+    """Tell whether `signature` is one of `data` by a key, in an algorithm.
+
+    Args:
+        key: of ``cryptography``, or a secret's bytes.
+        algorithm: as RFC 7518 names it.
+        data: what is signed.
+        signature: the signature.
+        exact: whether signatures on curves must have the curve's length.
+    """
+    if algorithm not in ALGORITHMS:
+        return False
+    if algorithm.startswith("HS"):
+        import hmac
+
+        return isinstance(key, bytes) and hmac.compare_digest(mac(key, algorithm, data), signature)
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        return _CHECKS[algorithm[:2]](key, algorithm, data, signature, exact)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+
+
+def _verify_rsa(key: Any, algorithm: str, data: bytes, signature: bytes, _: bool) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    hashed = _hash(algorithm)
+    if algorithm.startswith("PS"):
+        used: Any = padding.PSS(padding.MGF1(hashed), padding.PSS.AUTO)
+    else:
+        used = padding.PKCS1v15()
+    key.verify(signature, data, used, hashed)
+    return True
+
+
+def _verify_curve(key: Any, algorithm: str, data: bytes, signature: bytes, exact: bool) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    half = len(signature) // 2
+    if exact and len(signature) != 2 * ((key.curve.key_size + 7) // 8):
+        return False
+    r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+    key.verify(encode_dss_signature(r, s), data, ec.ECDSA(_hash(algorithm)))
+    return True
+
+
+def _verify_edwards(key: Any, _: str, data: bytes, signature: bytes, __: bool) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        return False
+    key.verify(signature, data)
+    return True
+
+
+_CHECKS: Final[dict[str, Callable[[Any, str, bytes, bytes, bool], bool]]] = {
+    "RS": _verify_rsa,
+    "PS": _verify_rsa,
+    "ES": _verify_curve,
+    "Ed": _verify_edwards,
+}
+
+
+def _hash(algorithm: str) -> Any:
+    from cryptography.hazmat.primitives import hashes
+
+    return getattr(hashes, digest_name(algorithm).upper())()
+
+
+def sign(key: Any, algorithm: str, data: bytes) -> bytes:
+    """Return the signature of `data` by a key.
+
+    Raises:
+        BuiltinError: the key isn't one for this algorithm.
+    """
+    if algorithm.startswith("HS"):
+        if isinstance(key, bytes):
+            return mac(key, algorithm, data)
+        raise BuiltinError(f"the key is none for {algorithm}")
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    if isinstance(key, rsa.RSAPrivateKey) and algorithm[:2] in ("RS", "PS"):
+        hashed = _hash(algorithm)
+        used: Any = padding.PKCS1v15()
+        if algorithm.startswith("PS"):
+            used = padding.PSS(padding.MGF1(hashed), padding.PSS.DIGEST_LENGTH)
+        return key.sign(data, used, hashed)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and algorithm.startswith("ES"):
+        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(_hash(algorithm))))
+        size = (key.curve.key_size + 7) // 8
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    if isinstance(key, ed25519.Ed25519PrivateKey) and algorithm == "EdDSA":
+        return key.sign(data)
+    raise BuiltinError(f"the key is none for {algorithm}")
+
+
+def secret_of(text: str) -> bytes:
+    """Return the bytes of a shared secret."""
+    return encoded(text)
