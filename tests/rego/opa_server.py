@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from webhook.rego.numbers import number_of
 
@@ -50,7 +50,7 @@ class Opa:
             time.sleep(0.05)
         self.connection = _Connection(self.socket)
 
-    def __enter__(self) -> Opa:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

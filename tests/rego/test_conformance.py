@@ -1,4 +1,4 @@
-"""OPA's own cases, v0 and v1, out of the Go module cache: every answer and every error is OPA's, or it is refused."""
+"""OPA's own cases, v0 and v1, out of the Go module cache: every answer and error is OPA's, or refused."""
 
 import os
 import shutil

@@ -42,7 +42,7 @@ POLICIES = {
     "a cross product in a set": "p { x := {[a, b] | a := input.many[_]; b := input.many[_]}; count(x) > 0 }",
     "an object of a cross product": "p { x := {a: b | a := input.many[_]; b := input.many[_]; b == a}; "
     "y := {c: d | x[c]; x[d]; d == c; x[e]; e != c}; count(y) > 0 }",
-    "loops in negation": "p { not q }\nq { input.many[a] == input.many[b]; input.many[c] == 1; a + b + c < 0 }",
+    "loops in negation": "p { not q }\nq { input.many[a] < input.many[b]; input.many[c] > 1; a + b + c < 0 }",
     "loops in every": "import future.keywords\n"
     "p { every x in input.many { every y in input.many { x + y >= 0 } } }",
     "walk over walk": "p { walk(input, [_, x]); walk(input, [_, y]); walk(input, [_, z]); "
@@ -79,7 +79,12 @@ POLICIES = {
 }
 """What takes too long, or too much, by itself."""
 
-STOPS = set(POLICIES) - {"a catastrophic expression", "a cross product in a set", "loops in every"}
+STOPS = set(POLICIES) - {
+    "an object of a cross product",
+    "a catastrophic expression",
+    "a cross product in a set",
+    "loops in every",
+}
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -123,7 +123,7 @@ def compile_modules(
 def generate(
     modules: Sequence[Module], entry: tuple[str, ...] = (), queries: Mapping[str, Rule] | None = None
 ) -> RegoProgram:
-    """Return the program of modules that the passes have been over, and of queries as `query_module` makes them.
+    """Return the program of modules that the passes have been over, and of queries by `query_module`.
 
     Raises:
         CompileError: the rules are too large, or nested too deeply, for Python.

@@ -196,7 +196,7 @@ def visited(budget: Budget, container: Value, weight: int) -> Collection[Value]:
     elif kind is dict:
         values = container.values()
     elif kind is RegoSet:
-        values = container.members.values()
+        values = container.some_twice()
     elif kind is RegoObject:
         values = [pair[1] for pair in container.members.values()]
     else:
@@ -210,7 +210,10 @@ def visited(budget: Budget, container: Value, weight: int) -> Collection[Value]:
 def visited_entries(budget: Budget, container: Value, weight: int) -> Iterable[tuple[Value, Value]]:
     """Return keys and values, charged as `visited` does."""
     kind = container.__class__
-    if kind is list or kind is dict or kind is RegoSet or kind is RegoObject:
+    if kind is RegoSet:
+        values = visited(budget, container, weight)
+        return zip(values, values, strict=True)
+    if kind is list or kind is dict or kind is RegoObject:
         budget.left -= len(container) * weight
         if budget.left < 0:
             budget.spend()
@@ -247,12 +250,18 @@ _CONTAINERS: Final = frozenset((list, dict, RegoSet, RegoObject))
 
 
 def add(budget: Budget, members: RegoSet, value: Value) -> None:
-    """Add a value to a set that is being built, charged by its size."""
-    if value.__class__ in _CONTAINERS:
-        budget.left -= size(value) + 4
-        if budget.left < 0:
-            budget.spend()
-    members.add(value)
+    """Add a value to a set that is being built; a container is charged by its size once its key is needed."""
+    kind = value.__class__
+    if kind is list or kind is dict or kind is RegoSet or kind is RegoObject:
+
+        def pay(value: Value) -> None:
+            budget.left -= size(value) + 4
+            if budget.left < 0:
+                budget.spend()
+
+        members.add_later(value, pay)
+    else:
+        members.add(value)
 
 
 def charge_equal(budget: Budget, a: Value, b: Value) -> bool:
@@ -313,6 +322,8 @@ class ObjectBuilder:
         if wanted.__class__ is not str:
             self.plain = False
             self.budget.left -= size(wanted)
+            if self.budget.left < 0:
+                self.budget.spend()
             wanted_key = key(wanted)
         else:
             wanted_key = wanted
@@ -370,7 +381,9 @@ class DocumentBuilder:
         add(self.budget, known[1].members, value)
 
     def _branch(self, path: Path, location: Location) -> tuple[_Branch, Value]:
-        self.budget.left -= len(path) * 2
+        self.budget.left -= sum(map(size, path)) + len(path)
+        if self.budget.left < 0:
+            self.budget.spend()
         keys = tuple([key(part) for part in path])
         for length in range(1, len(keys)):
             if keys[:length] in self.seen:

@@ -8,7 +8,7 @@ shortest text is exactly the number's, else a Decimal. An object is a dict where
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final
@@ -36,24 +36,60 @@ UNDEFINED: Final = Undefined()
 
 _TRUE_KEY: Final = ("boolean", "true")
 _FALSE_KEY: Final = ("boolean", "false")
+_MOST_WAITING: Final = 64
 _EXACT = 2**53  # below it a float and the int of the same text are equal and hash alike
 
 
 class RegoSet:
-    """A set: members by their canonical keys, so that a look-up costs the same however many there are."""
+    """A set: members by their canonical keys, so that a look-up costs the same however many there are.
 
-    __slots__ = ("_key", "_sorted", "members")
+    Arrays, objects and sets wait for their keys until something needs them: what only goes over the set, as
+    most policies do over their containers, sees some twice then, and finds the same.
+    """
+
+    __slots__ = ("_key", "_members", "_pay", "_sorted", "_waiting")
 
     def __init__(self, values: Iterable[Value] = ()) -> None:
-        self.members: dict[Hashable, Value] = {}
+        self._members: dict[Hashable, Value] = {}
+        self._waiting: list[Value] = []
+        self._pay: Callable[[Value], None] | None = None
         self._key: Hashable | None = None
         self._sorted: list[Value] | None = None
         for value in values:
-            self.members.setdefault(key(value), value)
+            self._members.setdefault(key(value), value)
 
     def add(self, value: Value) -> None:
         """Add a member; only while the set is being built."""
-        self.members.setdefault(value if value.__class__ is str else key(value), value)
+        self._members.setdefault(value if value.__class__ is str else key(value), value)
+
+    def add_later(self, value: Value, pay: Callable[[Value], None]) -> None:
+        """Add a member whose key `pay` is charged for once it is needed."""
+        self._waiting.append(value)
+        self._pay = pay
+        if len(self._waiting) > _MOST_WAITING:
+            self._settle()
+
+    @property
+    def members(self) -> dict[Hashable, Value]:
+        """The members by their keys."""
+        if self._waiting:
+            self._settle()
+        return self._members
+
+    @members.setter
+    def members(self, members: dict[Hashable, Value]) -> None:
+        self._members, self._waiting = members, []
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for value in waiting:
+            if self._pay is not None:
+                self._pay(value)
+            self._members.setdefault(key(value), value)
+
+    def some_twice(self) -> list[Value]:
+        """Return the members, quickly, equal ones perhaps more than once."""
+        return [*self._members.values(), *self._waiting]
 
     def __contains__(self, value: object) -> bool:
         return key(value) in self.members
@@ -65,7 +101,7 @@ class RegoSet:
         return iter(self.members.values())
 
     def __eq__(self, other: object) -> bool:
-        return other.__class__ is RegoSet and self.members.keys() == other.members.keys()
+        return isinstance(other, RegoSet) and self.members.keys() == other.members.keys()
 
     def __hash__(self) -> int:
         return hash(self.canonical())

@@ -24,13 +24,23 @@ class Bodies(Calls):
             if self.movable(expr) and id(expr) not in waiting:
                 continue  # asked already
             waiting.discard(id(expr))
-            self.pending = [one for one in body[position + 1 :] if id(one) in waiting] if waiting else []
+            self.pending = self.askable(body[position + 1 :], waiting)
             before = self.pending
             scope = self.expr(expr, scope)
             waiting -= {id(one) for one in before} - {id(one) for one in self.pending}
         self.pending = []
         result(scope)
         self.pending = outside
+
+    def askable(self, ahead: Body, waiting: set[int]) -> list[Expr]:
+        """Return the filters further on that may be asked now: up to what may end the query."""
+        found: list[Expr] = []
+        for one in ahead if waiting else ():
+            if id(one) in waiting:
+                found.append(one)
+            elif self.raising.expr(one):
+                break
+        return found
 
     def expr(self, expr: Expr, scope: Scope) -> Scope:
         """Write an expression: the code goes on once for every way in which it is true."""

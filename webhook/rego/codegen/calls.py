@@ -7,6 +7,7 @@ from typing import Any, Final
 from webhook.core.errors import CompileError
 from webhook.rego.ast import Array, Boolean, Call, Expr, Location, Number, Ref, String, Term, Var
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
+from webhook.rego.codegen.raising import Raising
 from webhook.rego.codegen.scope import Scope, is_free
 from webhook.rego.codegen.unification import Unification
 from webhook.rego.tree import Node, constant
@@ -26,6 +27,7 @@ class Calls(Unification):
 
     def __init__(self, root: Node, targets: frozenset[tuple[Any, ...]], mocked: frozenset[str]) -> None:
         super().__init__(root, targets)
+        self.raising = Raising(root)
         self.mocked = mocked  # the functions and builtins that `with` replaces, anywhere in the program
 
     def call(self, call: Call, scope: Scope) -> Scope:
@@ -36,9 +38,9 @@ class Calls(Unification):
         node = self.function_node(call.operator)
         if node is not None:
             return self.function(call, name, node, scope)
-        declaration = self.declaration(call, name)
-        if declaration.relation:
+        if name == "walk":
             return self.walk(call, scope)
+        declaration = self.declaration(call, name)
         arity = len(declaration.arguments)
         extra = len(call.args) - arity
         args, scope = self.arguments(call.args[:arity], scope)

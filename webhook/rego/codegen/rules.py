@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from webhook.rego.ast import Body, Rule, Term, Var
+from webhook.rego.ast import Rule, Term, Var
 from webhook.rego.codegen.bodies import Bodies
-from webhook.rego.codegen.scope import Scope, is_constant, visits
-from webhook.rego.codegen.terms import constant_of
+from webhook.rego.codegen.raising import links_of, one_value
+from webhook.rego.codegen.scope import Scope, visits
 from webhook.rego.codegen.writer import Collect, Return
 from webhook.rego.tree import Node
-from webhook.rego.values import key
 
 
 class Rules(Bodies):
@@ -54,7 +50,7 @@ class Rules(Bodies):
                 text, _ = self.value(head, scope)
                 self.emit(f"ADD({self.budget()}, {result}, {text})")
 
-            self.body(rule.body, {}, add)
+            self.body(self.raising.indexed_first(rule.body), {}, add)
             self.close(0)
         self.keep(node, result)
         self.end(f"def r_{node.number}(F0):")
@@ -85,7 +81,7 @@ class Rules(Bodies):
                 self.emit(f"{result}.{add}({where}, {text}, {place})")
 
             self.once()
-            self.body(rule.body, {}, put)
+            self.body(self.raising.indexed_first(rule.body), {}, put)
             self.close(0)
         built = self.name("t")
         self.emit(f"{built} = {result}.finish()")
@@ -107,11 +103,11 @@ class Rules(Bodies):
             self.emit("B0.left -= 4")
             self.emit("if B0.left < 0: B0.spend()")
         kind = "function" if arity else "complete"
-        links = [[*chain(rule)] for rule in rules]
-        if _one_value(links):
+        links = [[*links_of(rule)] for rule in rules]
+        if one_value(links):
             for rule in (link for one in links for link in one):
                 self.clause(rule, params, "", kind)
-        elif len(links) == 1 and len(links[0]) == 1 and _single(rules[0].body):
+        elif len(links) == 1 and len(links[0]) == 1 and not any(map(visits, rules[0].body)):
             self.clause(links[0][0], params, "", kind)
         else:
             self.emit(f"{result} = U")
@@ -169,29 +165,6 @@ class Rules(Bodies):
                 return
             self.emit(f"{result} = AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})")
 
-        self.body(rule.body, scope, finish)
+        self.body(self.raising.indexed_first(rule.body), scope, finish)
         self.close(mark)
         self.mode = mode
-
-
-def chain(rule: Rule) -> Iterator[Rule]:
-    """Give a rule and what its `else` adds, in order."""
-    link: Rule | None = rule
-    while link is not None:
-        yield link
-        link = link.else_
-
-
-def _one_value(links: list[list[Rule]]) -> bool:
-    """Tell whether all definitions have the same constant value, so that the first that is true decides."""
-    values: set[Any] = set()
-    for rule in (link for one in links for link in one):
-        if rule.head.value is None or not is_constant(rule.head.value):
-            return False
-        values.add(key(constant_of(rule.head.value)))
-    return len(values) <= 1
-
-
-def _single(body: Body) -> bool:
-    """Tell whether a body is sure to have one result at most: nothing in it goes over anything."""
-    return not any(map(visits, body))

@@ -1,8 +1,8 @@
 """The lines of generated functions: names, constants, open loops, and what leaves a piece of code.
 
 Code is written forward. A check that fails runs `fail`, which goes on with the next turn of the innermost
-loop or leaves the function; so code nests only by its loops. CPython allows twenty loops inside each other: deeper
-ones go on in a function of their own, which `close` ends.
+loop or leaves the function; so code nests only by its loops. CPython allows twenty loops inside each other:
+deeper ones go on in a function of their own, which `close` ends.
 """
 
 from __future__ import annotations

@@ -1,0 +1,172 @@
+"""Which expressions may end a query with a conflict: what is asked before them can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webhook.rego.ast import (
+    SCALARS,
+    ArrayComprehension,
+    Body,
+    Call,
+    Every,
+    Expr,
+    Not,
+    ObjectComprehension,
+    Ref,
+    Rule,
+    SetComprehension,
+    Some,
+    TemplateString,
+    Term,
+    Var,
+    is_ground,
+    operands,
+)
+from webhook.rego.codegen.scope import is_constant, visits
+from webhook.rego.codegen.terms import constant_of
+from webhook.rego.tree import Node, constant
+from webhook.rego.values import UNDEFINED, key
+
+
+class Raising:
+    """Answers for one tree of rules; rules refer to each other without cycles."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._known: dict[int, bool] = {}
+
+    def expr(self, expr: Expr) -> bool:
+        """Tell whether an expression may end the query."""
+        terms = expr.terms
+        if any(self._term(one.value) for one in expr.with_):
+            return True
+        if isinstance(terms, Every):
+            return self._term(terms.domain) or self.body(terms.body)
+        if isinstance(terms, Not):
+            return self.body(terms.body)
+        return not isinstance(terms, Some) and self._term(terms)
+
+    def body(self, body: Body) -> bool:
+        """Tell whether a body may end the query."""
+        return any(map(self.expr, body))
+
+    def _term(self, term: Term) -> bool:
+        if isinstance(term, ObjectComprehension):
+            return True
+        if isinstance(term, ArrayComprehension | SetComprehension):
+            return self._term(term.term) or self.body(term.body)
+        if isinstance(term, (*SCALARS, Var, TemplateString)):
+            return False
+        if isinstance(term, Ref):
+            return self._reference(term) or any(map(self._term, term.terms[1:]))
+        if isinstance(term, Call) and term.operator.root == "data":
+            return self._reference(term.operator) or any(map(self._term, term.args))
+        return any(map(self._term, term.args if isinstance(term, Call) else operands(term)))
+
+    def _reference(self, ref: Ref) -> bool:
+        if ref.root != "data":
+            return False
+        node = self._root
+        for term in ref.terms[1:]:
+            value = constant(term)
+            if value is UNDEFINED:
+                break
+            child = node.children.get(key(value))
+            if child is None:
+                return False
+            node = child
+            if node.number >= 0:
+                return self.rules(node)
+        return any(self.rules(one) for one in _below(node))
+
+    def rules(self, node: Node) -> bool:
+        """Tell whether evaluating a node's rules may end the query."""
+        if node.number not in self._known:
+            self._known[node.number] = True  # what a cycle would be; the passes refuse them
+            rules = [link for _, rule in node.rules for link in links_of(rule)]
+            self._known[node.number] = may_conflict(node) or any(self.body(rule.body) for rule in rules)
+        return self._known[node.number]
+
+    def indexed_first(self, body: Body) -> Body:
+        """Return a rule's body in the order in which OPA sees it, if that can be seen.
+
+        OPA's rule index looks at the base documents that a body needs before it evaluates the body: what
+        isn't there, or isn't the constant that it has to be, rules the body out before it can conflict.
+        """
+        if not self.body(body):
+            return body
+        first: list[Expr] = []
+        names: set[str] = set()
+        for expr in body:
+            terms = expr.terms
+            if expr.negated or expr.with_:
+                continue
+            if self._base(terms):
+                first.append(expr)
+            elif isinstance(terms, Call) and terms.name == "eq" and len(terms.args) == 2:
+                for one, other in (terms.args, terms.args[::-1]):
+                    if self._base(one) and isinstance(other, (Var, *SCALARS)):
+                        first.append(expr)
+                        if isinstance(other, Var):
+                            names.add(other.name)
+                        break
+            elif isinstance(terms, Call) and terms.name == "equal" and len(terms.args) == 2:
+                for one, other in (terms.args, terms.args[::-1]):
+                    if isinstance(one, Var) and one.name in names and isinstance(other, SCALARS):
+                        first.append(expr)
+                        break
+        chosen = {id(expr) for expr in first}
+        return (*first, *[expr for expr in body if id(expr) not in chosen])
+
+    def _base(self, term: object) -> bool:
+        if not isinstance(term, Ref) or not is_ground(term) or len(term.terms) < 2:
+            return False
+        if any(not isinstance(part, SCALARS) for part in term.terms[1:]):
+            return False
+        if term.root == "input":
+            return True
+        node: Node | None = self._root
+        for part in term.terms[1:]:
+            node = node.children.get(key(constant(part))) if node is not None else None
+            if node is not None and node.number >= 0:
+                return False
+        return term.root == "data" and node is None
+
+
+def links_of(rule: Rule) -> Iterable[Rule]:
+    """Give a rule and what its `else` adds, in order."""
+    link: Rule | None = rule
+    while link is not None:
+        yield link
+        link = link.else_
+
+
+def may_conflict(node: Node) -> bool:
+    """Tell whether the definitions of a name may contradict each other, or one of them itself."""
+    rules = [rule for _, rule in node.rules if not rule.default]
+    if node.document:
+        return any(not rule.head.multi_value for rule in rules) or len(rules) > 1
+    if not rules or rules[0].head.multi_value:
+        return False
+    links = [[*links_of(rule)] for rule in rules]
+    if one_value(links):
+        return False
+    return len(links) > 1 or any(any(map(visits, link.body)) for link in links[0])
+
+
+def one_value(links: list[list[Rule]]) -> bool:
+    """Tell whether all definitions have the same constant value, so that the first that is true decides."""
+    values = set()
+    for rule in (link for one in links for link in one):
+        if rule.head.value is None or not is_constant(rule.head.value):
+            return False
+        values.add(key(constant_of(rule.head.value)))
+    return len(values) <= 1
+
+
+def _below(node: Node) -> Iterable[Node]:
+    for child in node.children.values():
+        if child.number >= 0:
+            yield child
+        yield from _below(child)
