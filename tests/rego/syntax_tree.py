@@ -10,7 +10,7 @@ from webhook.rego import ast
 
 
 def module(node: ast.Module) -> dict[str, Any]:
-    """A module."""
+    """Return a module."""
     tree: dict[str, Any] = {"package": {"path": terms(node.package.terms)}}
     if node.imports:
         tree["imports"] = [
@@ -22,7 +22,7 @@ def module(node: ast.Module) -> dict[str, Any]:
 
 
 def rule(node: ast.Rule) -> dict[str, Any]:
-    """A rule, with its `else`."""
+    """Return a rule, with its `else`."""
     tree: dict[str, Any] = {"head": head(node.head), "body": body(node.body)}
     if node.default:
         tree["default"] = True
@@ -32,7 +32,7 @@ def rule(node: ast.Rule) -> dict[str, Any]:
 
 
 def head(node: ast.Head) -> dict[str, Any]:
-    """A rule's head."""
+    """Return a rule's head."""
     tree: dict[str, Any] = {"ref": terms(node.ref.terms)}
     for name, part in (("key", node.key), ("value", node.value)):
         if part is not None:
@@ -47,12 +47,12 @@ def head(node: ast.Head) -> dict[str, Any]:
 
 
 def body(node: ast.Body) -> list[Any]:
-    """A body."""
+    """Return a body."""
     return [expression(one, index) for index, one in enumerate(node)]
 
 
 def expression(node: ast.Expr, index: int = 0) -> dict[str, Any]:
-    """An expression."""
+    """Return an expression."""
     tree: dict[str, Any] = {"index": index}
     if node.negated:
         tree["negated"] = True
@@ -78,13 +78,13 @@ def expression(node: ast.Expr, index: int = 0) -> dict[str, Any]:
 
 
 def terms(nodes: tuple[ast.Term, ...]) -> list[Any]:
-    """Some terms."""
+    """Return some terms."""
     return [term(one) for one in nodes]
 
 
 def term(node: ast.Term) -> dict[str, Any]:
-    """A term."""
-    return {"type": type(node).__name__.lower(), **{"value": _value(node)}}
+    """Return a term."""
+    return {"type": type(node).__name__.lower(), "value": _value(node)}
 
 
 def _value(node: ast.Term) -> Any:
@@ -115,7 +115,7 @@ def _value(node: ast.Term) -> Any:
 
 
 def normal(tree: Any) -> Any:
-    """A tree in which the order of sets and objects doesn't matter, nor what OPA writes or leaves out."""
+    """Return a tree without what doesn't matter: places, marks, and the order of sets and objects."""
     if isinstance(tree, list):
         return [normal(one) for one in tree]
     if not isinstance(tree, dict):

@@ -1,7 +1,8 @@
-"""The nodes of Rego: modules, rules, expressions and terms, as they are parsed and as the passes rewrite them.
+"""The nodes of Rego: modules, rules, expressions and terms, as they are parsed and as the passes rewrite.
 
-Nodes are frozen; passes build new ones. They compare by structure: locations, names of files and marks of generation don't count.
-Names follow OPA's own syntax tree. What holds of a tree after the last pass is written in `webhook.rego.compile`.
+Nodes are frozen; passes build new ones. They compare by structure: locations and marks of generation don't
+count. Names follow OPA's own syntax tree. What holds of a tree after the last pass is written in
+`webhook.rego.compile`.
 """
 
 from __future__ import annotations
@@ -32,15 +33,11 @@ class Location:
 NOWHERE: Final = Location(0, 0)
 
 
-def _location() -> Location:
-    return field(default=NOWHERE, compare=False, repr=False)  # type: ignore[no-any-return]
-
-
 @dataclass(frozen=True, slots=True)
 class Null:
     """``null``."""
 
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class Boolean:
     """``true`` or ``false``."""
 
     value: bool
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Number:
     """A number, as its text."""
 
     text: str
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +61,15 @@ class String:
     """A string, its escapes resolved."""
 
     value: str
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A variable. A wildcard is ``$0``, ``$1``…; generated ones begin with two underscores (``__local0__``)."""
+    """A variable. Wildcards are ``$0``, ``$1``…; generated ones are ``__local0__``…."""
 
     name: str
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def wildcard(self) -> bool:
@@ -87,10 +84,10 @@ class Var:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A reference: a head (a variable, or any term that can be selected from), and what is selected, one after the other."""
+    """A reference: a head, which is a variable or any term that can be selected from, and what selects."""
 
     terms: tuple[Term, ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def head(self) -> Term:
@@ -111,7 +108,7 @@ class Ref:
         return all(isinstance(a, String) and a.value == b for a, b in zip(rest, names[1:], strict=True))
 
     def ground_prefix(self) -> Ref:
-        """The longest beginning in which only the head may be a variable."""
+        """Return the longest beginning in which only the head may be a variable."""
         for position, term in enumerate(self.terms):
             if position and not is_ground(term):
                 return Ref(self.terms[:position], self.location)
@@ -123,7 +120,7 @@ class Array:
     """``[a, b]``."""
 
     items: tuple[Term, ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,7 @@ class Object:
     """``{k: v}``; a key may be written twice."""
 
     items: tuple[tuple[Term, Term], ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ class Set:
     """``{a, b}`` or ``set()``."""
 
     items: tuple[Term, ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +145,7 @@ class ArrayComprehension:
 
     term: Term
     body: Body
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +154,7 @@ class SetComprehension:
 
     term: Term
     body: Body
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +164,16 @@ class ObjectComprehension:
     key: Term
     value: Term
     body: Body
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call; operators are calls of their names: ``plus``, ``equal``, ``eq`` (``=``), ``assign`` (``:=``), ``internal.member_2``…"""
+    """A call. Operators are calls too: ``plus``, ``equal``, ``eq`` (``=``), ``assign`` (``:=``)."""
 
     operator: Ref
     args: tuple[Term, ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -190,7 +187,7 @@ class TemplateString:
 
     parts: tuple[Term | Expr, ...]
     raw: bool = False
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 Scalar: TypeAlias = Null | Boolean | Number | String
@@ -204,10 +201,10 @@ COMPREHENSIONS: Final = (ArrayComprehension, SetComprehension, ObjectComprehensi
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """``some x, y`` (symbols are variables) or ``some x in xs`` (one symbol, a call of ``internal.member_2`` or ``_3``)."""
+    """``some x, y``: symbols are variables; ``some x in xs``: one symbol, a call of ``internal.member_…``."""
 
     symbols: tuple[Term, ...]
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +215,7 @@ class Every:
     value: Term
     domain: Term
     body: Body
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +224,7 @@ class Not:
 
     body: Body
     explicit: bool = False
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +233,17 @@ class With:
 
     target: Term
     value: Term
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Expr:
-    """One expression of a body. A call as `terms` is the expression itself: true unless its result is false or undefined."""
+    """One expression of a body; true unless what it is comes out false or undefined."""
 
     terms: Term | Some | Every | Not
     negated: bool = False
     with_: tuple[With, ...] = ()
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
     generated: bool = field(default=False, compare=False)
 
     @property
@@ -260,7 +257,11 @@ Body: TypeAlias = tuple[Expr, ...]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A rule's head. ``p contains k`` and ``p[k]`` have a key and no value; ``p[k] := v`` has `k` in its reference and as its key."""
+    """A rule's head.
+
+    ``p contains k`` and v0's ``p[k]`` have a key and no value; ``p[k] := v`` has `k` in its reference and
+    as its key.
+    """
 
     name: str
     ref: Ref
@@ -268,7 +269,7 @@ class Head:
     key: Term | None = None
     value: Term | None = None
     assign: bool = False
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
     #: Which of `contains` and `if` were written.
     keywords: frozenset[str] = field(default=frozenset(), compare=False)
     #: Whether the value is the `true` of a head that names none.
@@ -291,7 +292,7 @@ class Rule:
     body: Body
     default: bool = False
     else_: Rule | None = None
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
     #: Whether the body is the `true` of a rule without one.
     generated_body: bool = field(default=False, compare=False)
 
@@ -310,7 +311,7 @@ class Package:
     """``package a.b``; the path begins with ``data``."""
 
     path: Ref
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +320,7 @@ class Import:
 
     path: Ref
     alias: str | None = None
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -327,7 +328,7 @@ class Import:
         if self.alias is not None:
             return self.alias
         last = self.path.terms[-1]
-        return last.name if isinstance(last, Var) else last.value  # type: ignore[union-attr]
+        return last.name if isinstance(last, Var) else last.value if isinstance(last, String) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ class Module:
     #: Whether v1's rules hold: of v1 itself, or of v0 with ``import rego.v1``.
     strict: bool
     file: str = ""
-    location: Location = _location()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -374,24 +375,24 @@ INFIX: Final[Mapping[str, str]] = {
 
 
 def name_ref(name: str, location: Location = NOWHERE) -> Ref:
-    """The reference of a dotted name: ``json.filter``."""
+    """Return the reference of a dotted name: ``json.filter``."""
     first, *rest = name.split(".")
     return Ref((Var(first, location), *(String(part, location) for part in rest)), location)
 
 
 def call(name: str, *args: Term, location: Location = NOWHERE) -> Call:
-    """A call of a builtin."""
+    """Return a call of a builtin."""
     return Call(name_ref(name, location), args, location)
 
 
 def ref_text(ref: Ref) -> str:
-    """A reference as text: ``data.lib.f``."""
+    """Return a reference as text: ``data.lib.f``."""
     head, *rest = ref.terms
     names = [head.name] if isinstance(head, Var) and not head.wildcard else []
     names += [term.value for term in rest if isinstance(term, String) and _PLAIN_NAME.match(term.value)]
     if len(names) == len(ref.terms):
         return ".".join(names)
-    from webhook.rego.text import show  # noqa: PLC0415 - text needs the nodes
+    from webhook.rego.text import show
 
     return show(ref)
 
@@ -436,7 +437,7 @@ _ORDER: Final[dict[type, int]] = {
 
 
 def order_key(term: Term) -> tuple[Any, ...]:
-    """What terms are sorted by, as OPA sorts the elements of sets and the keys of objects."""
+    """Tell what terms are sorted by, as OPA sorts the elements of sets and the keys of objects."""
     rank = _ORDER[type(term)]
     if isinstance(term, Boolean | String):
         return (rank, term.value)
@@ -454,21 +455,23 @@ def order_key(term: Term) -> tuple[Any, ...]:
         return (rank, order_key(term.operator), tuple(map(order_key, term.args)))
     if isinstance(term, ObjectComprehension):
         return (rank, order_key(term.key), order_key(term.value))
-    return (rank, order_key(term.term)) if isinstance(term, ArrayComprehension | SetComprehension) else (rank,)
+    return (
+        (rank, order_key(term.term)) if isinstance(term, ArrayComprehension | SetComprehension) else (rank,)
+    )
 
 
 def set_of(items: Iterable[Term], location: Location = NOWHERE) -> Set:
-    """A set: its elements sorted, none twice."""
+    """Return a set: its elements sorted, none twice."""
     return Set(tuple(sorted(dict.fromkeys(items), key=order_key)), location)
 
 
 def object_of(items: Iterable[tuple[Term, Term]], location: Location = NOWHERE) -> Object:
-    """An object: its keys sorted; of a key that is there twice the last value counts."""
+    """Return an object: its keys sorted; of a key that is there twice the last value counts."""
     return Object(tuple(sorted(dict(items).items(), key=lambda item: order_key(item[0]))), location)
 
 
 def operands(term: Term) -> Iterator[Term]:
-    """The terms directly in `term`; closures have bodies of their own and give none."""
+    """Return the terms directly in `term`; closures have bodies of their own and give none."""
     if isinstance(term, Ref):
         yield from term.terms
     elif isinstance(term, Array | Set):
@@ -486,10 +489,10 @@ NodeT = TypeVar("NodeT")
 
 
 def relocate(node: NodeT, location: Location) -> NodeT:
-    """A node, or a tuple of nodes, with it and all that is in it placed elsewhere."""
+    """Return a node, or a tuple of nodes, with it and all that is in it placed elsewhere."""
     if isinstance(node, tuple):
         return cast("NodeT", tuple([relocate(item, location) for item in node]))
-    if not is_dataclass(node) or isinstance(node, Location):
+    if not is_dataclass(node) or isinstance(node, Location | type):
         return node
     changes: dict[str, Any] = {
         one.name: location if one.name == "location" else relocate(getattr(node, one.name), location)

@@ -1,35 +1,33 @@
-"""The passes over parsed modules, in OPA's order, from parsed modules to what code is generated from.
+"""The passes over parsed modules, in OPA's order, to rules from which code is generated.
 
-What holds of the rules that `compile_modules` hands over, and so need not be checked again:
+What holds of the rules that `compile_modules` hands over, and needs no further check:
 
-*Names.* A `Ref` whose head is the variable ``data`` or ``input`` is global; every other variable is local to its rule. A global never
-occurs as a bare `Var`: it is a `Ref`, even of one term. Imports are gone. The package is a prefix of every reference to a rule.
-Local variables declared by ``:=``, ``some``, ``every``, or as an argument are renamed ``__local7__``, unique in the whole set of
-modules; others (bound by unification) keep their name, and wildcards are ``$3``. Two closures that use the same undeclared name of an
-enclosing body mean the same variable; a name that only closures use is local to each of them.
+*Names.* A `Ref` whose head is the variable ``data`` or ``input`` is global; every other variable is local
+to its rule. Imports are gone, and a package's path begins every reference to its rules. Variables that were
+declared by ``:=``, ``some``, ``every`` or as an argument are called ``__local7__``, unique in all modules;
+others keep their name; wildcards are ``$3``. An undeclared name in the body of a closure that also occurs
+in the body around it is the same variable; if it only occurs in closures, each has its own.
 
-*Expressions.* ``:=`` is gone: it is a unification (``eq``). ``some x`` is gone; ``some x in xs`` is a unification ``xs[x]`` (or
-``internal.member…`` hoisted to it). ``print`` calls are erased. `Expr.terms` is then one of: a `Call`; a scalar, `Var`, `Ref`,
-collection or comprehension (true unless false or undefined); an `Every`; a `Not`.
+*Expressions.* ``:=``, ``some`` and ``==`` are unifications (``eq``); ``print`` is erased. `Expr.terms` is a
+`Call`, an `Every`, a `Not`, or a term that must be true.
 
-*Calls.* A `Call` never has a `Call` among its operands, nor inside a collection or reference: nested ones are hoisted in front, as
-``f(args, __local8__)`` with one more operand that is unified with the result. So a call has either as many operands as the function
-has arguments (the expression is the result's truth), or one more (the last is unified with the result).
-In a negated expression nothing is hoisted into the ``not``: what is hoisted stands before it, so that an undefined operand makes the
-body undefined.
+*Calls.* There is no `Call` in a `Call`, a collection or a reference: nested ones stand in front, with one
+more operand that their result is unified with: ``f(x, __local8__)``. So a call has as many operands as the
+function has arguments (then its result must be true) or one more. What was nested in a negated expression
+stands in front of it, not negated: an undefined operand makes the body undefined.
 
-*References.* The head of a `Ref` is always a `Var` (a local, ``data`` or ``input``); no operand of a call, and no part of a collection, is a
-`Ref` or a comprehension any more: it is a local that an ``eq`` in front binds, except for operands of ``eq`` itself. Inside brackets of a
-reference there can be no nested `Ref`, only scalars, variables and collections of these.
+*References.* The head of a `Ref` is a `Var`. Operands, and what is in collections and brackets, have no
+references and no comprehensions: they are variables that an ``eq`` in front binds. An operand of ``eq`` may
+itself be one.
 
-*With.* A target is a global `Ref` (``input…``, ``data…``) or the name of a builtin (then `target` is a `Ref` that begins with neither); a value is a
-scalar, variable, collection of these, or the `Ref` of a function that replaces another function.
+*With.* A target is a reference to ``input``, to ``data``, or the name of a builtin; a value is a constant,
+variable, collection of these, or the reference of a function that replaces a function.
 
-*Order.* Expressions of a body stand in the order in which they can be evaluated: when one is reached, every variable that it needs is bound.
-The same holds inside closures, `Every` and `Not`.
+*Order.* When an expression is reached, every variable is bound that must be. The same holds inside
+closures, where what the expressions before bind is bound too.
 
-*Rules.* A head's `key`, `value` and the terms of its `ref` are scalars, variables, or collections of these: everything else was moved
-to the body. `args` are patterns: scalars, variables, collections of these; repeated variables must be equal.
+*Heads.* `key`, `value`, and what selects in `ref`, are constants, variables and collections of these.
+`args` are patterns of the same; an argument that occurs twice must be equal.
 """
 
 from __future__ import annotations

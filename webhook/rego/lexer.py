@@ -1,4 +1,4 @@
-"""The lexer: source to tokens, one at a time, because which words are keywords depends on the imports read so far.
+"""The lexer: source to tokens, one at a time: which words are keywords depends on the imports read so far.
 
 Tokens, their places and the words of errors are OPA's (``v1/ast/internal/scanner``).
 """
@@ -26,7 +26,9 @@ RAW_PART: Final = "raw-template-string-part"
 RAW_END: Final = "raw-template-string-end"
 
 #: Words that are always keywords.
-KEYWORDS: Final = frozenset("package import as default else not some with null true false".split())
+KEYWORDS: Final = frozenset(
+    ("package", "import", "as", "default", "else", "not", "some", "with", "null", "true", "false")
+)
 #: Words that v0 must import and v1 has.
 IMPORTED_KEYWORDS: Final = frozenset(("in", "every", "contains", "if"))
 #: Words that both must import.
@@ -100,7 +102,7 @@ class Lexer:
         return Location(row, column, self.file)
 
     def read(self, offset: int, mode: str = "") -> Token:
-        """The token at `offset`; with a mode, the rest of a template string."""
+        """Return the token at `offset`; with a mode, the rest of a template string."""
         key = (offset, mode)
         token = self._known.get(key)
         if token is None:
@@ -206,7 +208,7 @@ class Lexer:
         return Token(STRING, self.source[start : end + 1], start, end + 1)
 
     def _template(self, start: int, at: int) -> Token:
-        """One part of a template string, up to its expression or its end; the text without escapes of braces."""
+        """Return one part of a template string, without the escapes of braces."""
         source, errors, texts = self.source, list[str](), list[str]()
         while True:
             end = _PLAIN_TEMPLATE.match(source, at).end()  # type: ignore[union-attr]
@@ -247,7 +249,7 @@ _ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 
 
 def unescape(text: str) -> str | None:
-    """The string between a JSON string's quotes; None if it isn't one. Half a surrogate pair becomes U+FFFD, as in Go."""
+    """Return what is between a JSON string's quotes, or None; half a surrogate pair is U+FFFD, as in Go."""
     if "\\" not in text:
         return text
     if any(char < " " for char in text):

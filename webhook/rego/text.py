@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
+from webhook.rego import lexer
 from webhook.rego.ast import (
     INFIX,
     Array,
@@ -31,9 +32,7 @@ from webhook.rego.ast import (
     With,
 )
 
-KEYWORDS: Final = frozenset(
-    "not package import as default else with null true false some if contains in every".split()
-)
+KEYWORDS: Final = frozenset((*lexer.KEYWORDS, *lexer.IMPORTED_KEYWORDS))
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _ESCAPES: Final = {
     '"': '\\"',
@@ -65,12 +64,12 @@ _KINDS: Final[dict[type, str]] = {
 
 
 def kind(term: Term) -> str:
-    """What kind of term it is, in OPA's words."""
+    """Tell what kind of term it is, in OPA's words."""
     return _KINDS[type(term)]
 
 
 def quote(text: str) -> str:
-    """A string as Go quotes it (``strconv.Quote``)."""
+    """Return a string as Go quotes it (``strconv.Quote``)."""
     return '"' + "".join(map(_escape, text)) + '"'
 
 
@@ -86,12 +85,12 @@ def _escape(char: str) -> str:
 
 
 def show_all(terms: tuple[Term, ...], separator: str = ", ") -> str:
-    """Some terms, separated."""
+    """Return some terms, separated."""
     return separator.join(map(show, terms))
 
 
 def show(term: Term) -> str:
-    """A term as text."""
+    """Return a term as text."""
     if isinstance(term, Var):
         return "_" if term.wildcard else term.name
     if isinstance(term, String):
@@ -152,12 +151,12 @@ def _show_ref(ref: Ref) -> str:
 
 
 def show_body(body: tuple[Expr, ...]) -> str:
-    """A body as text."""
+    """Return a body as text."""
     return "; ".join(map(show_expr, body))
 
 
 def show_expr(expr: Expr) -> str:
-    """An expression as text."""
+    """Return an expression as text."""
     text = _show_terms(expr.terms)
     if expr.negated:
         text = "not " + text
@@ -184,11 +183,11 @@ def _show_terms(terms: Term | Some | Every | Not) -> str:
 
 
 def show_with(modifier: With) -> str:
-    """A modifier as text."""
+    """Return a modifier as text."""
     return f"with {show(modifier.target)} as {show(modifier.value)}"
 
 
 def show_import(imported: Import) -> str:
-    """An import as text."""
+    """Return an import as text."""
     alias = "" if imported.alias is None else f" as {imported.alias}"
     return f"import {show(imported.path)}{alias}"

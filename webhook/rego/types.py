@@ -1,7 +1,7 @@
 """The types of Rego's values, as OPA's checker reasons about them and as builtins declare them.
 
-`Union` is OPA's ``any<…>``: a value of one of its members; without members it is anything (`ANY`). A `None` in place of a type is
-"no type": what can't exist, so an expression of it is refused. Texts are those of OPA's messages.
+`Union` is OPA's ``any<…>``: a value of one of its members; without members it is anything (`ANY`). None in
+place of a type is no type: what can't exist, or isn't known yet. Texts are those of OPA's messages.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import TypeAlias
 
-#: A constant key of an object, or a constant that selects from a type: numbers are `Decimal` or `int`, arrays tuples.
-Constant: TypeAlias = "None | bool | int | float | Decimal | str | tuple[object, ...]"
+#: A constant: numbers are `int`, or `Decimal` with a point or an exponent; arrays and sets are tuples.
+Constant: TypeAlias = "bool | int | float | Decimal | str | tuple[object, ...] | None"
 
 
 class Pairs(tuple[tuple[object, object], ...]):
@@ -46,7 +46,7 @@ class Array:
         return text if self.dynamic is None else f"{text}[{self.dynamic}]"
 
     def select(self, position: int) -> Type | None:
-        """The type of one element, or None."""
+        """Return the type of one element, or None."""
         if position < 0:
             return None
         return self.static[position] if position < len(self.static) else self.dynamic
@@ -62,7 +62,8 @@ class Object:
     def __post_init__(self) -> None:
         if not self.static:
             return
-        ordered = tuple(sorted(self.static, key=cmp_to_key(lambda a, b: compare_constants(a[0], b[0]))))
+        by_key = cmp_to_key(compare_constants)
+        ordered = tuple(sorted(self.static, key=lambda one: by_key(one[0])))
         object.__setattr__(self, "static", ordered)
 
     def __str__(self) -> str:
@@ -74,7 +75,7 @@ class Object:
         return text
 
     def select(self, key: Constant) -> Type | None:
-        """The type of the value under a constant key, or None."""
+        """Return the type of the value under a constant key, or None."""
         for name, of in self.static:
             if compare_constants(name, key) == 0:
                 return of
@@ -113,7 +114,7 @@ class Union:
         return not self.of or any(compare(member, other) == 0 for member in self.of)
 
     def merge(self, other: Type | None) -> Union:
-        """This or `other`, flat."""
+        """Return this or `other`, flat."""
         if isinstance(other, Union):
             if not self.of or not other.of:
                 return self if not self.of else other
@@ -123,7 +124,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Function:
-    """A function: the types of its arguments, of its result (None: void), and of further arguments if it is variadic."""
+    """A function: the types of its arguments, of its result (None: void), and of any further arguments."""
 
     arguments: tuple[Type | None, ...]
     result: Type | None
@@ -133,7 +134,7 @@ class Function:
         return f"({self.show_arguments()}) => {show(self.result)}"
 
     def show_arguments(self) -> str:
-        """The arguments' types, separated by commas."""
+        """Return the arguments' types, separated by commas."""
         return show_arguments(self.arguments, self.variadic)
 
     @property
@@ -142,7 +143,7 @@ class Function:
         return len(self.arguments)
 
     def argument(self, position: int) -> Type | None:
-        """The declared type of one argument."""
+        """Return the declared type of one argument."""
         return self.arguments[position] if position < len(self.arguments) else self.variadic
 
 
@@ -162,22 +163,22 @@ OBJECT_OF_ANY = Object(dynamic=(ANY, ANY))
 
 
 def any_of(*of: Type | None) -> Union:
-    """The union of some types."""
+    """Return the union of some types."""
     return Union(_distinct(of))
 
 
 def properties(static: Mapping[str, Type], dynamic: tuple[Type, Type] | None = None) -> Object:
-    """An object with some known string keys."""
+    """Return an object with some known string keys."""
     return Object(tuple(static.items()), dynamic)
 
 
 def show(a: Type | None) -> str:
-    """A type's text in OPA's messages; ``???`` for no type."""
+    """Return a type's text in OPA's messages; ``???`` for no type."""
     return "???" if a is None else str(a)
 
 
 def show_arguments(arguments: Iterable[Type | None], variadic: Type | None = None) -> str:
-    """Some arguments' types as OPA's messages list them."""
+    """Return some arguments' types as OPA's messages list them."""
     texts = [show(argument) for argument in arguments]
     if variadic is not None:
         texts.append(f"{variadic}...")
@@ -185,7 +186,7 @@ def show_arguments(arguments: Iterable[Type | None], variadic: Type | None = Non
 
 
 def show_constant(key: Constant) -> str:
-    """A key's text in OPA's messages."""
+    """Return a key's text in OPA's messages."""
     if key is None:
         return "<nil>"
     if isinstance(key, bool):
@@ -223,7 +224,7 @@ def compare_constants(a: Constant, b: Constant) -> int:
 def _type_order(a: Type | None) -> int:
     if isinstance(a, Simple):
         return ("null", "boolean", "number", "string").index(a.name)
-    return -1 if a is None else (Array, Object, Set, Union, Function).index(type(a)) + 4  # type: ignore[arg-type]
+    return -1 if a is None else (Array, Object, Set, Union, Function).index(type(a)) + 4
 
 
 def _compare_all(a: tuple[Type | None, ...], b: tuple[Type | None, ...]) -> int:
@@ -268,9 +269,8 @@ def _compare_optional(a: Type | None, b: Type | None) -> int:
 def _compare_objects(a: Object, b: Object) -> int:
     if (a.dynamic is None) != (b.dynamic is None):
         return 1 if b.dynamic is None else -1
-    if a.dynamic is not None and b.dynamic is not None:
-        if (order := _compare_all(a.dynamic, b.dynamic)) != 0:
-            return order
+    if a.dynamic is not None and b.dynamic is not None and (order := _compare_all(a.dynamic, b.dynamic)):
+        return order
     for (left, left_of), (right, right_of) in zip(a.static, b.static, strict=False):
         if (order := compare_constants(left, right) or compare(left_of, right_of)) != 0:
             return order
@@ -291,7 +291,7 @@ def contains(a: Type | None, b: Type | None) -> bool:
 
 
 def either(a: Type | None, b: Type | None) -> Type | None:
-    """The type of a value that is of one or of the other (OPA's ``Or``)."""
+    """Return the type of a value that is of one or of the other (OPA's ``Or``)."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, Function) and isinstance(b, Function):
@@ -309,7 +309,7 @@ def either(a: Type | None, b: Type | None) -> Type | None:
 
 
 def select(a: Type | None, key: Constant) -> Type | None:
-    """The type of what a constant key selects from a value of type `a`, or None if nothing can be there."""
+    """Return the type of what a constant selects from a value of type `a`; None if nothing can be there."""
     if isinstance(a, Array):
         if isinstance(key, bool) or not isinstance(key, int):
             return None
@@ -332,7 +332,7 @@ def select(a: Type | None, key: Constant) -> Type | None:
 
 
 def keys(a: Type | None) -> Type | None:
-    """The type of the keys that a value of type `a` can be walked by."""
+    """Return the type of the keys that a value of type `a` can be walked by."""
     found: Type | None = None
     if isinstance(a, Array):
         return NUMBER
@@ -351,7 +351,7 @@ def keys(a: Type | None) -> Type | None:
 
 
 def values(a: Type | None) -> Type | None:
-    """The type of the values that can be walked in a value of type `a`."""
+    """Return the type of the values that can be walked in a value of type `a`."""
     found: Type | None = None
     if isinstance(a, Array):
         for item in a.static:
@@ -387,7 +387,7 @@ def unknown(a: Type | None) -> bool:
 
 
 def type_of(constant: Constant) -> Type:
-    """The type of a constant."""
+    """Return the type of a constant."""
     if isinstance(constant, Pairs):
         return Object(tuple((key, type_of(value)) for key, value in constant))  # type: ignore[arg-type, misc]
     if isinstance(constant, tuple):

@@ -1,9 +1,8 @@
-"""Rules that can't be together: of one path but of different kinds, one inside the other, or a package inside a rule."""
+"""Rules that can't be together: of one path but different kinds, one inside another, or inside themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cmp_to_key
 
 from webhook.rego.ast import Location, Module, Ref, String, Term, is_ground
 from webhook.rego.errors import COMPILE, RECURSION, TYPE, Problems
@@ -12,7 +11,7 @@ from webhook.rego.text import show, show_import
 
 
 def place(location: Location) -> str:
-    """A location as OPA writes it inside of a message."""
+    """Return a location as OPA writes it inside of a message."""
     return f"{location.file}:{location.row}" if location.file else f"{location.row}:{location.column}"
 
 
@@ -48,24 +47,20 @@ def _conflict(node: Node, problems: Problems) -> bool:
         return True
     kinds = {one.rule.head.multi_value for one in entries}
     arities = {len(one.rule.head.args) for one in entries}
-    complete = {
-        not one.rule.head.multi_value and is_ground(one.rule.head.ref) for one in entries
-    }
+    complete = {not one.rule.head.multi_value and is_ground(one.rule.head.ref) for one in entries}
     if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
         problems.add(TYPE, f"conflicting rules {name} found", first.rule.location)
         return True
     defaults = [one for one in entries if one.rule.default]
     if len(defaults) > 1:
         places = ", ".join(place(one.rule.location) for one in defaults)
-        problems.add(
-            TYPE, f"multiple default rules {name} found at {places}", defaults[0].module.location
-        )
+        problems.add(TYPE, f"multiple default rules {name} found at {places}", defaults[0].module.location)
         return True
     return False
 
 
 def _below(node: Node, *, functions: bool) -> list[Ref]:
-    """The rules below a node, or only the functions, none of which is inside of another; in order."""
+    """Return the rules below a node, or only the functions, none of which is inside of another; in order."""
     paths: list[Ref] = []
     for child in node.children.values():
         for below in child.walk():
@@ -73,18 +68,13 @@ def _below(node: Node, *, functions: bool) -> list[Ref]:
                 if not functions or one.rule.head.args:
                     paths.append(one.path)
     kept = [one for one in dict.fromkeys(paths) if not _has_prefix(one, paths)]
-    return sorted(kept, key=cmp_to_key(lambda a, b: _order(a.terms, b.terms)))
+    return sorted(kept, key=lambda one: tuple(map(show, one.terms)))
 
 
 def _has_prefix(path: Ref, others: Iterable[Ref]) -> bool:
     return any(
         len(one.terms) < len(path.terms) and path.terms[: len(one.terms)] == one.terms for one in others
     )
-
-
-def _order(a: tuple[Term, ...], b: tuple[Term, ...]) -> int:
-    left, right = list(map(show, a)), list(map(show, b))
-    return (left > right) - (left < right)
 
 
 def _packages(modules: Mapping[str, Module], problems: Problems) -> None:
@@ -108,7 +98,9 @@ def _packages(modules: Mapping[str, Module], problems: Problems) -> None:
                 )
 
 
-def check_recursion(graph: Graph, entries: Mapping[RuleId, Entry], rules: Mapping[RuleId, Location], problems: Problems) -> None:
+def check_recursion(
+    graph: Graph, entries: Mapping[RuleId, Entry], rules: Mapping[RuleId, Location], problems: Problems
+) -> None:
     """Refuse rules that refer to themselves, directly or through others."""
     _, acyclic = graph.ordered()
     if acyclic:

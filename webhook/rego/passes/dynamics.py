@@ -1,4 +1,4 @@
-"""References and comprehensions to variables where they aren't allowed later: in heads, in ``with``, as operands and in collections."""
+"""References and comprehensions to variables in heads, in ``with``, as operands and in collections."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from webhook.rego.passes.walk import map_bodies, needs_evaluation, rebuild, rebu
 
 
 def head_reference(rule: Rule, names: Names) -> Rule:
-    """A rule in whose head's reference only scalars and variables select."""
+    """Return a rule in whose head's reference only scalars and variables select."""
     head = rule.head
     terms = list(head.ref.terms)
     for position in range(1, len(terms)):
@@ -47,7 +47,7 @@ def head_reference(rule: Rule, names: Names) -> Rule:
 
 
 def heads(rule: Rule, names: Names) -> Rule:
-    """A rule in whose head nothing needs evaluation; not its `else`."""
+    """Return a rule in whose head nothing needs evaluation; not its `else`."""
     body = rule.body
 
     def moved(term: Term) -> Term:
@@ -72,7 +72,7 @@ class ComprehensionTerms:
         self.names = names
 
     def rule(self, rule: Rule) -> Rule:
-        """A rule with such comprehensions; not its `else`."""
+        """Return a rule with such comprehensions; not its `else`."""
         head = rule.head
         head = replace(
             head,
@@ -84,11 +84,11 @@ class ComprehensionTerms:
         return replace(rule, head=head, body=self.body(rule.body))
 
     def body(self, body: Body) -> Body:
-        """A body with such comprehensions."""
+        """Return a body with such comprehensions."""
         return tuple([rebuild_expr(one, self.term, self.body) for one in body])
 
     def term(self, term: Term) -> Term:
-        """A term with such comprehensions."""
+        """Return a term with such comprehensions."""
         term = rebuild(term, self.term, self.body)
         if isinstance(term, ArrayComprehension | SetComprehension):
             head, body = self._moved(term.term, term.body)
@@ -107,12 +107,14 @@ class ComprehensionTerms:
 
 
 def equals(body: Body) -> Body:
-    """A body in which ``==`` is a unification: after the safety check the two are the same."""
+    """Return a body in which ``==`` is a unification: after the safety check the two are the same."""
 
     def one(expr: Expr) -> Expr:
         terms = expr.terms
         if isinstance(terms, Call) and terms.name == "equal" and len(terms.args) == 2:
-            return replace(expr, terms=Call(name_ref("eq", terms.operator.location), terms.args, terms.location))
+            return replace(
+                expr, terms=Call(name_ref("eq", terms.operator.location), terms.args, terms.location)
+            )
         return expr
 
     def whole(inner: Body) -> Body:
@@ -128,7 +130,7 @@ class Dynamics:
         self.names = names
 
     def body(self, body: Body) -> Body:
-        """A body of such expressions."""
+        """Return a body of such expressions."""
         found: list[Expr] = []
         for expr in body:
             self._expr(expr, found)
@@ -153,7 +155,7 @@ class Dynamics:
         found.append(expr)
 
     def _shallow(self, original: Expr, term: Term, found: list[Expr]) -> Term:
-        """A term that may itself be a reference or a comprehension."""
+        """Return a term that may itself be a reference or a comprehension."""
         if isinstance(term, Ref):
             return self._selected(original, term, found)
         if isinstance(term, COMPREHENSIONS):
@@ -165,7 +167,7 @@ class Dynamics:
         return Ref((first, *[self._bound(original, one, found) for one in rest]), ref.location)
 
     def _bound(self, original: Expr, term: Term, found: list[Expr]) -> Term:
-        """A term in which there is no reference and no comprehension."""
+        """Return a term in which there is no reference and no comprehension."""
         if isinstance(term, Ref):
             term = self._selected(original, term, found)
         elif isinstance(term, COMPREHENSIONS):

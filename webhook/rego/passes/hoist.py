@@ -1,6 +1,7 @@
-"""Nested calls to variables: every call becomes an expression of its own in front of the one that needs its result.
+"""Nested calls to variables: each becomes an expression of its own in front of the one that needs its result.
 
-What is hoisted out of a negated expression isn't negated: an undefined operand makes the body undefined, not the negation true.
+What is hoisted out of a negated expression isn't negated: an undefined operand makes the body undefined,
+not the negation true.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from webhook.rego.passes.local_variables import Names
 
 
 def append(body: Body, *exprs: Expr) -> Body:
-    """A body with more expressions; a body that is only `true` gives way to them."""
+    """Return a body with more expressions; a body that is only `true` gives way to them."""
     if exprs and is_true(body):
         return exprs
     return body + exprs
@@ -44,7 +45,7 @@ def is_true(body: Body) -> bool:
 
 
 def bind(names: Names, term: Term) -> tuple[Var, Expr]:
-    """A new variable, and the expression that unifies it with a term."""
+    """Return a new variable, and the expression that unifies it with a term."""
     new = names.new(term.location)
     return new, Expr(call("eq", new, term, location=term.location), location=term.location, generated=True)
 
@@ -56,7 +57,7 @@ class Hoist:
         self.names = names
 
     def rule(self, rule: Rule) -> Rule:
-        """A rule without nested calls; not its `else`."""
+        """Return a rule without nested calls; not its `else`."""
         support: list[Expr] = []
         head = rule.head
         head = replace(
@@ -68,7 +69,7 @@ class Hoist:
         return replace(rule, head=head, body=self.body(append(rule.body, *support)))
 
     def body(self, body: Body) -> Body:
-        """A body without nested calls."""
+        """Return a body without nested calls."""
         found: list[Expr] = []
         for expr in body:
             self._expr(expr, found)

@@ -1,7 +1,7 @@
 """Declared variables to unique ones: ``:=``, ``some``, ``every`` and arguments.
 
-What a name means follows OPA: a body's declarations hold from where they stand to its end, and in the bodies inside; a name that
-was used before it is declared in the same body is an error.
+What a name means follows OPA: a body's declarations hold from where they stand to its end, and in the bodies
+inside; a name that was used before it is declared in the same body is an error.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Names:
         self.written: dict[str, str] = {}
 
     def new(self, location: Location) -> Var:
-        """A new variable."""
+        """Return a new variable."""
         while True:
             name = f"__local{self.next}__"
             self.next += 1
@@ -63,11 +63,11 @@ class Names:
                 return Var(name, location)
 
     def original(self, name: str) -> str:
-        """What a variable was called."""
+        """Tell what a variable was called."""
         return self.written.get(name, name)
 
     def as_written(self, ref: Ref) -> Ref:
-        """A reference with its variables as they were written."""
+        """Return a reference with its variables as they were written."""
 
         def renamed(term: Term) -> Term:
             if isinstance(term, Var):
@@ -96,7 +96,7 @@ class _Scopes:
         return None if found is None else found[1]
 
     def shadowed(self, name: str) -> str | None:
-        """What replaces ``data`` or ``input``, if it was declared."""
+        """Tell what replaces ``data`` or ``input``, if it was declared."""
         for scope in reversed(self.stack):
             if name in scope:
                 meaning, mark = scope[name]
@@ -120,14 +120,14 @@ class LocalVariables:
         self.failed = False
 
     def rule(self, rule: Rule) -> Rule:
-        """A rule and its `else` with unique names."""
+        """Return a rule and its `else` with unique names."""
         self.scopes = _Scopes(self.names)
         args = tuple([self._argument(one) for one in rule.head.args])
         scope = dict(self.scopes.stack[0])
         rules = []
         for position, one in enumerate(chain(rule)):
             if position == 0:
-                one = replace(one, head=replace(one.head, args=args))  # noqa: PLW2901 - the same rule
+                one = replace(one, head=replace(one.head, args=args))
             self.scopes.stack = [dict(scope)]
             self.failed = False
             rules.append(self._one(one))
@@ -335,7 +335,7 @@ class LocalVariables:
         return expr
 
     def _expr(self, expr: Expr) -> Expr:
-        """An expression that declares nothing itself."""
+        """Return an expression that declares nothing itself."""
         terms = expr.terms
         if isinstance(terms, Call):
             operator = rebuild(terms.operator, self._term, self._inner)
@@ -348,7 +348,7 @@ class LocalVariables:
         return replace(expr, terms=terms, with_=tuple([self._with(one) for one in expr.with_]))
 
     def _inner(self, body: Body) -> Body:
-        """The expressions of a body that has no names of its own, or whose are known."""
+        """Return the expressions of a body that has no names of its own, or whose are known."""
         return tuple([self._expr(one) for one in body])
 
     def _with(self, modifier: With) -> With:
@@ -409,7 +409,7 @@ class LocalVariables:
 
 
 def _map_head(head: Head, on_term: Callable[[Term], Term], *, ref: bool) -> Head:
-    """A head with other arguments, key and value; with another reference too if `ref`."""
+    """Return a head with other arguments, key and value; with another reference too if `ref`."""
     terms = head.ref.terms
     if ref:
         terms = (terms[0], *[on_term(one) for one in terms[1:]])

@@ -35,7 +35,7 @@ class Modifiers:
         self.problems = problems
 
     def body(self, body: Body) -> Body:
-        """A body with its own modifiers checked; not those of bodies inside."""
+        """Return a body with its own modifiers checked; not those of bodies inside."""
         if not any(one.with_ for one in body):
             return body
         found: list[Expr] = []
@@ -57,7 +57,7 @@ class Modifiers:
         return tuple(found)
 
     def _builtin(self, term: Term) -> Ref | None:
-        """The name of a builtin, if a term is one."""
+        """Return the name of a builtin, if a term is one."""
         if not isinstance(term, Var | Ref):
             return None
         ref = term if isinstance(term, Ref) else Ref((term,), term.location)
@@ -68,7 +68,7 @@ class Modifiers:
         return ref if name in self.builtins else None
 
     def _one(self, modifier: With) -> tuple[With, bool]:
-        """A modifier, and whether its value needs evaluation."""
+        """Return a modifier, and whether its value needs evaluation."""
         value = modifier.value
         if isinstance(value, Var) and (named := self._builtin(value)) is not None:
             value = named
@@ -103,11 +103,7 @@ class Modifiers:
                 return False
             node = child
         last = node.child(target.terms[-1])
-        if (
-            last is not None
-            and any(one.rule.head.args for one in last.entries)
-            and self._is_function(value)
-        ):
+        if last is not None and any(one.rule.head.args for one in last.entries) and self._is_function(value):
             return False
         if isinstance(value, Ref):
             found = self.tree.find(value)
@@ -134,5 +130,3 @@ class Modifiers:
             return True
         self.problems.add(COMPILE, _INVALID + message, location)
         return False
-
-

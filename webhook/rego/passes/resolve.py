@@ -1,4 +1,4 @@
-"""Names to references: what a package's rules and its imports are called becomes their full path under ``data``."""
+"""Names to references: what rules and imports are called in a package becomes their full path."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _globals(module: Module, exported: set[str]) -> dict[str, Ref]:
 
 
 def declared(body: Body) -> set[str]:
-    """The names that a body declares with ``:=`` or ``some``, outside of comprehensions."""
+    """Return the names that a body declares with ``:=`` or ``some``, outside of comprehensions."""
     found: set[str] = set()
     for expr in body:
         for node in inside(expr, lambda one: isinstance(one, COMPREHENSIONS)):
@@ -117,7 +117,9 @@ class _Resolver:
     def expr(self, expr: Expr) -> Expr:
         terms = expr.terms
         if isinstance(terms, Every):
-            self.hidden.append(variables(terms.value) | (variables(terms.key) if terms.key is not None else set()))
+            self.hidden.append(
+                variables(terms.value) | (variables(terms.key) if terms.key is not None else set())
+            )
             terms = replace(terms, domain=self.term(terms.domain), body=self.body(terms.body))
             self.hidden.pop()
         elif isinstance(terms, Not):
@@ -157,5 +159,3 @@ class _Resolver:
             else:
                 found.append(resolved)
         return Ref(tuple(found), ref.location)
-
-

@@ -47,11 +47,11 @@ class Node:
     children: dict[Term, Node] = field(default_factory=dict)
 
     def child(self, term: Term) -> Node | None:
-        """The next step, if it is there."""
+        """Return the next step, if it is there."""
         return None if isinstance(term, Ref | Call) else self.children.get(term)
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below it."""
+        """Return this node and all below it."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -86,7 +86,7 @@ class RuleTree:
         return node
 
     def find(self, ref: Ref) -> Node | None:
-        """The node at exactly this path."""
+        """Return the node at exactly this path."""
         node: Node | None = self.root
         for term in ref.terms:
             node = node.child(term) if node is not None else None
@@ -136,7 +136,7 @@ class RuleTree:
 
 
 def full_path(module: Module, head: Head) -> Ref:
-    """A rule's path from ``data`` on; the first name of its head is a string there."""
+    """Return a rule's path from ``data`` on; the first name of its head is a string there."""
     first, *rest = head.ref.terms
     if isinstance(first, Var):
         first = String(first.name, first.location)
@@ -203,7 +203,7 @@ class Graph:
         return found, acyclic
 
     def cycle(self, start: RuleId) -> list[RuleId]:
-        """A path from a rule to itself; empty if there is none."""
+        """Return a path from a rule to itself; empty if there is none."""
         before: dict[RuleId, RuleId] = {}
         stack = [start]
         visited: set[RuleId] = set()

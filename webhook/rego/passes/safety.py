@@ -1,7 +1,7 @@
 """The order of bodies: every variable is bound before it is needed, or the policy is refused.
 
-Expressions keep their order but for those that need what a later one binds. The same holds for bodies inside, which see the variables of
-the expressions before them.
+Expressions keep their order but for those that need what a later one binds. The same holds for bodies
+inside, which see the variables of the expressions before them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _CALL_OUTPUTS = Skip(closures=True, sets=True, object_keys=True, ref_head=True)
 
 
 def term_outputs(node: Expr | Term, safe: set[str]) -> set[str]:
-    """The variables in references that selecting binds, as `i` in ``xs[i]``."""
+    """Return the variables in references that selecting binds, as `i` in ``xs[i]``."""
     found: set[str] = set()
 
     def stop(one: Term | Expr) -> bool:
@@ -62,7 +62,7 @@ def term_outputs(node: Expr | Term, safe: set[str]) -> set[str]:
 
 
 def equality_outputs(a: Term, b: Term, safe: set[str]) -> set[str]:
-    """The variables that ``a = b`` binds."""
+    """Return the variables that ``a = b`` binds."""
     found = term_outputs(Expr(Call(Ref((a,)), (a, b))), safe) | safe
     return (found | unify(found, a, b)) - safe
 
@@ -77,7 +77,7 @@ class Safety:
     # --- what expressions bind
 
     def outputs(self, expr: Expr, safe: set[str]) -> set[str]:
-        """The variables that an expression binds."""
+        """Return the variables that an expression binds."""
         terms = expr.terms
         if expr.negated or isinstance(terms, Not):
             return set()
@@ -106,7 +106,7 @@ class Safety:
         return found | variables(call.args[arity:], _CALL_OUTPUTS)
 
     def body_outputs(self, body: Iterable[Expr], safe: set[str]) -> set[str]:
-        """The variables that a body binds."""
+        """Return the variables that a body binds."""
         found = set(safe)
         for expr in body:
             found |= self.outputs(expr, found)
@@ -133,7 +133,7 @@ class Safety:
     # --- ordering
 
     def order(self, body: Body, outer: set[str], unsafe: Unsafe) -> Body:
-        """A body in its order; what can't be bound is noted in `unsafe`."""
+        """Return a body in its order; what can't be bound is noted in `unsafe`."""
         names = [variables(expr, self.skip) for expr in body]
         visible = set[str]().union(*names)
         closed = [self._closed_over(expr) & visible - outer for expr in body]
@@ -151,9 +151,7 @@ class Safety:
         """All variables in the bodies inside an expression."""
         found: set[str] = set()
         for one in closures(expr):
-            if isinstance(one, Expr) and isinstance(one.terms, Every):
-                found |= variables(one.terms.body)
-            elif isinstance(one, Expr) and isinstance(one.terms, Not):
+            if isinstance(one, Expr) and isinstance(one.terms, Every | Not):
                 found |= variables(one.terms.body)
             else:
                 found |= variables(one)
@@ -172,8 +170,9 @@ class Safety:
 class _Attempt:
     """Places expressions as soon as all that they need is bound.
 
-    OPA takes some expressions for placed that aren't: an ``=`` behind a call that waits only for what a closure in it needs. It isn't
-    wrong about the policy, but it reports fewer variables; `lenient` does so too.
+    OPA takes some expressions for placed that aren't: an ``=`` behind a call that waits only for what a
+    closure in it needs. It isn't wrong about the policy, but it reports fewer variables; `lenient` does so
+    too.
     """
 
     def __init__(
@@ -217,7 +216,7 @@ class _Attempt:
         outputs = self._outputs(expr)
         if outputs and self.closed[index] == outputs:  # it would close over what it binds itself
             return False
-        # OPA forgets `missing` where there is something closed over, and takes unbound operands for bound.
+        # OPA forgets `missing` where something is closed over, and takes unbound operands for bound.
         self.missing[index] = (self.missing[index] | self.closed[index]) - outputs - self.safe
         if self.missing[index]:
             return False

@@ -1,6 +1,6 @@
 """Template strings to calls of ``internal.template_string`` over an array of strings and of sets.
 
-A part that may be undefined is in a set comprehension: the set is then empty, and the builtin writes ``<undefined>``.
+A part that may be undefined is in a set comprehension: the set is then empty, and ``<undefined>`` is written.
 """
 
 from __future__ import annotations
@@ -59,17 +59,16 @@ class Templates:
         self.problems = problems
 
     def rule(self, rule: Rule) -> Rule:
-        """A rule without template strings; not its `else`."""
+        """Return a rule without template strings; not its `else`."""
         terms = (*head_terms(rule), *rule.head.ref.terms)
-        if not any(
-            isinstance(node, TemplateString) for one in (*terms, *rule.body) for node in inside(one)
-        ):
+        if not any(isinstance(node, TemplateString) for one in (*terms, *rule.body) for node in inside(one)):
             return rule
         safe = variables(rule.head.args) | {"data", "input"}
         inner = safe | self.safety.body_outputs(rule.body, safe)
         body = tuple([self._expr(one, inner) for one in rule.body])
         head = replace(
             rule.head,
+            args=tuple([self._term(one, inner) for one in rule.head.args]),
             key=None if rule.head.key is None else self._term(rule.head.key, inner),
             value=None if rule.head.value is None else self._term(rule.head.value, inner),
         )
@@ -122,6 +121,7 @@ class Templates:
         assert not isinstance(term, Every) and hasattr(term, "location")  # noqa: S101, PT018 - the parser refuses others
         if isinstance(term, Var) or (isinstance(term, Ref) and self.defined(term)):
             return Set((term,), at)
+        at = term.location
         missing = variables(term, SAFETY) - safe  # type: ignore[arg-type]
         for name in sorted(missing):
             self.problems.add(COMPILE, f"var {show(Var(self.names.original(name)))} is undeclared", at)

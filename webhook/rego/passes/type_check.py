@@ -169,12 +169,12 @@ class TypeChecker:
     def _expr(self, scope: TypeEnvironment, expr: Expr) -> _Found | None:
         for modifier in expr.with_:
             target, value = scope.of(modifier.target), scope.of(modifier.value)
-            if isinstance(target, types.Function) and isinstance(value, types.Function):
-                if not unifies(target, value):
-                    assert isinstance(modifier.target, Ref)  # noqa: S101 - only those have such a type
-                    return _arguments(
-                        modifier.location, modifier.target, "arity mismatch", value.arguments, target, False
-                    )
+            functions = isinstance(target, types.Function) and isinstance(value, types.Function)
+            if functions and not unifies(target, value):
+                assert isinstance(target, types.Function) and isinstance(value, types.Function)  # noqa: S101, PT018
+                name, at = modifier.target, modifier.location
+                assert isinstance(name, Ref)  # noqa: S101 - only references have such a type
+                return _arguments(at, name, "arity mismatch", value.arguments, target, False)
         if not isinstance(expr.terms, Call):
             return None
         if expr.terms.name == "eq":
@@ -185,7 +185,9 @@ class TypeChecker:
         have = [scope.of(one) for one in call.args]
         if len(have) != 2:
             which = "too few arguments" if len(have) < 2 else "too many arguments"
-            return _arguments(expr.location, call.operator, which, have, types.Function((ANY, ANY), None), False)
+            return _arguments(
+                expr.location, call.operator, which, have, types.Function((ANY, ANY), None), False
+            )
         left, right = have
         if TypeUnifier(scope).two(call.args[0], left, call.args[1], right):
             return None
@@ -274,7 +276,7 @@ class _References:
         return True
 
     def _add(self, ref: Ref, message: str, details: tuple[str, ...]) -> None:
-        self.problems.append(Problem(TYPE, message, ref.terms[0].location, details))  # type: ignore[union-attr]
+        self.problems.append(Problem(TYPE, message, ref.terms[0].location, details))
 
     def _have(self, ref: Ref, position: int, of: Type | None) -> tuple[str, ...]:
         shown = self.names.as_written(ref)
@@ -372,12 +374,14 @@ class _References:
 
 
 def _steps(node: TypeNode) -> list[str]:
-    """What may follow a step of a path."""
-    return [show(term) for term in sorted(node.children, key=lambda one: (not isinstance(one, Var), show(one)))]
+    """Tell what may follow a step of a path."""
+    return [
+        show(term) for term in sorted(node.children, key=lambda one: (not isinstance(one, Var), show(one)))
+    ]
 
 
 def _choices(of: Type | None) -> list[str]:
-    """The keys that a type is known to have."""
+    """Return the keys that a type is known to have."""
     found: set[str] = set()
     if isinstance(of, types.Object):
         for key, _ in of.static:
@@ -386,5 +390,3 @@ def _choices(of: Type | None) -> list[str]:
         for member in of.of:
             found.update(_choices(member))
     return sorted(found)
-
-

@@ -58,21 +58,22 @@ class TypeNode:
             node = child
         node.value = merge(node.value, of)
         if isinstance(of, types.Object) and node.children:
-            for below, found in node._leaves():
+            for below, found in node.leaves():
                 if isinstance(node.value, types.Object):
                     node.value = _insert(node.value, below, found, environment)
 
-    def _leaves(self) -> Iterator[tuple[tuple[Term, ...], Type]]:
+    def leaves(self) -> Iterator[tuple[tuple[Term, ...], Type]]:
+        """Yield the types below with their paths."""
         for term, child in self.children.items():
             if child.value is not None:
                 yield (term,), child.value
             else:
-                for path, found in child._leaves():
+                for path, found in child.leaves():
                     yield (term, *path), found
 
 
 def merge(a: Type | None, b: Type | None) -> Type | None:
-    """The type of a rule that has two definitions."""
+    """Return the type of a rule that has two definitions."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, types.Object) and not a.static:
@@ -109,7 +110,7 @@ class NotConstant(Exception):  # noqa: N818 - a condition
 
 
 def constant(term: Term) -> Constant:
-    """The value of a constant term.
+    """Return the value of a constant term.
 
     Raises:
         NotConstant: it isn't one.
@@ -148,7 +149,7 @@ class TypeEnvironment:
         self.changes = 0
 
     def inner(self) -> TypeEnvironment:
-        """A scope inside of this one."""
+        """Return a scope inside of this one."""
         return TypeEnvironment(self, self.check)
 
     def put(self, term: Term, of: Type | None) -> None:
@@ -166,7 +167,7 @@ class TypeEnvironment:
         return tuple(found)
 
     def of(self, term: Term) -> Type | None:
-        """The type of a term; None if it isn't known, or there is none."""
+        """Return the type of a term; None if it isn't known, or there is none."""
         if isinstance(term, Var):
             return self._var(term)
         if isinstance(term, Ref):
@@ -225,19 +226,19 @@ class TypeEnvironment:
     # --- references
 
     def of_ref(self, ref: Ref) -> Type | None:
-        """The type of what a reference is to."""
+        """Return the type of what a reference is to."""
         scope: TypeEnvironment | None = self
         while scope is not None:
             node = scope.tree.children.get(ref.terms[0])
             if node is not None:
-                found, missing = scope._walk(node, ref.terms[1:])
+                found, missing = scope.walk(node, ref.terms[1:])
                 if not missing:
                     return found
             scope = scope.outer
         return ANY if ref.root in ROOTS else None
 
-    def _walk(self, node: TypeNode, rest: tuple[Term, ...]) -> tuple[Type | None, bool]:
-        """The type below a node, and whether the path leads out of what is known in this scope."""
+    def walk(self, node: TypeNode, rest: tuple[Term, ...]) -> tuple[Type | None, bool]:
+        """Return the type below a node, and whether the path leads out of what this scope knows."""
         while rest:
             child = node.children.get(rest[0])
             if node.value is not None:
@@ -252,7 +253,7 @@ class TypeEnvironment:
         return self.extent(node), False
 
     def extent(self, node: TypeNode) -> Type | None:
-        """The type of all that is at and below a node."""
+        """Return the type of all that is at and below a node."""
         if node.value is not None:
             return node.value
         static = [
@@ -264,7 +265,7 @@ class TypeEnvironment:
 
 
 def selected(of: Type | None, rest: tuple[Term, ...]) -> Type | None:
-    """The type of what the rest of a reference selects from a value of type `of`."""
+    """Return the type of what the rest of a reference selects from a value of type `of`."""
     for term in rest:
         if of is None:
             return None
@@ -276,7 +277,7 @@ def selected(of: Type | None, rest: tuple[Term, ...]) -> Type | None:
 
 
 def selected_constant(of: Type | None, term: Term) -> Type | None:
-    """The type of what a constant selects; None if it can't be there."""
+    """Return the type of what a constant selects; None if it can't be there."""
     try:
         return types.select(of, constant(term))
     except NotConstant:

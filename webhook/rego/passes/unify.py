@@ -23,7 +23,7 @@ def ref_is_safe(ref: Ref, safe: set[str]) -> bool:
 
 
 def unify(safe: set[str], a: Term, b: Term) -> set[str]:
-    """The variables that ``a = b`` binds."""
+    """Return the variables that ``a = b`` binds."""
     unifier = _Unifier(safe)
     unifier.unify(a, b)
     return unifier.unified

@@ -30,7 +30,7 @@ OnBody = Callable[[Body], Body]
 
 
 def rebuild(term: Term, on_term: OnTerm, on_body: OnBody) -> Term:
-    """A term with the terms and bodies directly in it replaced; itself where there are none."""
+    """Return a term with the terms and bodies directly in it replaced; itself where there are none."""
     if isinstance(term, Ref):
         return Ref(tuple([on_term(one) for one in term.terms]), term.location)
     if isinstance(term, Array):
@@ -38,7 +38,11 @@ def rebuild(term: Term, on_term: OnTerm, on_body: OnBody) -> Term:
     if isinstance(term, Call):
         operator = on_term(term.operator)
         args = tuple([on_term(one) for one in term.args])
-        return Call(operator if isinstance(operator, Ref) else Ref((operator,), operator.location), args, term.location)
+        return Call(
+            operator if isinstance(operator, Ref) else Ref((operator,), operator.location),
+            args,
+            term.location,
+        )
     if isinstance(term, Object):
         return Object(tuple([(on_term(key), on_term(value)) for key, value in term.items]), term.location)
     if isinstance(term, Set):
@@ -55,12 +59,12 @@ def rebuild(term: Term, on_term: OnTerm, on_body: OnBody) -> Term:
 
 
 def rebuild_call(call: Call, on_term: OnTerm) -> Call:
-    """A call with other operands; its operator stays."""
+    """Return a call with other operands; its operator stays."""
     return Call(call.operator, tuple([on_term(one) for one in call.args]), call.location)
 
 
 def rebuild_expr(expr: Expr, on_term: OnTerm, on_body: OnBody) -> Expr:
-    """An expression with the terms and bodies directly in it replaced, also in its ``with``."""
+    """Return an expression with the terms and bodies directly in it replaced, also in its ``with``."""
     terms = expr.terms
     if isinstance(terms, Every):
         key = None if terms.key is None else on_term(terms.key)
@@ -76,12 +80,12 @@ def rebuild_expr(expr: Expr, on_term: OnTerm, on_body: OnBody) -> Expr:
 
 
 def rebuild_with(modifiers: tuple[With, ...], on_term: OnTerm) -> tuple[With, ...]:
-    """Modifiers with other targets and values."""
+    """Return modifiers with other targets and values."""
     return tuple([With(on_term(one.target), on_term(one.value), one.location) for one in modifiers])
 
 
 def map_bodies(expr: Expr, on_body: OnBody) -> Expr:
-    """An expression with every body in it, however deep, replaced from the inside out."""
+    """Return an expression with every body in it, however deep, replaced from the inside out."""
 
     def deeper(body: Body) -> Body:
         return on_body(tuple([map_bodies(one, on_body) for one in body]))
@@ -93,14 +97,14 @@ def map_bodies(expr: Expr, on_body: OnBody) -> Expr:
 
 
 def map_bodies_of(term: Term, on_body: OnBody) -> Term:
-    """A term with every body in it replaced from the inside out."""
+    """Return a term with every body in it replaced from the inside out."""
     found = map_bodies(Expr(term), on_body).terms
     assert not isinstance(found, Every | Not | Some)  # noqa: S101 - a term stays one
     return found
 
 
 def parts(node: Term | Expr) -> Iterator[Term | Expr]:
-    """The terms and expressions directly in a node."""
+    """Return the terms and expressions directly in a node."""
     if isinstance(node, Expr):
         terms = node.terms
         if isinstance(terms, Every):
@@ -141,7 +145,7 @@ def parts(node: Term | Expr) -> Iterator[Term | Expr]:
 
 
 def inside(node: Term | Expr, stop: Callable[[Term | Expr], bool] | None = None) -> Iterator[Term | Expr]:
-    """A node and all that is in it, in order; nothing below a node for which `stop` is true."""
+    """Return a node and all that is in it, in order; nothing below a node for which `stop` is true."""
     stack = [node]
     while stack:
         one = stack.pop()
@@ -159,7 +163,7 @@ def expressions(body: Body) -> Iterator[Expr]:
 
 
 def chain(rule: Rule) -> Iterator[Rule]:
-    """A rule and its `else`, one after the other."""
+    """Return a rule and its `else`, one after the other."""
     one: Rule | None = rule
     while one is not None:
         yield one
@@ -167,7 +171,7 @@ def chain(rule: Rule) -> Iterator[Rule]:
 
 
 def head_terms(rule: Rule) -> Iterator[Term]:
-    """The arguments, key and value of a rule."""
+    """Return the arguments, key and value of a rule."""
     yield from rule.head.args
     if rule.head.key is not None:
         yield rule.head.key
@@ -196,7 +200,7 @@ OUTPUTS = Skip(ref_head=True, object_keys=True, closures=True)
 
 
 def variables(nodes: tuple[Term | Expr, ...] | Term | Expr, skip: Skip = NOTHING) -> set[str]:
-    """The names of the variables in nodes, but for what is skipped. The roots ``data`` and ``input`` are among them."""
+    """Return the names of variables in nodes, ``data`` and ``input`` among them, but for what is skipped."""
     found: set[str] = set()
     stack: list[Term | Expr] = list(nodes) if isinstance(nodes, tuple) else [nodes]
     while stack:
@@ -213,7 +217,7 @@ def variables(nodes: tuple[Term | Expr, ...] | Term | Expr, skip: Skip = NOTHING
         elif isinstance(node, Object) and skip.object_keys:
             stack.extend(value for _, value in node.items)
         elif (skip.sets and isinstance(node, Set)) or (
-            skip.closures and isinstance(node, COMPREHENSIONS + (TemplateString,))
+            skip.closures and isinstance(node, (*COMPREHENSIONS, TemplateString))
         ):
             continue
         else:
@@ -242,7 +246,7 @@ def _expression(expr: Expr, skip: Skip, stack: list[Term | Expr], found: set[str
 
 
 def closures(expr: Expr) -> Iterator[Term | Expr]:
-    """The outermost comprehensions in an expression, and expressions that are an `Every` or a `Not`."""
+    """Yield the outermost comprehensions in an expression, and expressions that are `Every` or `Not`."""
 
     def closed(node: Term | Expr) -> bool:
         if isinstance(node, Expr):
