@@ -147,7 +147,7 @@ def ask(opa: Path, expressions: Sequence[str]) -> list[str]:
             "json",
             "data.t.r",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     answer = json.loads(done.stdout)
     errors = answer.get("errors", [])
     found = answer["result"][0]["expressions"][0]["value"] if answer.get("result") else {}

@@ -19,6 +19,7 @@ from webhook.rego.builtins import (
     times,
     tokens,
     versions,
+    yaml_texts,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
 
@@ -49,5 +50,6 @@ FAMILIES = (
     times,
     tokens,
     versions,
+    yaml_texts,
 )
 """The modules that declare builtins."""

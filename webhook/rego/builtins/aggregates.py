@@ -8,12 +8,23 @@ from webhook.rego import numbers
 from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import Context, builtin, element_error, operand_error
 from webhook.rego.numbers import Number
-from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_ANY, STRING, Array, Object, Set, Union
+from webhook.rego.types import (
+    ANY,
+    ARRAY_OF_ANY,
+    BOOLEAN,
+    NUMBER,
+    SET_OF_ANY,
+    STRING,
+    Array,
+    Object,
+    Set,
+    Union,
+)
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, entries, equal, lookup, ordered
 
 _COLLECTION = Union((SET_OF_ANY, ARRAY_OF_ANY))
 _NUMBERS = Union((Set(NUMBER), Array(NUMBER)))
-_SIZED = frozenset((list, dict, RegoObject, RegoSet, str))
+_SIZED: frozenset[type] = frozenset((list, dict, RegoObject, RegoSet, str))
 
 
 def members(value: Any) -> list[Any]:
@@ -23,9 +34,9 @@ def members(value: Any) -> list[Any]:
         OperandError: it is neither.
     """
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is RegoSet:
-        return value.ordered()  # type: ignore[no-any-return]
+        return value.ordered()
     raise operand_error(1, value, "set", "array")
 
 
@@ -106,7 +117,7 @@ def min_(context: Context, value: Any) -> Any:
 def sort(context: Context, value: Any) -> list[Any]:
     """Return the members in OPA's order."""
     if value.__class__ is RegoSet:
-        return value.ordered()  # type: ignore[no-any-return]
+        return value.ordered()
     found = members(value)
     context.spend(len(found) * max(1, len(found).bit_length() >> 2))
     return ordered(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from webhook.rego.builtins.declaration import (
     BuiltinError,
     Context,
     Halt,
+    Implementation,
     builtin,
     operand_error,
 )
@@ -18,7 +20,7 @@ from webhook.rego.numbers import Binary, Number, Numeral
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, SET_OF_ANY, Array, Union
 from webhook.rego.values import RegoSet, compare, equal
 
-NUMBERS: Final = frozenset((int, float, Decimal, Numeral))
+NUMBERS: Final[frozenset[type]] = frozenset((int, float, Decimal, Numeral))
 _HALF: Final = Binary(False, 1, -1)
 _ONE: Final = Binary(False, 1, 0)
 
@@ -70,7 +72,12 @@ def plus(a: Any, b: Any) -> Number:
     return numbers.add(a, b)
 
 
-@builtin("minus", (Union((NUMBER, SET_OF_ANY)), Union((NUMBER, SET_OF_ANY))), Union((NUMBER, SET_OF_ANY)), infix="-")
+@builtin(
+    "minus",
+    (Union((NUMBER, SET_OF_ANY)), Union((NUMBER, SET_OF_ANY))),
+    Union((NUMBER, SET_OF_ANY)),
+    infix="-",
+)
 def minus(a: Any, b: Any) -> Any:
     """Return the difference of two numbers or two sets."""
     if a.__class__ in NUMBERS:
@@ -148,7 +155,7 @@ def ceil(value: Any) -> Number:
     """Return the next integer; between -1 and 0 OPA says 1."""
     check_number(value, 1)
     if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
-        return value  # type: ignore[no-any-return]
+        return value
     exact = numbers.binary(value)
     whole = numbers.truncated(exact)
     if whole < 0 or numbers.is_integer(exact):
@@ -161,7 +168,7 @@ def floor(value: Any) -> Number:
     """Return the integer before; between -1 and 0 OPA says 0."""
     check_number(value, 1)
     if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
-        return value  # type: ignore[no-any-return]
+        return value
     exact = numbers.binary(value)
     whole = numbers.truncated(exact)
     if whole >= 0 or numbers.is_integer(exact):
@@ -194,7 +201,7 @@ def _range(context: Context, first: int, last: int, step: int) -> list[int]:
     return list(found)
 
 
-def _bitwise(name: str) -> Any:
+def _bitwise(name: str) -> Callable[[Implementation], Implementation]:
     return builtin(name, (NUMBER, NUMBER), NUMBER)
 
 

@@ -16,13 +16,13 @@ _NODES = Union((SET_OF_ANY, ARRAY_OF_ANY))
 def _array(value: Any, position: int) -> list[Any]:
     if value.__class__ is not list:
         raise operand_error(position, value, "array")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _set(value: Any, position: int) -> RegoSet:
     if value.__class__ is not RegoSet:
         raise operand_error(position, value, "set")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def of_members(found: dict[Any, Any]) -> RegoSet:
@@ -121,15 +121,15 @@ def _edges(graph: Any, node: Any) -> list[Any]:
     """Return the nodes that a node leads to; none from what is no array or set."""
     found = lookup(graph, node)
     if found.__class__ is list:
-        return found  # type: ignore[return-value]
-    return found.ordered() if found.__class__ is RegoSet else []  # type: ignore[union-attr]
+        return found
+    return found.ordered() if found.__class__ is RegoSet else []
 
 
 def _initial(value: Any, position: int) -> list[Any]:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is RegoSet:
-        return value.ordered()  # type: ignore[no-any-return]
+        return value.ordered()
     raise operand_error(position, value, "{array, set}")
 
 

@@ -33,7 +33,7 @@ class OperandError(BuiltinError):
     code = "eval_type_error"
 
 
-class Halt(EvaluationError):
+class Halt(EvaluationError):  # noqa: N818 - OPA's word
     """The whole query stops: what was to be computed is larger than any policy needs.
 
     Attributes:

@@ -261,9 +261,9 @@ def urlquery_encode_object(context: Context, value: Any) -> str:
 
 def _listed(value: Any) -> list[Any]:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is RegoSet:
-        return value.ordered()  # type: ignore[no-any-return]
+        return value.ordered()
     raise OperandError("operand 1 values must be string, array[string], or set[string]")
 
 

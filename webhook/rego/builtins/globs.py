@@ -45,7 +45,7 @@ def glob_match(context: Context, pattern: Any, delimiters: Any, text: Any) -> bo
     context.spend(2 + (len(pattern) >> 4))
     found = _translated(pattern, separators)
     if found.__class__ is BuiltinError:
-        raise found  # type: ignore[misc]
+        raise found
     compiled = compile_pattern(context, str(found))
     context.spend(len(text) * compiled.size >> 10)
     return compiled.search(printable(text)) is not None

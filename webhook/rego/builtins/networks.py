@@ -63,7 +63,9 @@ def _network(text: Any) -> Network:
         found = None
     if found is None or not _LENGTH.fullmatch(length) or int(length) > found.max_prefixlen:
         raise BuiltinError(f"invalid CIDR address: {text}")
-    block = ip_network((int(found), int(length)) if found.version == 4 else (str(found), int(length)), strict=False)
+    block = ip_network(
+        (int(found), int(length)) if found.version == 4 else (str(found), int(length)), strict=False
+    )
     return block
 
 
@@ -105,9 +107,7 @@ def _contains(block: Any, other: Any) -> bool:
     try:
         inner = _network(other)
     except BuiltinError:
-        raise BuiltinError(
-            f"not a valid textual representation of an IP address or CIDR: {other}"
-        ) from None
+        raise BuiltinError(f"not a valid textual representation of an IP address or CIDR: {other}") from None
     return _holds(outer, inner.network_address) and _holds(outer, inner.broadcast_address)
 
 
@@ -142,7 +142,9 @@ def cidr_expand(context: Context, text: Any) -> RegoSet:
     return RegoSet(map(str, block))
 
 
-@builtin("net.cidr_merge", (Union((Array(Union((STRING,))), SET_OF_STRING)),), SET_OF_STRING, needs_context=True)
+@builtin(
+    "net.cidr_merge", (Union((Array(Union((STRING,))), SET_OF_STRING)),), SET_OF_STRING, needs_context=True
+)
 def cidr_merge(context: Context, values: Any) -> RegoSet:
     """Return the fewest blocks with all the addresses of these blocks and addresses."""
     if values.__class__ is list:

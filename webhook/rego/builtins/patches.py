@@ -32,7 +32,7 @@ from webhook.rego.values import (
 _PATH: Final = Union((STRING, ARRAY_OF_ANY))
 _PATHS: Final = Union((Array(_PATH), Set(_PATH)))
 _INDEX: Final = re.compile(r"[+-]?[0-9]+")
-_OBJECTS: Final = frozenset((dict, RegoObject))
+_OBJECTS: Final[frozenset[type]] = frozenset((dict, RegoObject))
 _GO_TYPES: Final = {
     "null": "ast.Null",
     "boolean": "ast.Boolean",
@@ -51,7 +51,7 @@ def _path(value: Any) -> list[Any]:
             return []
         return [part.replace("~1", "/").replace("~0", "~") for part in value.lstrip("/").split("/")]
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     raise OperandError(
         "operand 2 must be one of {set, array} containing string paths or array of path segments but got "
         + type_name(value)

@@ -177,5 +177,3 @@ def _delimited(template: str, start: str, end: str) -> list[tuple[int, int]]:
 def quote_meta(text: str) -> str:
     """Return a pattern that matches just the text."""
     return "".join(f"\\{char}" if char in _META else char for char in text)
-
-

@@ -261,7 +261,7 @@ def replace_n(context: Context, patterns: Any, text: Any) -> str:
     pairs.sort()
     context.spend((1 + len(text)) * len(pairs) >> 6)
     if not pairs:
-        return text  # type: ignore[no-any-return]
+        return text
     if not pairs[0][0]:
         return _replaced_bytes(context, text, pairs)
     known = dict(pairs)
@@ -379,5 +379,3 @@ def template_string(context: Context, parts: Any) -> str:
     check_string(size)
     context.spend(len(texts) + (size >> 6))
     return "".join(texts)
-
-

@@ -122,7 +122,12 @@ def parse_rfc3339_ns(value: Any) -> int:
     return _in_range(read(NAMED["RFC3339"], value).ns)
 
 
-@builtin("time.format", (Union((NUMBER, _TIME, Array(None, (NUMBER, STRING, STRING)))),), STRING, needs_context=True)
+@builtin(
+    "time.format",
+    (Union((NUMBER, _TIME, Array(None, (NUMBER, STRING, STRING)))),),
+    STRING,
+    needs_context=True,
+)
 def time_format(context: Context, value: Any) -> str:
     """Return a time in a layout, RFC 3339 by default."""
     moment, layout = _moment(value)
@@ -290,5 +295,3 @@ def _fraction(digits: str, unit: int) -> int:
             break
         value, scale = value * 10 + int(digit), scale * 10
     return int(float(value) * (float(unit) / scale)) if value else 0
-
-

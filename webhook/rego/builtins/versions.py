@@ -27,7 +27,9 @@ def _version(text: str) -> Version | None:
     """Return the parts of a semantic version."""
     rest, _, metadata = text.removeprefix("v").partition("+")
     rest, _, release = rest.partition("-")
-    if (metadata and not _IDENTIFIERS.fullmatch(metadata)) or (release and not _IDENTIFIERS.fullmatch(release)):
+    if (metadata and not _IDENTIFIERS.fullmatch(metadata)) or (
+        release and not _IDENTIFIERS.fullmatch(release)
+    ):
         return None
     parts = rest.split(".")
     if len(parts) != 3 or not all(_INTEGER.fullmatch(part) and len(part) <= 40 for part in parts):
@@ -180,7 +182,9 @@ _BYTES: Final = {
 def units_parse_bytes(context: Context, text: Any) -> int:
     """Return the whole number of bytes of a quantity like ``1.5GiB``."""
     check_texts(text)
-    plain = upper(context, text).lower().replace('"', "") if not text.isascii() else text.lower().replace('"', "")
+    plain = (
+        upper(context, text).lower().replace('"', "") if not text.isascii() else text.lower().replace('"', "")
+    )
     if " " in plain:
         raise BuiltinError("units.parse_bytes: spaces not allowed in resource strings")
     number, unit = _split_unit(plain, "units.parse_bytes")
@@ -212,7 +216,9 @@ def uuid_rfc4122(context: Context, name: Any) -> str:
     return context.cache[identity]  # type: ignore[no-any-return]
 
 
-_UUID: Final = re.compile(r"([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-([0-9a-fA-F]{4})-([0-9a-fA-F]{4})-([0-9a-fA-F]{12})")
+_UUID: Final = re.compile(
+    r"([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-([0-9a-fA-F]{4})-([0-9a-fA-F]{4})-([0-9a-fA-F]{12})"
+)
 _DOMAINS: Final = ("Person", "Group", "Org")
 
 
@@ -266,5 +272,3 @@ def _variant(byte: int) -> str:
     if byte & 0xE0 == 0xE0:
         return "Future"
     return "Reserved"
-
-

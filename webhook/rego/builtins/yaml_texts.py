@@ -1,0 +1,48 @@
+"""Functions of YAML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string
+from webhook.rego.builtins.strings import check_texts
+from webhook.rego.texts import json_text
+from webhook.rego.types import ANY, BOOLEAN, STRING
+
+
+@builtin("yaml.marshal", (ANY,), STRING, needs_context=True)
+def yaml_marshal(context: Context, value: Any) -> str:
+    """Return the value as YAML."""
+    from webhook.rego.go_yaml import write_yaml  # late: few policies need it
+
+    check_string(len(json_text(value)))
+    text = write_yaml(value)
+    check_string(len(text))
+    context.spend(10 + (len(text) >> 1))
+    return text
+
+
+@builtin("yaml.unmarshal", (STRING,), ANY, needs_context=True)
+def yaml_unmarshal(context: Context, text: Any) -> Any:
+    """Return the value of a YAML text's first document."""
+    check_texts(text)
+    return _read(context, text)
+
+
+@builtin("yaml.is_valid", (STRING,), BOOLEAN, needs_context=True)
+def yaml_is_valid(context: Context, text: Any) -> bool:
+    """Tell whether it is YAML."""
+    if text.__class__ is not str:
+        return False
+    try:
+        _read(context, text)
+    except BuiltinError:
+        return False
+    return True
+
+
+def _read(context: Context, text: str) -> Any:
+    from webhook.rego.go_yaml import read_yaml
+
+    context.spend(20 + (len(text) >> 1))
+    return read_yaml(context, text)
