@@ -23,6 +23,7 @@ from webhook.rego.ast import (
     operands,
 )
 from webhook.rego.parser import parse_module
+from webhook.rego.passes.rules import QUERY
 
 
 def query_module(text: str, number: int) -> Module:
@@ -31,7 +32,7 @@ def query_module(text: str, number: int) -> Module:
     Raises:
         RegoError: the query can't be parsed.
     """
-    name = f"__query{number}__"
+    name = f"{QUERY}{number}__"
     module = parse_module(f"package {name}\nanswers if {{\n{text}\n}}", name, "v1")
     rule = module.rules[0]
     found: dict[str, None] = {}

@@ -115,10 +115,7 @@ class Rules(Bodies):
                 self.links(one, params, result, kind)
             self.emit(f"if {result} is not U: return {result}")
         for rule in defaults[:1]:
-            value = rule.head.value
-            assert value is not None  # noqa: S101 - a default has a value
-            text, _ = self.value(value, {})
-            self.emit(f"return {text}")
+            self.clause(rule, params, "", kind)
         self.emit("return U")
         self.end(f"def {inner}({', '.join(['F0', *params])}):")
         if not arity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from webhook.rego.ast import (
     COMPREHENSIONS,
@@ -153,6 +153,10 @@ def _is_fixed(rule: Rule) -> bool:
     return isinstance(value, Array | Object | Set) and is_constant(value)
 
 
+QUERY: Final = "__query"
+"""How the names of modules begin that are queries: no rule sees them."""
+
+
 class Graph:
     """What rules refer to; a rule and each of its `else` are nodes of their own."""
 
@@ -173,6 +177,7 @@ class Graph:
                         targets = known[node] = [
                             (one.id[0], one.id[1], place)
                             for one in tree.reachable(node)
+                            if not one.id[0].startswith(QUERY)  # a query may ask for all of data
                             for place in range(lengths[one.id[:2]])
                         ]
                     edges.update(dict.fromkeys(targets))
