@@ -85,7 +85,7 @@ _SWAPS = (
 _LINES = (
     "input.object.metadata.labels[_]",
     "not input.object.spec.hostNetwork",
-    "x9 := input.object.spec[y9]; y9 != \"containers\"",
+    'x9 := input.object.spec[y9]; y9 != "containers"',
     "input.object.spec.containers[i9].name == input.object.spec.containers[j9].name; i9 != j9",
     "false",
     "1 / 0",
