@@ -18,6 +18,7 @@ from webhook.rego.builtins import (
     strings,
     times,
     tokens,
+    uris,
     versions,
     yaml_texts,
 )
@@ -49,6 +50,7 @@ FAMILIES = (
     strings,
     times,
     tokens,
+    uris,
     versions,
     yaml_texts,
 )
