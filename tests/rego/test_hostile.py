@@ -79,12 +79,15 @@ POLICIES = {
 }
 """What takes too long, or too much, by itself."""
 
-STOPS = set(POLICIES) - {
-    "an object of a cross product",
+QUICK = (
+    "a padded number",
+    "units with a huge exponent",
     "a catastrophic expression",
     "a cross product in a set",
+    "an object of a cross product",
     "loops in every",
-}
+)
+STOPS = set(POLICIES) - set(QUICK)
 
 
 @pytest.mark.parametrize("name", POLICIES)

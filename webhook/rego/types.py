@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cmp_to_key
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 #: A constant: numbers are `int`, or `Decimal` with a point or an exponent; arrays and sets are tuples.
 Constant: TypeAlias = "bool | int | float | Decimal | str | tuple[object, ...] | None"
@@ -393,3 +393,28 @@ def type_of(constant: Constant) -> Type:
     if isinstance(constant, tuple):
         return Array(static=tuple(type_of(item) for item in constant))  # type: ignore[arg-type]
     return (NULL, BOOLEAN, NUMBER, STRING)[_constant_order(constant)]
+
+
+MOST_PARTS: Final = 5_000
+
+
+def bounded(of: Type | None) -> Type | None:
+    """Return a type, or `ANY` for one of more parts than any policy has: types can double with every line."""
+    waiting, left = [of], MOST_PARTS
+    while waiting:
+        part = waiting.pop()
+        left -= 1
+        if left < 0:
+            return ANY
+        if isinstance(part, Array):
+            waiting.extend([part.dynamic, *part.static])
+        elif isinstance(part, Object):
+            waiting.extend([value for _, value in part.static])
+            waiting.extend(part.dynamic or ())
+        elif isinstance(part, Set):
+            waiting.append(part.of)
+        elif isinstance(part, Union):
+            waiting.extend(part.of)
+        elif isinstance(part, Function):
+            waiting.extend([part.result, *part.arguments])
+    return of

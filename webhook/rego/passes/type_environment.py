@@ -44,7 +44,7 @@ class TypeNode:
         node = self
         for term in path:
             node = node.children.setdefault(term, TypeNode())
-        node.value = of
+        node.value = types.bounded(of)
 
     def insert(self, path: tuple[Term, ...], of: Type, environment: TypeEnvironment) -> None:
         """Add a type at a path, also to the objects on the way and to what is below."""
@@ -56,7 +56,7 @@ class TypeNode:
             elif isinstance(child.value, types.Object) and position + 1 < len(path):
                 child.value = _insert(child.value, path[position + 1 :], of, environment)
             node = child
-        node.value = merge(node.value, of)
+        node.value = types.bounded(merge(node.value, of))
         if isinstance(of, types.Object) and node.children:
             for below, found in node.leaves():
                 if isinstance(node.value, types.Object):
@@ -155,7 +155,7 @@ class TypeEnvironment:
     def put(self, term: Term, of: Type | None) -> None:
         """Set the type of a variable."""
         self.changes += 1
-        self.tree.put((term,), of)
+        self.tree.put((term,), types.bounded(of))
 
     def state(self) -> tuple[int, ...]:
         """Something that is equal as long as no type changes."""
