@@ -20,6 +20,7 @@ from webhook.rego.builtins import (
     tokens,
     uris,
     versions,
+    x509,
     yaml_texts,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
@@ -52,6 +53,7 @@ FAMILIES = (
     tokens,
     uris,
     versions,
+    x509,
     yaml_texts,
 )
 """The modules that declare builtins."""
