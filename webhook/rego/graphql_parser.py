@@ -125,7 +125,7 @@ class Parser:
         if token.kind == "$":
             if constant:
                 raise self.unexpected()
-            return {**node, "Raw": self.variable(), "Kind": 0}
+            return {**node, "Comment": None, "Raw": self.variable(), "Kind": 0}
         if token.kind == "Name":
             kind = _WORDS.get(token.value, 7)
         elif token.kind in _LITERALS:
@@ -223,7 +223,8 @@ class QueryParser(Parser):
         """Read an operation."""
         node: Node = {"Comment": self.comment, "Operation": "query", "Name": ""}
         if self.peek().kind == "{":
-            return {**node, "SelectionSet": self.selections()}
+            # The library looks at its comments too late here.
+            return {**node, "Comment": None, "SelectionSet": self.selections()}
         node["Operation"] = self.next().value
         if self.peek().kind == "Name":
             node["Name"] = self.next().value

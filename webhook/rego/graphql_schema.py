@@ -147,7 +147,7 @@ class _Schema:
         names = [field["Name"] for field in fields]
         if len(set(names)) < len(names):
             raise SchemaError(f"a field of {definition['Name']} can only be defined once.")
-        if not definition["BuiltIn"]:
+        if not definition.get("BuiltIn"):
             _named(definition["Name"])
         self.uses(definition, kind)
 
