@@ -55,10 +55,7 @@ _LISTS: Final = {
     "StreetAddress": NameOID.STREET_ADDRESS,
     "PostalCode": NameOID.POSTAL_CODE,
 }
-_NOTHING: Final = (
-    "ExcludedDNSDomains ExcludedEmailAddresses ExcludedIPRanges ExcludedURIDomains ExtraExtensions "
-    "PermittedDNSDomains PermittedEmailAddresses PermittedIPRanges PermittedURIDomains PolicyMappings"
-).split()
+_NOTHING: Final = ["ExcludedDNSDomains", "ExcludedEmailAddresses", "ExcludedIPRanges", "ExcludedURIDomains", "ExtraExtensions", "PermittedDNSDomains", "PermittedEmailAddresses", "PermittedIPRanges", "PermittedURIDomains", "PolicyMappings"]
 _MAX_CHAIN: Final = 100
 
 

@@ -98,7 +98,7 @@ class _Printer:
             verb = template[at]
             at += 1
             number = self.one(verb, number)
-        self.extra(number)
+        self.rest(number)
         return "".join(self.parts)
 
     def flags(self, template: str, at: int) -> int:
@@ -164,7 +164,10 @@ class _Printer:
             return number, at, False
         self.reordered = True
         close = template.find("]", at + 1)
-        if len(template.encode("utf-8", "replace")) - len(template[:at].encode("utf-8", "replace")) < 3 or close < 0:
+        if (
+            len(template.encode("utf-8", "replace")) - len(template[:at].encode("utf-8", "replace")) < 3
+            or close < 0
+        ):
             self.good = False
             return number, at + 1, False
         found, after = _read_number(template, at + 1, close)
@@ -201,7 +204,7 @@ class _Printer:
             number += 1
         return number
 
-    def extra(self, number: int) -> None:
+    def rest(self, number: int) -> None:
         """Write the arguments that no verb asked for."""
         if self.reordered or number >= len(self.arguments):
             return

@@ -20,14 +20,12 @@ from webhook.rego.values import RegoObject, RegoSet, entries
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _WORDS: Final[dict[str, Any]] = {
-    **dict.fromkeys("y Y yes Yes YES true True TRUE on On ON".split(), True),
-    **dict.fromkeys("n N no No NO false False FALSE off Off OFF".split(), False),
+    **dict.fromkeys(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], True),
+    **dict.fromkeys(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"], False),
     **dict.fromkeys(["", "~", "null", "Null", "NULL"], None),
 }
-_RESOLVED: Final = frozenset("int float bool null".split())
-_NO_NUMBERS: Final = frozenset(
-    ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF".split()
-)
+_RESOLVED: Final = frozenset(["int", "float", "bool", "null"])
+_NO_NUMBERS: Final = frozenset([".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"])
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _BASE_60: Final = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _INTEGER: Final = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
@@ -95,14 +93,22 @@ def read_yaml(context: Context, text: str) -> Any:
         node = loader.get_node() if loader.check_node() else None
         return None if node is None else _Reader(context, loader).value(node, 0)
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error)
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark is not None else ""
-        raise BuiltinError(f"error converting YAML to JSON: yaml: {line}{problem}") from None
+        raise BuiltinError(f"yaml: {_problem(error)}") from None
     except RecursionError:
         raise Halt("YAML is nested too deeply") from None
     finally:
         loader.dispose()
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a text, with the line as Go's parser counts it: from 0, but where it is a scanner's."""
+    problem = getattr(error, "problem", None) or str(error)
+    for name in ("context_mark", "problem_mark"):
+        mark = getattr(error, name, None)
+        if mark is not None and mark.line:
+            line = mark.line + isinstance(error, yaml.scanner.ScannerError)
+            return f"line {line}: {problem}"
+    return problem  # type: ignore[no-any-return]
 
 
 class _Reader:
@@ -134,7 +140,7 @@ class _Reader:
             found = resolve(node.value)
         if found.__class__ is float:
             if math.isnan(found):
-                raise BuiltinError("error converting YAML to JSON: json: unsupported value: NaN")
+                raise BuiltinError("json: unsupported value: NaN")
             return json_number(found)
         return found
 
@@ -164,15 +170,13 @@ class _Reader:
         nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         for each in nodes:
             if not isinstance(each, yaml.MappingNode):
-                raise BuiltinError(
-                    "error converting YAML to JSON: yaml: map merge requires map or sequence of maps as the value"
-                )
+                raise BuiltinError("yaml: map merge requires map or sequence of maps as the value")
             yield self.mapping(each, depth + 1)
 
     def key(self, node: Any) -> str:
         """Return a key as JSON has it."""
         if not isinstance(node, yaml.ScalarNode):
-            raise BuiltinError("error converting YAML to JSON: yaml: invalid map key")
+            raise BuiltinError("yaml: invalid map key")
         found = self.scalar(node)
         if found.__class__ is str:
             return found  # type: ignore[no-any-return]
@@ -189,7 +193,7 @@ def _binary(text: str) -> str:
     try:
         return printable(decoded(base64.b64decode(text)))
     except ValueError as error:
-        raise BuiltinError(f"error converting YAML to JSON: yaml: !!binary value contains invalid base64 data: {error}") from None
+        raise BuiltinError(f"yaml: !!binary value contains invalid base64 data: {error}") from None
 
 
 def json_number(value: float) -> Number:

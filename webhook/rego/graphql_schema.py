@@ -10,7 +10,7 @@ from webhook.rego.graphql_parser import Node
 _SCALARS: Final = ("Int", "Float", "String", "Boolean", "ID")
 _INPUTS: Final = frozenset(("SCALAR", "ENUM", "INPUT_OBJECT"))
 _OUTPUTS: Final = frozenset(("SCALAR", "OBJECT", "INTERFACE", "UNION", "ENUM"))
-_INTROSPECTION: Final = "__Schema __Directive __Type __Field __InputValue __EnumValue".split()
+_INTROSPECTION: Final = ["__Schema", "__Directive", "__Type", "__Field", "__InputValue", "__EnumValue"]
 _ENUMERATIONS: Final = ("__DirectiveLocation", "__TypeKind")
 
 

@@ -65,7 +65,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-class _Wrong(Exception):
+class _Wrong(Exception):  # noqa: N818 - never leaves this module
     pass
 
 

@@ -13,7 +13,21 @@ from webhook.rego.json_reader import read_json
 from webhook.rego.texts import encoded
 
 ALGORITHMS: Final = frozenset(
-    "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 HS256 HS384 HS512 EdDSA".split()
+    [
+        "RS256",
+        "RS384",
+        "RS512",
+        "PS256",
+        "PS384",
+        "PS512",
+        "ES256",
+        "ES384",
+        "ES512",
+        "HS256",
+        "HS384",
+        "HS512",
+        "EdDSA",
+    ]
 )
 _HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512"}
 _BLOCK: Final = re.compile(r"-----BEGIN ([^\n-]*)-----[ \t\r]*\n(.*?)-----END \1-----[ \t\r]*(?:\n|\Z)", re.S)

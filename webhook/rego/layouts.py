@@ -9,10 +9,21 @@ from typing import Final
 from webhook.rego.builtins.declaration import BuiltinError
 from webhook.rego.texts import encoded
 
-MONTHS: Final = (
-    "January February March April May June July August September October November December".split()
-)
-DAYS: Final = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split()
+MONTHS: Final = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+DAYS: Final = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 NAMED: Final = {
     "ANSIC": "Mon Jan _2 15:04:05 2006",
     "UnixDate": "Mon Jan _2 15:04:05 MST 2006",
@@ -155,7 +166,7 @@ def _abbreviation(offset: int) -> str:
     return f"{sign}{minutes // 60:02d}" + (f"{minutes % 60:02d}" if minutes % 60 else "")
 
 
-class _Bad(Exception):
+class _Bad(Exception):  # noqa: N818 - never leaves this module
     """A chunk that can't be read; the text is what is out of range, if it is that."""
 
 

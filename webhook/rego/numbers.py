@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from webhook.core.errors import EvaluationError
 
@@ -34,7 +34,7 @@ class Numeral(Decimal):
     __slots__ = ("text",)
     text: str
 
-    def __new__(cls, text: str) -> Numeral:
+    def __new__(cls, text: str) -> Self:
         """Return the number that `text` writes.
 
         Raises:
@@ -99,9 +99,9 @@ def text_of(number: Number) -> str:
 def integer_of(number: Number) -> int | None:
     """Return the number as an int where its text is an integer's in 64 bits (Go's ``json.Number.Int64``)."""
     if number.__class__ is int:
-        return number if -(1 << 63) <= number < 1 << 63 else None  # type: ignore[return-value, operator]
-    if number.__class__ is Numeral and _GO_INTEGER.fullmatch(number.text) and len(number.text) < 64:  # type: ignore[union-attr]
-        return integer_of(int(number.text))  # type: ignore[union-attr]
+        return number if -(1 << 63) <= number < 1 << 63 else None
+    if number.__class__ is Numeral and _GO_INTEGER.fullmatch(number.text) and len(number.text) < 64:
+        return integer_of(int(number.text))
     return None
 
 
@@ -121,12 +121,16 @@ def binary(number: Number) -> Binary:
         NumberTooLarge: its exponent is larger than is computed with here.
     """
     if number.__class__ is int:
-        return _round_integer(number < 0, abs(number), 0)  # type: ignore[arg-type]
+        return _round_integer(number < 0, abs(number), 0)
     exact = Decimal(repr(number)) if number.__class__ is float else number
     negative, digits, exponent = exact.as_tuple()  # type: ignore[union-attr]
     if not any(digits):
         return Binary(bool(negative), 0, 0)
-    if not isinstance(exponent, int) or abs(exponent + len(digits)) > _MAX_EXPONENT or len(digits) > _MAX_DIGITS:
+    if (
+        not isinstance(exponent, int)
+        or abs(exponent + len(digits)) > _MAX_EXPONENT
+        or len(digits) > _MAX_DIGITS
+    ):
         raise NumberTooLarge("a number's exponent is out of range")
     mantissa = int("".join(map(str, digits)))
     if exponent >= 0:
@@ -173,18 +177,18 @@ def truncated(value: Binary) -> int:
 def add(a: Number, b: Number) -> Number:
     """Return a + b."""
     if a.__class__ is int and b.__class__ is int:
-        total = a + b  # type: ignore[operator]
-        if total.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):  # type: ignore[union-attr]
-            return total  # type: ignore[no-any-return]
+        total = a + b
+        if total.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):
+            return total
     return number(sum_of(binary(a), binary(b)))
 
 
 def subtract(a: Number, b: Number) -> Number:
     """Return a - b."""
     if a.__class__ is int and b.__class__ is int:
-        total = a - b  # type: ignore[operator]
-        if total.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):  # type: ignore[union-attr]
-            return total  # type: ignore[no-any-return]
+        total = a - b
+        if total.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):
+            return total
     right = binary(b)
     return number(sum_of(binary(a), right._replace(negative=not right.negative)))
 
@@ -192,20 +196,20 @@ def subtract(a: Number, b: Number) -> Number:
 def multiply(a: Number, b: Number) -> Number:
     """Return a * b."""
     if a.__class__ is int and b.__class__ is int:
-        product = a * b  # type: ignore[operator]
-        if product and product.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):  # type: ignore[union-attr]
-            return product  # type: ignore[no-any-return]
-        if not product and -1000 < a < 1000 and -1000 < b < 1000:  # type: ignore[operator]
+        product = a * b
+        if product and product.bit_length() <= PRECISION >= max(a.bit_length(), b.bit_length()):
+            return product
+        if not product and -1000 < a < 1000 and -1000 < b < 1000:
             return 0
     return number(product_of(binary(a), binary(b)))
 
 
 def divide(a: Number, b: Number) -> Number | None:
     """Return a / b, None where b is zero."""
-    if a.__class__ is int and b.__class__ is int and b and a and not a % b:  # type: ignore[operator]
-        quotient = a // b  # type: ignore[operator]
-        if max(a.bit_length(), b.bit_length()) <= PRECISION:  # type: ignore[union-attr]
-            return quotient  # type: ignore[no-any-return]
+    if a.__class__ is int and b.__class__ is int and b and a and not a % b:
+        quotient = a // b
+        if max(a.bit_length(), b.bit_length()) <= PRECISION:
+            return quotient
     left, right = binary(a), binary(b)
     if not right:
         return None
@@ -247,8 +251,8 @@ def product_of(a: Binary, b: Binary) -> Binary:
 
 def whole(number_: Number) -> int | None:
     """Return a number as an int, rounded to 64 bits before; None where that has something behind the point."""
-    if number_.__class__ is int and -(1 << 64) < number_ < 1 << 64:  # type: ignore[operator]
-        return number_  # type: ignore[return-value]
+    if number_.__class__ is int and -(1 << 64) < number_ < 1 << 64:
+        return number_
     value = binary(number_)
     return truncated(value) if is_integer(value) else None
 
@@ -329,7 +333,9 @@ def _rounded(digits: str, point: int, keep: int, up: bool | None) -> tuple[str, 
         return digits, point
     if up is None:
         rest = digits[keep]
-        up = rest > "5" or (rest == "5" and (keep + 1 < len(digits) or (keep > 0 and int(digits[keep - 1]) % 2 == 1)))
+        up = rest > "5" or (
+            rest == "5" and (keep + 1 < len(digits) or (keep > 0 and int(digits[keep - 1]) % 2 == 1))
+        )
     if not up:
         return digits[:keep].rstrip("0"), point
     kept = digits[:keep].rstrip("9")

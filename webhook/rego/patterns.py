@@ -63,7 +63,11 @@ def _with_re2(pattern: str, memory: int, capture: bool) -> Pattern | str:
     finally:
         _re2().purge()  # which would keep many more than the caches here
     return Pattern(
-        found.search, found.finditer, found.groups if capture else 0, dict(found.groupindex), found.programsize
+        found.search,
+        found.finditer,
+        found.groups if capture else 0,
+        dict(found.groupindex),
+        found.programsize,
     )
 
 

@@ -177,3 +177,13 @@ def _delimited(template: str, start: str, end: str) -> list[tuple[int, int]]:
 def quote_meta(text: str) -> str:
     """Return a pattern that matches just the text."""
     return "".join(f"\\{char}" if char in _META else char for char in text)
+
+
+@builtin("regex.globs_match", (STRING, STRING), BOOLEAN, needs_context=True)
+def globs_match(context: Context, first: Any, second: Any) -> bool:
+    """Tell whether two patterns of characters, sets, ``.``, ``*`` and ``+`` match a text in common."""
+    from webhook.rego.glob_intersection import intersects
+
+    check_texts(first, second)
+    context.spend(2 + len(first) + len(second))
+    return intersects(context, first, second)

@@ -20,8 +20,8 @@ from webhook.rego.builtins.declaration import (
 )
 from webhook.rego.formatting import sprintf
 from webhook.rego.texts import decoded, encoded, term_text
-from webhook.rego.types import ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
-from webhook.rego.values import RegoObject, RegoSet, entries
+from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
+from webhook.rego.values import RegoObject, RegoSet, entries, to_json
 
 _STRINGS: Final = Array(STRING)
 _SPACES: Final = (
@@ -379,3 +379,14 @@ def template_string(context: Context, parts: Any) -> str:
     check_string(size)
     context.spend(len(texts) + (size >> 6))
     return "".join(texts)
+
+
+@builtin("strings.render_template", (STRING, Object((), (STRING, ANY))), STRING, needs_context=True)
+def render_template(context: Context, template: Any, values: Any) -> str:
+    """Return a template of Go with values put in."""
+    from webhook.rego.go_templates import render
+
+    check_texts(template)
+    if values.__class__ is not dict and values.__class__ is not RegoObject:
+        raise operand_error(2, values, "object")
+    return render(context, template, to_json(values)).replace("<no value>", "<undefined>")

@@ -302,6 +302,8 @@ def _sign(context: Context, headers: str, payload: str, key: str) -> str:
         read = read_json(headers)
     except BuiltinError as error:
         problem = "cannot parse empty string" if not headers.strip() else str(error)
+        if headers.strip()[:1] not in ("", "{", "["):  # the library looks for a name in anything else
+            raise BuiltinError("missing or invalid 'alg' header: jwsbb: header \"alg\" not found") from None
         raise BuiltinError(f"missing or invalid 'alg' header: cannot parse JSON: {problem}") from None
     algorithm = read.get("alg") if isinstance(read, dict) else None
     if not isinstance(algorithm, str):
