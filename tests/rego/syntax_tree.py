@@ -125,6 +125,8 @@ def normal(tree: Any) -> Any:
         for name, value in tree.items()
         if name not in ("location", "annotations", "comments", "generated")
     }
+    if plain.get("type") == "templatestring":
+        plain["value"]["parts"] = plain["value"]["parts"] or []
     if plain.get("type") in ("set", "object"):
         plain["value"] = sorted(plain["value"], key=lambda one: json.dumps(one, sort_keys=True))
     return plain

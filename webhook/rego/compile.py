@@ -8,8 +8,9 @@ declared by ``:=``, ``some``, ``every`` or as an argument are called ``__local7_
 others keep their name; wildcards are ``$3``. An undeclared name in the body of a closure that also occurs
 in the body around it is the same variable; if it only occurs in closures, each has its own.
 
-*Expressions.* ``:=``, ``some`` and ``==`` are unifications (``eq``); ``print`` is erased. `Expr.terms` is a
-`Call`, an `Every`, a `Not`, or a term that must be true.
+*Expressions.* ``:=``, ``some`` and ``==`` are unifications (``eq``); only an ``equal`` whose result is
+taken is left. ``print`` is erased. `Expr.terms` is a `Call`, an `Every`, a `Not`, or a term that must be
+true.
 
 *Calls.* There is no `Call` in a `Call`, a collection or a reference: nested ones stand in front, with one
 more operand that their result is unified with: ``f(x, __local8__)``. So a call has as many operands as the

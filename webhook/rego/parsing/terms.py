@@ -8,6 +8,7 @@ comprehensions first costs no more than once.
 from __future__ import annotations
 
 import re
+from decimal import Context, Decimal
 from typing import Final
 
 from webhook.rego.ast import (
@@ -301,22 +302,21 @@ class TermParser(Reader):
 
 
 _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)\Z")
-_MAX_EXPONENT: Final = 30103  # of ten: OPA's limit is a binary exponent of 100,000
+_LIMIT: Final = Context(prec=40).power(2, 100_000)  # OPA's numbers are below
+_DIGITS: Final = _LIMIT.adjusted() + 1
 
 
 def _small(text: str) -> bool:
-    """Whether a number's exponent is one that OPA reads."""
+    """Tell whether a number is of a magnitude that OPA reads: between 2 ** -100,001 and 2 ** 100,000."""
     match = _EXPONENT.search(text)
-    if match is None:
-        return len(text) <= _MAX_EXPONENT
-    digits = match.group(1).lstrip("+-").lstrip("0")
-    if len(digits) > 6:
-        return False
-    mantissa = text[: match.start()]
+    mantissa, exponent = (text, "0") if match is None else (text[: match.start()], match.group(1))
     whole, _, fraction = mantissa.partition(".")
     significant = (whole + fraction).lstrip("0")
     if not significant:
         return True
-    first = len(whole) - (len(whole + fraction) - len(significant))
-    magnitude = int(match.group(1)) + first
-    return -_MAX_EXPONENT < magnitude <= _MAX_EXPONENT
+    if len(exponent.lstrip("+-0")) > 6:
+        return False
+    magnitude = int(exponent) + len(whole) - (len(whole + fraction) - len(significant))
+    if magnitude == _DIGITS:
+        return Decimal(text) < _LIMIT
+    return -_DIGITS <= magnitude < _DIGITS
