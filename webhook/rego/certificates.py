@@ -55,7 +55,18 @@ _LISTS: Final = {
     "StreetAddress": NameOID.STREET_ADDRESS,
     "PostalCode": NameOID.POSTAL_CODE,
 }
-_NOTHING: Final = ["ExcludedDNSDomains", "ExcludedEmailAddresses", "ExcludedIPRanges", "ExcludedURIDomains", "ExtraExtensions", "PermittedDNSDomains", "PermittedEmailAddresses", "PermittedIPRanges", "PermittedURIDomains", "PolicyMappings"]
+_NOTHING: Final = [
+    "ExcludedDNSDomains",
+    "ExcludedEmailAddresses",
+    "ExcludedIPRanges",
+    "ExcludedURIDomains",
+    "ExtraExtensions",
+    "PermittedDNSDomains",
+    "PermittedEmailAddresses",
+    "PermittedIPRanges",
+    "PermittedURIDomains",
+    "PolicyMappings",
+]
 _MAX_CHAIN: Final = 100
 
 

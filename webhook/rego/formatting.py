@@ -1,6 +1,6 @@
 """Go's ``fmt.Sprintf`` over the values that OPA's ``sprintf`` gives to it.
 
-https://pkg.go.dev/fmt: OPA hands over integers (``int``, or ``*big.Int`` if larger), floats (``float64``), and
+https://pkg.go.dev/fmt: OPA hands over integers (``int``, ``*big.Int`` if larger), floats (``float64``), and
 strings; anything else as the string that OPA prints.
 """
 
@@ -39,7 +39,7 @@ def argument(value: Any) -> Any:
     small = integer_of(value)
     if small is not None:
         return small
-    if kind is int:
+    if isinstance(value, int):
         return _Big(value)
     near = float_of(value)
     return text_of(value) if near is None else near
@@ -119,7 +119,7 @@ class _Printer:
         return at
 
     def sizes(self, template: str, at: int, number: int) -> tuple[int, int, bool]:
-        """Read indices, width and precision; return where they end, the argument's number, and whether no verb follows."""
+        """Read indices, width and precision; return their end, the argument's number, and if that is all."""
         end = len(template)
         number, at, indexed = self.index(template, at, number)
         if template[at : at + 1] == "*":
@@ -286,10 +286,7 @@ class _Printer:
             return
         check_string(self.length + 4 * len(data))
         mark = f"0{verb}" if self.sharp else ""
-        if self.space:
-            text = " ".join(f"{mark}{byte:02x}" for byte in data)
-        else:
-            text = mark + data.hex()
+        text = " ".join(f"{mark}{byte:02x}" for byte in data) if self.space else mark + data.hex()
         if verb == "X":
             text = text.upper()
         self.pad(text)

@@ -1,7 +1,7 @@
 """Whether two patterns of characters, ``.``, sets, ``*`` and ``+`` match a text in common.
 
-It decides as the library does that OPA uses (github.com/yashtewari/glob-intersection), which in rare cases isn't
-what a comparison of all texts would give; but each pair of places is looked at once.
+It decides as the library does that OPA uses (github.com/yashtewari/glob-intersection), which in rare cases
+isn't what a comparison of all texts would give; but each pair of places is looked at once.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def intersects(context: Context, first: str, second: str) -> bool:
 
 
 def _trimmed(a: list[_Token], b: list[_Token]) -> tuple[list[_Token], list[_Token]] | None:
-    """Return both without what meets at their starts and ends, but for one token each; None if that doesn't meet."""
+    """Return both without what meets at their ends, but for one token each; None if that doesn't meet."""
     start = 0
     while start < min(len(a), len(b)) and not a[start].flag and not b[start].flag:
         if not a[start].meets(b[start]):
@@ -164,7 +164,7 @@ class _Search:
         return bool(theirs[other].flag) and self.rest(side, at + 1, other)
 
     def star(self, side: int, at: int, other: int) -> bool:
-        """Tell it where the token may be there or not: it takes tokens of the other side up to where the rests meet."""
+        """Tell it where the token may be missing: it takes the other side's up to where the rests meet."""
         mine, theirs = self.sides[side], self.sides[1 - side]
         following = mine[at + 1] if at + 1 < len(mine) else None
         for place in range(other, len(theirs)):

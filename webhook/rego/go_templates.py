@@ -1,7 +1,7 @@
-"""Go's text templates over values of JSON (https://pkg.go.dev/text/template): actions, pipelines, and some functions.
+"""Go's text templates over values of JSON (https://pkg.go.dev/text/template), with some of its functions.
 
-Fields, variables, ``if``, ``with``, ``range``, ``else``, ``break``, ``continue``, comments and the functions in `_FUNCTIONS` are
-there. Anything else stops the query, since a text that Go would make can't be guessed.
+Fields, variables, ``if``, ``with``, ``range``, ``else``, ``break``, ``continue``, comments and functions in
+`_FUNCTIONS` are there. Anything else stops the query, since a text that Go would make can't be guessed.
 """
 
 from __future__ import annotations
@@ -350,7 +350,8 @@ def _same(first: Any, *others: Any) -> bool:
     for other in others:
         if first.__class__ is not other.__class__ or not isinstance(first, str | int):
             raise BuiltinError(
-                'template: template:1: executing "template": error calling eq: incompatible types for comparison'
+                'template: template:1: executing "template": error calling eq: '
+                "incompatible types for comparison"
             )
     return any(first == other for other in others)
 

@@ -1,4 +1,4 @@
-"""YAML as OPA's library reads and writes it (``sigs.k8s.io/yaml``): what is a number, what is quoted, how keys sort."""
+"""YAML as OPA's library reads and writes it (``sigs.k8s.io/yaml``): numbers, quotes, the order of keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _WORDS: Final[dict[str, Any]] = {
     **dict.fromkeys(["", "~", "null", "Null", "NULL"], None),
 }
 _RESOLVED: Final = frozenset(["int", "float", "bool", "null"])
-_NO_NUMBERS: Final = frozenset([".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"])
+_NO_NUMBERS: Final = frozenset(
+    [".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"]
+)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _BASE_60: Final = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _INTEGER: Final = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
@@ -101,7 +103,7 @@ def read_yaml(context: Context, text: str) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """Return what is wrong with a text, with the line as Go's parser counts it: from 0, but where it is a scanner's."""
+    """Return what is wrong with a text, the line as Go counts it: from 0, but where the scanner stopped."""
     problem = getattr(error, "problem", None) or str(error)
     for name in ("context_mark", "problem_mark"):
         mark = getattr(error, name, None)
@@ -277,11 +279,8 @@ def _number(value: Number) -> str:
 def _natural(a: tuple[str, Any], b: tuple[str, Any]) -> int:
     """Return the order of two keys: numbers in them by their value, letters behind all else."""
     left, right = a[0], b[0]
-    at = 0
-    for at, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            break
-    else:
+    at = next((i for i, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), None)
+    if at is None:
         return (len(left) > len(right)) - (len(left) < len(right))
     one, other = left[at], right[at]
     if one.isalpha() or other.isalpha():

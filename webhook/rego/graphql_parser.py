@@ -12,7 +12,27 @@ from webhook.rego.texts import quote
 Node = dict[str, Any]
 
 LOCATIONS: Final = frozenset(
-    ["QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT", "SCHEMA", "SCALAR", "OBJECT", "FIELD_DEFINITION", "ARGUMENT_DEFINITION", "INTERFACE", "UNION", "ENUM", "ENUM_VALUE", "INPUT_OBJECT", "INPUT_FIELD_DEFINITION", "VARIABLE_DEFINITION"]
+    [
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "SCHEMA",
+        "SCALAR",
+        "OBJECT",
+        "FIELD_DEFINITION",
+        "ARGUMENT_DEFINITION",
+        "INTERFACE",
+        "UNION",
+        "ENUM",
+        "ENUM_VALUE",
+        "INPUT_OBJECT",
+        "INPUT_FIELD_DEFINITION",
+        "VARIABLE_DEFINITION",
+    ]
 )
 _LITERALS: Final = {"Int": 1, "Float": 2, "String": 3, "BlockString": 4}
 _WORDS: Final = {"true": 5, "false": 5, "null": 6}
@@ -96,7 +116,7 @@ class Parser:
         return self.expect("Name").value
 
     def some(self, start: str, end: str, read: Callable[[], Any]) -> tuple[list[Any], Node | None]:
-        """Return what is between two signs, at least one thing if they are there, and the comments at its end."""
+        """Return what is between two signs, one thing at least if they are there, and the last comments."""
         if not self.skip(start):
             return [], None
         self.depth += 1

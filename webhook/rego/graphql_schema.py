@@ -86,7 +86,8 @@ class _Schema:
             for root in schema.get("OperationTypes", ()):
                 if root["Type"] not in self.types:
                     raise SchemaError(
-                        f"Schema root {root['Operation']} refers to a type {root['Type']} that does not exist."
+                        f"Schema root {root['Operation']} refers to a type {root['Type']} "
+                        "that does not exist."
                     )
             self.uses(schema, "SCHEMA")
         for name in sorted(self.types):

@@ -17,7 +17,7 @@ _ESCAPES: Final = {'"': '"', "/": "/", "\\": "\\", "b": "\b", "f": "\f", "n": "\
 
 
 class Token(NamedTuple):
-    """A token: its kind is its sign, or its name in errors; where it stands; what is wrong with it, if it is none."""
+    """A token: its kind is its sign, or its name in errors; its place; what is wrong, if it is none."""
 
     kind: str
     value: str

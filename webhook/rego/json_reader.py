@@ -1,4 +1,4 @@
-"""Reads JSON into Rego's values, and says what is wrong with a text in the words of Go's ``encoding/json``."""
+"""Reads JSON into Rego's values, and says what is wrong with a text in the words of ``encoding/json``."""
 
 from __future__ import annotations
 

@@ -309,9 +309,9 @@ def _chunk(fields: _Fields, chunk: str, following: str) -> None:
     elif chunk in ("05", "5"):
         fields.second = _within(_number(fields, chunk == "05"), 0, 59, "second")
         coming = _CHUNK.search(following)
-        if fields.rest[:1] in tuple(".,") and _digit(fields.rest, 1):
-            if coming is None or coming.group()[0] not in ".,":
-                _take_fraction(fields, _run(fields.rest))
+        asked = coming is not None and coming.group()[0] in ".,"
+        if not asked and fields.rest[:1] in tuple(".,") and _digit(fields.rest, 1):
+            _take_fraction(fields, _run(fields.rest))
     elif chunk in ("PM", "pm"):
         half = fields.rest[:2]
         if half not in (("PM", "AM") if chunk == "PM" else ("pm", "am")):

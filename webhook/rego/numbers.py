@@ -1,6 +1,6 @@
 """Rego's numbers: their texts, and the arithmetic of OPA, which computes in binary with 64 bits of mantissa.
 
-To OPA a number is its text: ``1.50`` stays so until something is computed with it, and what is computed is written
+To OPA a number is its text: ``1.50`` stays so until something is computed with it, and the result is written
 as Go's ``big.Float`` writes it: the shortest digits that only this number of 64 bits has, integers without an
 exponent.
 """
@@ -144,7 +144,7 @@ def number(value: Binary) -> Number:
         return Numeral("-0") if value.negative else 0
     if is_integer(value):
         digits, point = _shortest(value.mantissa, value.exponent, PRECISION)
-        whole = int(digits) * 10 ** (point - len(digits))
+        whole: int = int(digits) * 10 ** (point - len(digits))
         return -whole if value.negative else whole
     text = general_text(*_shortest(value.mantissa, value.exponent, PRECISION))
     return number_of("-" + text if value.negative else text)
@@ -250,7 +250,7 @@ def product_of(a: Binary, b: Binary) -> Binary:
 
 
 def whole(number_: Number) -> int | None:
-    """Return a number as an int, rounded to 64 bits before; None where that has something behind the point."""
+    """Return a number as an int, rounded to 64 bits before; None where that has digits behind the point."""
     if number_.__class__ is int and -(1 << 64) < number_ < 1 << 64:
         return number_
     value = binary(number_)

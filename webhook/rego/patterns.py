@@ -1,4 +1,4 @@
-"""Regular expressions as Go has them: RE2's, which matches in linear time, and Python's own where it means the same."""
+"""Regular expressions as Go has them: RE2's, in linear time, and Python's own where that means the same."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _go_error(problem: str, pattern: str) -> str:
 
 
 def matches(context: Context, pattern: Pattern, text: str, limit: int = -1) -> Iterator[Any]:
-    """Yield the matches as Go finds them all: no empty one right behind another; at most `limit` unless negative.
+    """Yield the matches as Go finds them: no empty one right behind another; at most `limit` unless negative.
 
     Each search may have read to the end of the text before it knew that a match ends early.
     """

@@ -37,12 +37,12 @@ def encoded(text: str) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """Return bytes as a string; to Go any bytes are one, so those that aren't UTF-8 are kept as lone surrogates."""
+    """Return bytes as a string; to Go any bytes are one, so what isn't UTF-8 is kept as lone surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def printable(text: str) -> str:
-    """Return a string that can leave the process: U+FFFD for each byte that isn't UTF-8, as Go's JSON has it."""
+    """Return a string that can leave the process: U+FFFD for each byte that isn't UTF-8, as in Go's JSON."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 

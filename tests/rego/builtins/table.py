@@ -166,9 +166,9 @@ def _message(error: dict[str, str]) -> str:
 
 
 def untyped(expression: str, index: int) -> str:
-    """Return the expression with each top-level operand behind a function, so that OPA's checker lets it pass.
+    """Return the expression with each top-level operand behind a function, so OPA's checker lets it pass.
 
-    The function's first operand is always another, since OPA keeps results: those of 1 and 1.0 are the same to it.
+    The function's first operand is always another, since OPA keeps results: 1 and 1.0 are the same to it.
     """
     name, _, rest = expression.partition("(")
     if not re.fullmatch(r"[a-z_][A-Za-z0-9_.]*", name) or name == "set":

@@ -26,12 +26,13 @@ NOW_NS = 19_730 * DAY + 20 * 365 * DAY // 2
 POLICY = """package t
 certs = crypto.x509.parse_certificates(input.certs)
 csr = crypto.x509.parse_certificate_request(input.csr)
-verify = crypto.x509.parse_and_verify_certificates_with_options(input.chain, {"CurrentTime": input.now})
-host = crypto.x509.parse_and_verify_certificates_with_options(input.chain, {"DNSName": "x.b.c", "CurrentTime": input.now})[0]
-other = crypto.x509.parse_and_verify_certificates_with_options(input.chain, {"DNSName": "x.y.b.c", "CurrentTime": input.now})[0]
-use = crypto.x509.parse_and_verify_certificates_with_options(input.chain, {"KeyUsages": ["KeyUsageCodeSigning"], "CurrentTime": input.now})[0]
-late = crypto.x509.parse_and_verify_certificates_with_options(input.chain, {"CurrentTime": 4000000000000000000})[0]
-swapped = crypto.x509.parse_and_verify_certificates_with_options(input.swapped, {"CurrentTime": input.now})[0]
+check(chain, options) = crypto.x509.parse_and_verify_certificates_with_options(chain, options)
+verify = check(input.chain, {"CurrentTime": input.now})
+host = check(input.chain, {"DNSName": "x.b.c", "CurrentTime": input.now})[0]
+other = check(input.chain, {"DNSName": "x.y.b.c", "CurrentTime": input.now})[0]
+use = check(input.chain, {"KeyUsages": ["KeyUsageCodeSigning"], "CurrentTime": input.now})[0]
+late = check(input.chain, {"CurrentTime": 4000000000000000000})[0]
+swapped = check(input.swapped, {"CurrentTime": input.now})[0]
 pair = crypto.x509.parse_keypair(input.leaf, input.key)
 keys = crypto.parse_private_keys(input.keys)
 jwk = crypto.x509.parse_rsa_private_key(input.key)
@@ -50,8 +51,10 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Any, serial: int) -> x5
 
 
 def _usage(*named: str) -> x509.KeyUsage:
-    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
-    flags = {name: name in named for name in [*names.split(), "encipher_only", "decipher_only"]}
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign"
+    )
+    flags = {name: name in named for name in [*names.split(), "crl_sign", "encipher_only", "decipher_only"]}
     return x509.KeyUsage(**flags)
 
 

@@ -24,7 +24,7 @@ from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, entries
 
 _COLLECTION = Union((SET_OF_ANY, ARRAY_OF_ANY))
 _NUMBERS = Union((Set(NUMBER), Array(NUMBER)))
-_SIZED: frozenset[type] = frozenset((list, dict, RegoObject, RegoSet, str))
+_SIZED: frozenset[Any] = frozenset((list, dict, RegoObject, RegoSet, str))
 
 
 def members(value: Any) -> list[Any]:

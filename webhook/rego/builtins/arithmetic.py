@@ -20,7 +20,7 @@ from webhook.rego.numbers import Binary, Number, Numeral
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, SET_OF_ANY, Array, Union
 from webhook.rego.values import RegoSet, compare, equal
 
-NUMBERS: Final[frozenset[type]] = frozenset((int, float, Decimal, Numeral))
+NUMBERS: Final[frozenset[Any]] = frozenset((int, float, Decimal, Numeral))
 _HALF: Final = Binary(False, 1, -1)
 _ONE: Final = Binary(False, 1, 0)
 

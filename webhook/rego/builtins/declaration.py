@@ -1,4 +1,4 @@
-"""How a builtin is declared, what it may ask for while it runs, and the bounds on what any of them may build."""
+"""How a builtin is declared, what it may ask for while it runs, and the bounds on what any may build."""
 
 from __future__ import annotations
 

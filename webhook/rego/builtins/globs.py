@@ -199,11 +199,12 @@ def _without_runs(parts: list[_Part]) -> list[_Part]:
 def _sequence(parts: list[_Part]) -> str:
     """Return the expression of parts one after the other, as OPA's library for globs matches them.
 
-    It takes ``ab**bc`` for a text that begins with ``ab`` and ends with ``bc``, so that ``abc`` is one: also within
+    It takes ``ab**bc`` for a text that begins with ``ab`` and ends with ``bc``, so ``abc`` is one; also in
     longer globs, where such a part is left after splitting them at their longest fixed parts.
     """
     if len(parts) == 3 and parts[0].text and parts[1].anything and parts[2].text:
-        return f"(?:{'|'.join([''.join(p.expression for p in parts), *_overlaps(parts[0].text, parts[2].text)])})"
+        whole = "".join(p.expression for p in parts)
+        return f"(?:{'|'.join([whole, *_overlaps(parts[0].text, parts[2].text)])})"
     fixed = [(part.length, index) for index, part in enumerate(parts) if part.length >= 0]
     if len(parts) < 3 or not fixed:
         return "".join(part.expression for part in parts)

@@ -37,8 +37,8 @@ REFUSED.update(
         "http.send": f"{_NETWORK}: use external_data with a Provider",
         "net.lookup_ip_addr": f"{_NETWORK}: use external_data with a Provider",
         "opa.runtime": "a policy's verdict must not depend on where it runs: use the template's parameters",
-        "rand.intn": "a policy's verdict must not be random: use uuid.rfc4122, which repeats with the query's seed",
-        "providers.aws.sign_req": "it signs requests to a cloud, which no policy can send here: use external_data "
+        "rand.intn": "a policy's verdict must not be random: use uuid.rfc4122, which repeats with the seed",
+        "providers.aws.sign_req": "it signs requests that no policy can send here: use external_data "
         "with a Provider",
         "internal.test_case": "it is OPA's own, for its tests",
     }

@@ -63,10 +63,9 @@ def _network(text: Any) -> Network:
         found = None
     if found is None or not _LENGTH.fullmatch(length) or int(length) > found.max_prefixlen:
         raise BuiltinError(f"invalid CIDR address: {text}")
-    block = ip_network(
+    return ip_network(
         (int(found), int(length)) if found.version == 4 else (str(found), int(length)), strict=False
     )
-    return block
 
 
 def _holds(block: Network, address: Address) -> bool:

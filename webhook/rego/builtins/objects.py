@@ -18,7 +18,7 @@ from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, equal, 
 
 OBJECT: Final = Object((), (ANY, ANY))
 _KEYS: Final = Union((ARRAY_OF_ANY, OBJECT, SET_OF_ANY))
-_OBJECTS: Final[frozenset[type]] = frozenset((dict, RegoObject))
+_OBJECTS: Final[frozenset[Any]] = frozenset((dict, RegoObject))
 
 
 def check_object(value: Any, position: int) -> None:

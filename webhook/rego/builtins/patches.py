@@ -32,7 +32,7 @@ from webhook.rego.values import (
 _PATH: Final = Union((STRING, ARRAY_OF_ANY))
 _PATHS: Final = Union((Array(_PATH), Set(_PATH)))
 _INDEX: Final = re.compile(r"[+-]?[0-9]+")
-_OBJECTS: Final[frozenset[type]] = frozenset((dict, RegoObject))
+_OBJECTS: Final[frozenset[Any]] = frozenset((dict, RegoObject))
 _GO_TYPES: Final = {
     "null": "ast.Null",
     "boolean": "ast.Boolean",
@@ -73,10 +73,9 @@ def _tree(context: Context, paths: Any) -> Tree:
             continue
         node: Tree | None = root
         for step in path[:-1]:
-            assert node is not None
-            node = node.setdefault(key(step), {})
             if node is None:
                 break
+            node = node.setdefault(key(step), {})
         if node is not None:
             node[key(path[-1])] = None
     return root
@@ -173,7 +172,8 @@ def _patched(context: Context, value: Any, operation: Any) -> Any:
         chunk, wanted = patch.find(value, path), _attribute(operation, "value")
         if not equal(chunk, wanted):
             raise BuiltinError(
-                f"value from EditTree != patch value.\n\nExpected: {term_text(wanted)}\n\nFound: {term_text(chunk)}"
+                f"value from EditTree != patch value.\n\nExpected: {term_text(wanted)}"
+                f"\n\nFound: {term_text(chunk)}"
             )
         return value
     raise BuiltinError(f"unrecognized op: '{name}'")

@@ -52,7 +52,7 @@ def is_valid(context: Context, pattern: Any) -> bool:
 
 @builtin("regex.find_n", (STRING, STRING, NUMBER), _STRINGS, needs_context=True)
 def find_n(context: Context, pattern: Any, text: Any, number: Any) -> list[str]:
-    """Return what the pattern matches, at most `number` of them unless that is negative."""
+    """Return what the pattern matches, at most `number` of them unless it is negative."""
     check_texts(pattern, text)
     limit = small_integer(number, 3)
     return [found.group() for found in matches(context, compile_pattern(context, pattern), text, limit)]
@@ -60,7 +60,7 @@ def find_n(context: Context, pattern: Any, text: Any, number: Any) -> list[str]:
 
 @builtin("regex.find_all_string_submatch_n", (STRING, STRING, NUMBER), Array(_STRINGS), needs_context=True)
 def find_all_string_submatch_n(context: Context, pattern: Any, text: Any, number: Any) -> list[list[str]]:
-    """Return what the pattern matches and each of its groups, at most `number` of them unless that is negative."""
+    """Return the matches of the pattern with their groups, at most `number` unless that is negative."""
     check_texts(pattern, text)
     limit = small_integer(number, 3)
     compiled = compile_pattern(context, pattern, capture=True)

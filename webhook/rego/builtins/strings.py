@@ -246,7 +246,7 @@ def replace(context: Context, text: Any, old: Any, new: Any) -> str:
 
 @builtin("strings.replace_n", (Object((), (STRING, STRING)), STRING), STRING, needs_context=True)
 def replace_n(context: Context, patterns: Any, text: Any) -> str:
-    """Return the text with each key of an object replaced by its value, from left to right, the first key first."""
+    """Return the text with each key of an object replaced by its value, left to right, first key first."""
     if patterns.__class__ is not dict and patterns.__class__ is not RegoObject:
         raise operand_error(1, patterns, "object")
     if text.__class__ is not str:

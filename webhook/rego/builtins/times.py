@@ -255,7 +255,8 @@ def duration(text: str) -> int:
         if rest[0] != "." and rest[0] not in "0123456789":
             raise invalid
         found = _PART.match(rest)
-        assert found is not None
+        if found is None:
+            raise invalid
         whole, fraction = found[1], found[3] or ""
         if (not whole and not fraction) or len(whole) > 20:
             raise invalid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
@@ -62,7 +63,7 @@ def parse_certificates(context: Context, text: Any) -> list[Any]:
     pure=False,
 )
 def parse_and_verify_certificates(context: Context, text: Any) -> list[Any]:
-    """Return whether certificates are a chain from the last to the first, which is trusted, and that chain."""
+    """Return whether certificates are a chain from the last to the first, which is trusted, and the chain."""
     check_texts(text)
     return _verified(context, text, context.now_ns, [1], "", True)
 
@@ -114,7 +115,7 @@ def parse_and_verify_certificates_with_options(context: Context, text: Any, opti
         elif name == "KeyUsages":
             if value.__class__ is not list and value.__class__ is not RegoSet:
                 raise BuiltinError("'KeyUsages' should be an Array or Set")
-            members = value if value.__class__ is list else value.ordered()
+            members: list[Any] = value.ordered() if isinstance(value, RegoSet) else value
             named = [member.strip('"') for member in members if member.__class__ is str]
             unknown = [member for member in named if member not in USE_NAMES]
             if unknown:
@@ -148,10 +149,8 @@ def _private_keys(text: str) -> list[Any]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-    try:
+    with suppress(BuiltinError):
         text = decoded(base64_bytes(text))
-    except BuiltinError:
-        pass
     found, at = [], 0
     while (block := pem_block(text, at)) is not None:
         kind, data, at = block
