@@ -40,6 +40,9 @@ REFUSED.update(
         "rand.intn": "a policy's verdict must not be random: use uuid.rfc4122, which repeats with the seed",
         "providers.aws.sign_req": "it signs requests that no policy can send here: use external_data "
         "with a Provider",
+        "rego.metadata.chain": "annotations aren't kept: define a rule with what is needed",
+        "rego.metadata.rule": "annotations aren't kept: define a rule with what is needed",
+        "rego.parse_module": "a policy can't read policies here: check them where they are written",
         "internal.test_case": "it is OPA's own, for its tests",
     }
 )

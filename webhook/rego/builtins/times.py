@@ -18,7 +18,9 @@ from webhook.rego.types import NUMBER, STRING, Array, Union
 
 _LOW: Final = -(1 << 63)
 _HIGH: Final = (1 << 63) - 1
-_TIME: Final = Union((NUMBER, Array(None, (NUMBER, STRING))))
+_PAIR: Final = Array(None, (NUMBER, STRING))
+_TIME: Final = Union((NUMBER, _PAIR))
+_WITH_LAYOUT: Final = Union((NUMBER, _PAIR, Array(None, (NUMBER, STRING, STRING))))
 _MAX_LAYOUT: Final = 1_000
 _UNITS: Final = {
     "ns": 1,
@@ -122,12 +124,7 @@ def parse_rfc3339_ns(value: Any) -> int:
     return _in_range(read(NAMED["RFC3339"], value).ns)
 
 
-@builtin(
-    "time.format",
-    (Union((NUMBER, _TIME, Array(None, (NUMBER, STRING, STRING)))),),
-    STRING,
-    needs_context=True,
-)
+@builtin("time.format", (_WITH_LAYOUT,), STRING, needs_context=True)
 def time_format(context: Context, value: Any) -> str:
     """Return a time in a layout, RFC 3339 by default."""
     moment, layout = _moment(value)
