@@ -136,6 +136,11 @@ def generate(
         for node in numbered:
             rules.rule(node)
         names = {text: _query(rules, query) for text, query in queries.items()}
+        written: set[tuple[int, int]] = set()
+        while todo := rules.keyed - written:
+            for number, keys in sorted(todo):
+                rules.rules_at(numbered[number], keys)
+            written |= todo
         source = rules.source()
         namespace: dict[str, Any] = {**HELPERS, **rules.constants}
         exec(compile(source, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py

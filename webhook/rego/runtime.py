@@ -169,6 +169,18 @@ def along(value: Value, *path: Value) -> Value:
     return value
 
 
+def at_keys(
+    frame: Frame, whole: Callable[[Frame], Value], alone: Callable[..., Value], *keys: Value
+) -> Value:
+    """Return what rules have at some keys, though they may contradict each other at others."""
+    try:
+        return along(whole(frame), *keys)
+    except RegoError as error:
+        if error.code != "eval_conflict_error":
+            raise
+        return alone(frame, *keys)
+
+
 def stored(container: Value, wanted: Value) -> Value:
     """Return what a name selects in a base document: OPA's storage goes by texts, so 1 is "1" there."""
     kind, of = wanted.__class__, container.__class__

@@ -8,7 +8,7 @@ from webhook.core.errors import CompileError
 from webhook.rego.ast import Array, Boolean, Call, Expr, Location, Number, Ref, String, Term, Var
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.codegen.raising import Raising
-from webhook.rego.codegen.scope import Scope, is_free
+from webhook.rego.codegen.scope import Scope, has_free, is_free
 from webhook.rego.codegen.unification import Unification
 from webhook.rego.tree import Node, constant
 from webhook.rego.types import BOOLEAN
@@ -162,6 +162,20 @@ class Calls(Unification):
             a = self.named(args[0])
             return f"LEN({a}) if {a}.__class__ in SIZED"
         return ""
+
+    def keys_asked(self, node: Node, rest: list[Term], scope: Scope) -> int:
+        """Return how many keys of rules that may conflict are known here: OPA evaluates those alone."""
+        first = node.rules[0][1].head
+        if node.function or not self.raising.rules(node) or self.hideable(node):
+            return 0
+        if node.document:
+            most = max(len(path) + rule.head.multi_value for path, rule in node.rules)
+        else:
+            most = 1 if first.multi_value else 0
+        known = 0
+        while known < min(most, len(rest)) and not has_free(rest[known], scope):
+            known += 1
+        return known
 
     def movable(self, expr: Expr) -> bool:
         """Tell whether an expression only filters by values: it may be asked as soon as these are known."""

@@ -27,6 +27,7 @@ HELPERS: Final[Mapping[str, Any]] = {
     "FAILURE": runtime.undefined,
     "LOOKUP": lookup,
     "ALONG": runtime.along,
+    "AT": runtime.at_keys,
     "STORED": runtime.stored,
     "ALONG_STORED": runtime.along_stored,
     "COMPARE": compare,

@@ -34,34 +34,60 @@ class Rules(Bodies):
         self.emit(f"F0.cache[{node.number}] = {text}")
         self.emit(f"return {text}")
 
-    def set_rule(self, node: Node) -> None:
-        """Write a partial set."""
-        result = self.name("r")
+    def rules_at(self, node: Node, keys: int) -> None:
+        """Write what a node's rules have at some keys: their heads are matched before their bodies."""
+        params = [self.name("a") for _ in range(keys)]
+        if node.document:
+            self.document_rule(node, params)
+        else:
+            self.set_rule(node, params)
+
+    def heads(self, parts: tuple[Term, ...], params: list[str]) -> Scope:
+        """Write the matches of a head with the keys that are asked for."""
+        scope: Scope = {}
+        for part, param in zip(parts, params, strict=False):
+            scope = self.match(part, param, scope)
+        return scope
+
+    def finish_at(self, node: Node, params: list[str], result: str) -> None:
+        """Write the end of a function: the whole is kept, or what is at the keys is returned."""
+        if params:
+            self.emit(f"return ALONG({', '.join([result, *params])})")
+            self.end(f"def r_{node.number}_at_{len(params)}({', '.join(['F0', *params])}):")
+        else:
+            self.keep(node, result)
+            self.end(f"def r_{node.number}(F0):")
+
+    def set_rule(self, node: Node, params: list[str] | None = None) -> None:
+        """Write a partial set, or whether it has the one member that is asked for."""
+        result, params = self.name("r"), params or []
         self.begin("return", Collect(result))
-        self.own.add(result)
-        self.cached(node)
+        self.own.update([result, *params])
+        if not params:
+            self.cached(node)
         self.emit(f"{result} = SET()")
         for _, rule in node.rules:
             head = rule.head.key
             assert head is not None  # noqa: S101 - that is what a partial set is
             self.once()
+            start = self.heads((head,), params)
 
             def add(scope: Scope, head: Term = head) -> None:
                 text, _ = self.value(head, scope)
                 self.emit(f"ADD({self.budget()}, {result}, {text})")
 
-            self.body(self.raising.indexed_first(rule.body), {}, add)
+            self.body(self.raising.indexed_first(rule.body), start, add)
             self.close(0)
-        self.keep(node, result)
-        self.end(f"def r_{node.number}(F0):")
+        self.finish_at(node, params, result)
 
-    def document_rule(self, node: Node) -> None:
+    def document_rule(self, node: Node, params: list[str] | None = None) -> None:
         """Write rules whose references go on with variables: an object, or a tree of objects."""
         simple = all(len(rest) == 1 and not rule.head.multi_value for rest, rule in node.rules)
-        result = self.name("r")
+        result, params = self.name("r"), params or []
         self.begin("return", Collect(result))
-        self.own.add(result)
-        self.cached(node)
+        self.own.update([result, *params])
+        if not params:
+            self.cached(node)
         self.emit(f"{result} = {'BUILDER' if simple else 'DOCUMENT'}({self.budget()})")
         for rest, rule in node.rules:
             place = self.place(rule.head.location)
@@ -81,12 +107,13 @@ class Rules(Bodies):
                 self.emit(f"{result}.{add}({where}, {text}, {place})")
 
             self.once()
-            self.body(self.raising.indexed_first(rule.body), {}, put)
+            member = (rule.head.key,) if rule.head.multi_value and rule.head.key is not None else ()
+            start = self.heads((*rest, *member), params)
+            self.body(self.raising.indexed_first(rule.body), start, put)
             self.close(0)
         built = self.name("t")
         self.emit(f"{built} = {result}.finish()")
-        self.keep(node, built)
-        self.end(f"def r_{node.number}(F0):")
+        self.finish_at(node, params, built)
 
     def complete_rule(self, node: Node, rules: list[Rule]) -> None:
         """Write a complete rule or a function."""

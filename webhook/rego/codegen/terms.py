@@ -39,6 +39,7 @@ class Terms(Writer):
         super().__init__()
         self.root = root
         self.targets = targets  # what `with` replaces below data, anywhere in the program
+        self.keyed: set[tuple[int, int]] = set()  # rules that are asked at so many keys
         self.pending: list[Expr] = []  # filters further on in the body, which loops ask as early as they can
 
     def body(self, body: Body, scope: Scope, result: Callable[[Scope], None]) -> None:
@@ -230,12 +231,21 @@ class Terms(Writer):
                 return self.base(rest, scope)
             node = child
             if node.number >= 0:
+                keys = self.keys_asked(node, rest[position:], scope)
+                if keys:
+                    asked = rest[position : position + keys]
+                    found, scope = self.rule_at(node, asked, scope)
+                    return self.select(found, rest[position + keys :], scope)
                 return self.select(self.rule_value(node), rest[position:], scope)
         return self.dynamic(node, rest, position, scope)
 
     def base(self, rest: list[Term], scope: Scope) -> tuple[str, Scope]:
         """Write a reference to base documents alone."""
         return self.select(f"{self.frame}.data", rest, scope, stored=True)
+
+    def hideable(self, node: Node) -> bool:
+        """Tell whether a `with` somewhere in the program replaces what a node is in."""
+        return any(node.path[: len(target)] == target for target in self.targets)
 
     def rule_value(self, node: Node) -> str:
         """Write the value of a rule without arguments."""
@@ -244,7 +254,7 @@ class Terms(Writer):
             self.emit(self.fail)
             return "None"
         call = f"r_{node.number}({self.frame})"
-        if any(node.path[: len(target)] == target for target in self.targets):
+        if self.hideable(node):
             path = self.constant(node.path)
             self.emit(
                 f"{found} = ALONG({self.frame}.data, *{path}) if HIDDEN({self.frame}, {path}) else {call}"
@@ -254,11 +264,27 @@ class Terms(Writer):
         self.check(f"{found} is U")
         return found
 
+    def keys_asked(self, node: Node, rest: list[Term], scope: Scope) -> int:
+        """Return how many keys of rules that may conflict are known here: OPA evaluates those alone."""
+        raise NotImplementedError
+
+    def rule_at(self, node: Node, keys: list[Term], scope: Scope) -> tuple[str, Scope]:
+        """Write what rules without arguments have at some keys."""
+        texts = []
+        for one in keys:
+            text, scope = self.value(one, scope)
+            texts.append(text)
+        found, where = self.name("t"), f"r_{node.number}"
+        self.emit(f"{found} = AT({self.frame}, {where}, {where}_at_{len(keys)}, {', '.join(texts)})")
+        self.check(f"{found} is U")
+        self.keyed.add((node.number, len(keys)))
+        return found, scope
+
     def dynamic(self, node: Node, rest: list[Term], position: int, scope: Scope) -> tuple[str, Scope]:
         """Write a reference that ends above rules, or goes on there by what only the run knows."""
         at, path = self.name("t"), self.constant(node.path)
         place = f"PLACE({self.frame}, {self.constant(node)}, {path})"
-        if any(node.path[: len(target)] == target for target in self.targets):
+        if self.hideable(node):
             place = f"ALONG({self.frame}.data, *{path}) if HIDDEN({self.frame}, {path}) else {place}"
         self.emit(f"{at} = {place}")
         for part in rest[position:]:
