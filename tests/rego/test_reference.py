@@ -8,9 +8,8 @@ from webhook.rego import compile_modules  # noqa: F401 - declares all builtins
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/rego.md").read_text()
 BUILTINS, REFUSED = PAGE.split("## What is refused")
-OPERATORS = set(
-    ["eq", "equal", "neq", "lt", "lte", "gt", "gte", "plus", "minus", "mul", "div", "rem", "and", "or"]
-)
+COMPARISONS = {"eq", "equal", "neq", "lt", "lte", "gt", "gte"}
+OPERATORS = COMPARISONS | {"plus", "minus", "mul", "div", "rem", "and", "or"}
 
 
 def named(text: str) -> set[str]:

@@ -56,7 +56,7 @@ from webhook.rego.passes.walk import (
     variables,
 )
 from webhook.rego.text import show
-from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
+from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array, show_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,8 @@ class _Compilation:
         shown = show(self.names.as_written(call.operator))
         declared = self.builtins.get(call.name)
         if declared is not None:
-            have = ", ".join("???" for _ in call.args)
+            scope = TypeChecker(self.builtins, self.names).environment
+            have = show_arguments(map(scope.of, call.args))
             want = ", ".join(map(str, declared.arguments))
             details = (f"have: ({have})", f"want: ({want})")
             self.problems.add(TYPE, f"{shown}: arity mismatch", expr.location, details)

@@ -110,7 +110,7 @@ def _problem(error: yaml.YAMLError) -> str:
         if mark is not None and mark.line:
             line = mark.line + isinstance(error, yaml.scanner.ScannerError)
             return f"line {line}: {problem}"
-    return problem  # type: ignore[no-any-return]
+    return problem
 
 
 class _Reader:
@@ -181,7 +181,7 @@ class _Reader:
             raise BuiltinError("yaml: invalid map key")
         found = self.scalar(node)
         if found.__class__ is str:
-            return found  # type: ignore[no-any-return]
+            return found
         if found.__class__ is bool:
             return "true" if found else "false"
         if found is None:

@@ -83,7 +83,7 @@ def _kinds(schema: dict[str, Any]) -> list[str]:
     kinds = [kinds] if kinds.__class__ is str else kinds
     if kinds.__class__ is not list or not all(kind.__class__ is str for kind in kinds):
         raise _unsupported("a type that is neither a name nor a list of names")
-    return kinds  # type: ignore[no-any-return]
+    return kinds
 
 
 def _check_values(context: Context, schema: dict[str, Any]) -> None:
@@ -256,7 +256,7 @@ class _Validation:
             ("minimum", "number_gte", "greater than or equal to", lambda a, b: a < b),
             ("exclusiveMinimum", "number_gt", "greater than", lambda a, b: a <= b),
         ):
-            if name in schema and wrong(exact, _exact(schema[name])):
+            if name in schema and wrong(exact, _exact(schema[name])):  # type: ignore[no-untyped-call]
                 self.fail(place, kind, f"Must be {words} {_shown(schema[name])}")
 
 

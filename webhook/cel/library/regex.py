@@ -66,7 +66,7 @@ def _with_re2(pattern: str, memory: int) -> Pattern | str:
 @lru_cache(128)
 def _compile(pattern: str) -> Pattern | str:
     """Return the compiled pattern, or why it is none."""
-    found = linear_pattern(pattern)
+    found: Any = linear_pattern(pattern)
     if found is not None:
         return Pattern(found.search, found.finditer, 1 + len(pattern))
     return _with_re2(pattern, 1 << 20)
