@@ -52,7 +52,7 @@ def resolve(text: str) -> Any:
     if not text or text[0] not in "+-.0123456789":
         return text
     plain = text.replace("_", "")
-    if _INTEGER.fullmatch(plain):
+    if len(plain) < 100 and _INTEGER.fullmatch(plain):
         value = _integer(plain)
         if -(1 << 63) <= value < 1 << 64:
             return value

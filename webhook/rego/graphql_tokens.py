@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from webhook.rego.builtins.declaration import BuiltinError
-from webhook.rego.texts import quote
+from webhook.rego.texts import encoded, quote
 
 _SPACE: Final = re.compile("(?:[\t ,\ufeff]+)")
 _NAME: Final = re.compile("[_A-Za-z][_A-Za-z0-9]*")
@@ -71,7 +71,7 @@ class Lexer:
             return self.invalid(
                 "Unexpected single quote character ('), did you mean to use a double quote (\")?"
             )
-        return self.invalid(f'Cannot parse the unexpected character "{chr(char.encode()[0])}".')
+        return self.invalid(f'Cannot parse the unexpected character "{chr(encoded(char)[0])}".')
 
     def token(self, kind: str, start: int, value: str = "") -> Token:
         """Return a token that starts there."""
