@@ -1,7 +1,8 @@
-"""Whatever its operands are, a builtin answers, fails as a builtin, or stops the query: soon, and in no other way."""
+"""Whatever its operands are, a builtin soon answers, fails as a builtin, or stops the query; nothing else."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from decimal import Decimal
@@ -87,7 +88,7 @@ LARGE: dict[str, Any] = {
     "stars": "a*" * 400,
     "globs": "{a,b}*" * 500,
     "exponent": "1e999999999K",
-    "anchors": "a: &a [x,x]\n" + "".join(f"b{i}: &b{i} [*{'a' if i == 0 else f'b{i - 1}'},*{'a' if i == 0 else f'b{i - 1}'}]\n" for i in range(40)),
+    "anchors": "b: &b0 [x,x]\n" + "".join(f"b{i}: &b{i} [*b{i - 1},*b{i - 1}]\n" for i in range(1, 40)),
     "block": "::/0",
     "number": 10**3900,
     "numeral": Numeral("1e999999"),
@@ -137,10 +138,8 @@ def test_large_operands_end_soon(name: str) -> None:
         chosen = [chance.choice(names) for _ in declaration.arguments]
         operands = [LARGE[one] if chance.random() < 0.8 else chance.choice(SMALL) for one in chosen]
         start = time.monotonic()
-        try:
+        with contextlib.suppress(EvaluationError):
             _call(declaration, operands)
-        except EvaluationError:
-            pass
         assert time.monotonic() - start < SECONDS, f"{name}{chosen}"
 
 
@@ -188,10 +187,8 @@ def test_what_reads_texts_and_numbers_ends_soon(name: str, large: str) -> None:
         return
     rest = [[1], {}, 1][: len(declaration.arguments) - 1]
     start = time.monotonic()
-    try:
+    with contextlib.suppress(EvaluationError):
         _call(declaration, [LARGE[large], *rest])
-    except EvaluationError:
-        pass
     assert time.monotonic() - start < SECONDS
 
 
