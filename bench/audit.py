@@ -112,8 +112,8 @@ def cpu(oracles: Path, assets: Path) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, ControlPlane(assets, Path(name) / "plane") as plane:
         folder = Path(name)
         gatekeeper = Gatekeeper(oracles / "gatekeeper-manager", plane, folder / "gatekeeper")
-        _make_pods(plane)
         gatekeeper.install(chosen)
+        _make_pods(plane)
         ours, theirs = [], []
         with ExitStack() as stack:
             manager, metrics = gatekeeper.start_audit(stack, _INTERVAL)
