@@ -157,7 +157,9 @@ class Gatekeeper:
     def start_audit(self, stack: ExitStack, interval: int) -> tuple[Process, int]:
         """Start its audit, of the constraints' kinds alone, and return it with the port of its metrics."""
         metrics = free_port()
-        more = (f"--audit-interval={interval}", "--audit-match-kind-only")
+        cache = self._folder / "cache"
+        cache.mkdir(exist_ok=True)
+        more = (f"--audit-interval={interval}", "--audit-match-kind-only", f"--api-cache-dir={cache}")
         process, _, health = self._start(stack, "audit", "status", metrics=metrics, more=more)
         process.wait_for(lambda: ready(health), "readiness of Gatekeeper's audit")
         return process, metrics

@@ -52,12 +52,14 @@ async def matched(client: Client, policies: Iterable[CompiledPolicy]) -> tuple[l
             if error.status in (0, 401):
                 raise
             problems.append(f"{group}/{version}: {error.message}".lstrip("/"))
-    return found, problems
+    return [each for each in found if any(concerns(policy, each) for policy in known)], problems
 
 
 def concerns(policy: CompiledPolicy, resource: Resource) -> bool:
     """Tell whether a policy's rules name a resource, or the Pods that it is a template of."""
     place = resource.group, resource.plural
+    if policy.constraint is not None and not policy.constraint.concerns(resource.group, resource.kind):
+        return False  # it names kinds; its rules only say under which resources they may be served
     return _is_named(policy.rules, *place) or (
         policy.pod_templates and place in RESOURCES and _is_named(policy.rules, *_PODS)
     )

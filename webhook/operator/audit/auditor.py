@@ -36,6 +36,8 @@ TELL = 1.0
 REST = 10.0
 """Seconds between two tellings of what changes all the time."""
 DISCOVER = 60.0
+COMPARE = 60.0
+"""Seconds between two listings for what Gatekeeper's constraints compare with, which changes all the time."""
 
 _MOST_TRIES = 5
 _MOST_AGAIN = 2000
@@ -95,6 +97,8 @@ class Auditor:
         self._settled = False
         self._seconds = 0.0
         self._started = time.monotonic()
+        self._compared = False
+        self._compared_at = float("-inf")
         self._gone: set[PolicyRef] = set()
         self._said: dict[PolicyRef, PolicyFacts] = {}
 
@@ -227,6 +231,9 @@ class Auditor:
             self._visit_affected(self._calendar.between(self._ticked, now))
             self._ticked = max(now, self._ticked)
             moment = time.monotonic()
+            if self._compared and moment - self._compared_at >= COMPARE:
+                self._compared, self._compared_at = False, moment
+                self._list_again(policy for policy in self._judge.policies if policy.constraint is not None)
             for left in [each for each in self._left.values() if each.due <= moment]:
                 self._visit(Source(left.resource, left.namespace, left.name))
             await asyncio.sleep(TICK)
@@ -249,10 +256,9 @@ class Auditor:
                     self._gone.add(policy.ref)
                 self.ledger.changed.add(policy.ref)
             self._gone -= refs
-            for resource, follower in self.followers.items():
-                if any(listing.concerns(policy, resource) for policy in changes.policies):
-                    follower.list_again()
+            self._list_again(changes.policies)
             self._discover.set()
+        self._compared = self._compared or changes.inventory
         if changes.namespaces:
             for follower in self.followers.values():
                 if follower.resource.namespaced:
@@ -260,6 +266,12 @@ class Auditor:
         self._visit_affected(changes.affected)
         if changes.owners:
             self._visit_made(changes.owners)
+
+    def _list_again(self, policies: Iterable[CompiledPolicy]) -> None:
+        known = list(policies)
+        for resource, follower in self.followers.items():
+            if any(listing.concerns(policy, resource) for policy in known):
+                follower.list_again()
 
     async def _keep_followers(self) -> None:
         told = ""

@@ -27,12 +27,14 @@ class Impact:
         namespaces: what lies in these is to be listed, since their labels changed.
         affected: what violates these policies, accepted or not.
         owners: what was made of workloads in these namespaces.
+        inventory: the objects that Gatekeeper's constraints may compare with have changed.
     """
 
     policies: list[CompiledPolicy] = field(default_factory=list)
     namespaces: set[str] = field(default_factory=set)
     affected: set[Affected] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
+    inventory: bool = False
 
 
 def impact(before: Snapshot, after: Snapshot) -> Impact:
@@ -40,10 +42,18 @@ def impact(before: Snapshot, after: Snapshot) -> Impact:
     made = Impact()
     old = {policy.ref: policy for policy in before.policies if is_audited(policy)}
     new = {policy.ref: policy for policy in after.policies if is_audited(policy)}
+    constraints = _constraints(before) != _constraints(after)
+    made.inventory = before.constraints.inventory is not after.constraints.inventory
     around = _surroundings(before) != _surroundings(after)
     for ref in old.keys() | new.keys():
         was, now = old.get(ref), new.get(ref)
-        if was is not now or around or (now is not None and _params_differ(now, before, after)):
+        gatekeepers = constraints and now is not None and now.constraint is not None
+        if (
+            was is not now
+            or around
+            or gatekeepers
+            or (now is not None and _params_differ(now, before, after))
+        ):
             made.policies += [policy for policy in (was, now) if policy is not None]
     if any(_needs_namespace(policy) for policy in new.values()):
         for name, known in after.namespaces.items():
@@ -63,7 +73,13 @@ def _surroundings(snapshot: Snapshot) -> tuple[object, ...]:
     return snapshot.exempt_namespaces, snapshot.max_action, snapshot.exempt_users
 
 
+def _constraints(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.constraints.excludes, snapshot.constraints.expansions
+
+
 def _needs_namespace(policy: CompiledPolicy) -> bool:
+    if policy.constraint is not None:
+        return True  # its match may select by the namespace's labels
     return bool(policy.namespace_selector or policy.overrides) or "namespaceObject" in policy.references
 
 
