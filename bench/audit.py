@@ -123,6 +123,9 @@ def cpu(oracles: Path, assets: Path) -> list[Figure]:
                     ours.append(audit.wait_until_complete(_LONGEST).cpu / OBJECTS)
                     found = audit.facts.findings["fail"]
                 theirs.append(_cycle(manager, metrics) / OBJECTS)
+        kept = _metric(metrics, r"gatekeeper_violations\{[^}]*deny[^}]*\}")
+    if float(kept or 0) != found:
+        raise RuntimeError(f"Gatekeeper's audit finds {kept or 'no'} violations, ours {found}")
     ratios = sorted(other / own for own, other in zip(ours, theirs, strict=True))
     note = (
         f"{statistics.median(ours) * 1e6:.0f} µs, start-up included, and "
@@ -183,11 +186,13 @@ def _cycle(manager: Process, metrics: int) -> float:
 
 
 def _ended(metrics: int) -> str:
+    return _metric(metrics, r"gatekeeper_audit_last_run_end_time(?:{.*?})?")
+
+
+def _metric(metrics: int, pattern: str) -> str:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
-            found = re.search(
-                r"^gatekeeper_audit_last_run_end_time(?:{.*?})? (\S+)", answer.read().decode(), re.M
-            )
+            found = re.search(rf"^{pattern} (\S+)", answer.read().decode(), re.MULTILINE)
     except OSError:
         return ""
     return found[1] if found else ""

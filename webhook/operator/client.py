@@ -80,11 +80,21 @@ class Client(Protocol):
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         timeout: float = _TIMEOUT,  # noqa: ASYNC109 - one deadline for connecting, sending and reading
+        most: int = 0,
     ) -> Answer:
         """Send one request.
 
+        Args:
+            method: of HTTP.
+            path: with its leading slash.
+            params: the query.
+            body: sent as JSON.
+            content_type: of that.
+            timeout: for connecting, sending and reading.
+            most: so many bytes may come; 0 for any number.
+
         Raises:
-            ApiError: any answer but a success, or none.
+            ApiError: any answer but a success, or none; 413 for one that is too large.
         """
         ...
 
@@ -202,13 +212,14 @@ class KubernetesClient:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         timeout: float = _TIMEOUT,  # noqa: ASYNC109
+        most: int = 0,
     ) -> Answer:
         """See `Client.request`."""
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT)
         try:
             response = await self._call(method, path, params, body, content_type, limits)
             async with response:
-                raw = await response.read()
+                raw = await _read(response, most)
             skew = _skew(response.headers.get("Date"))
             return Answer(decode(raw) if raw else {}, skew, len(raw))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -305,6 +316,19 @@ async def connect(kubeconfig: str = "") -> KubernetesClient:
     except Exception as error:  # whatever a YAML reader, a certificate or a credential plugin raises
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot be used as a kubeconfig: {text}", kubeconfig) from error
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    if not most:
+        return await response.read()
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            response.close()
+            raise ApiError(413, "TooLarge", f"the answer has more than {most} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:

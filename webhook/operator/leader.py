@@ -77,6 +77,7 @@ class LeaderClient:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         timeout: float = 30.0,  # noqa: ASYNC109
+        most: int = 0,
     ) -> Answer:
         """See `Client.request`."""
         if method != "GET":
@@ -85,7 +86,7 @@ class LeaderClient:
                 raise ApiError(0, "", "no longer the leader: nothing is written")
             timeout = min(timeout, left)
         return await self._client.request(
-            method, path, params=params, body=body, content_type=content_type, timeout=timeout
+            method, path, params=params, body=body, content_type=content_type, timeout=timeout, most=most
         )
 
     def watch(

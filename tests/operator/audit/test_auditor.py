@@ -18,7 +18,7 @@ from webhook.adapters import snapshots
 from webhook.adapters.openreports import Family
 from webhook.operator.audit.auditor import Auditor
 from webhook.operator.audit.facts import AuditFacts, PolicyFacts
-from webhook.operator.client import KubernetesClient, connect
+from webhook.operator.client import ApiError, KubernetesClient, connect
 from webhook.operator.informer import strip
 
 pytestmark = pytest.mark.xdist_group("controlplane")
@@ -194,3 +194,10 @@ async def test_what_the_snapshot_does_not_know_yet_is_judged_again(
         late.folder = site.folder
         late.publish(rule)
         await until(lambda: site.counts("one")[0] >= 1, 30)
+
+
+async def test_an_answer_that_is_too_large_is_not_read(client: KubernetesClient) -> None:
+    with pytest.raises(ApiError) as caught:
+        await client.request("GET", "/api/v1/namespaces", most=10)
+    assert caught.value.status == 413
+    assert (await client.request("GET", "/api/v1/namespaces", most=2**20)).body["items"]

@@ -32,14 +32,17 @@ class Server:
         self.watched: list[str] = []
         self.events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self.most = 2
+        self.size = 0
 
-    async def request(self, method: str, path: str, *, params: Any = None, **_: Any) -> Answer:
+    async def request(self, method: str, path: str, *, params: Any = None, most: int = 0, **_: Any) -> Answer:
         if self.answers:
             raise self.answers.pop(0)
         if path == MAPS.path:
             start = int(params.get("continue") or 0)
             self.asked.append(f"list {start}")
             assert "resourceVersion" not in params
+            if most and self.size * int(params["limit"]) > most:
+                raise ApiError(413, "TooLarge", "too large")
             names = sorted(self.objects)
             items = [dict(self.objects[name]) for name in names[start : start + self.most]]
             more = str(start + self.most) if start + self.most < len(names) else ""
@@ -153,6 +156,15 @@ async def test_an_api_server_that_is_away_is_asked_again(until: Until) -> None:
     async with following(server) as (follower, sink):
         await until(lambda: sink.sweeps)
         assert follower.error == ""
+
+
+async def test_pages_of_large_objects_are_asked_for_again_with_fewer(until: Until) -> None:
+    server = Server("a", "b", "c")
+    server.size = 3 * 2**20
+    async with following(server) as (_, sink):
+        await until(lambda: sink.sweeps)
+        assert [name for name, _ in sink.seen] == ["a", "b", "c"]
+        assert server.asked[:3] == ["list 0"] * 3, "by fifty, by six, one by one"
 
 
 async def test_one_object_that_can_not_be_taken_in_ends_nothing(until: Until) -> None:

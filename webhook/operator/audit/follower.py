@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from webhook.operator.client import ApiError, Client, Resource
+from webhook.operator.client import Answer, ApiError, Client, Resource
 from webhook.operator.informer import IDLE
 
 PAGE_BYTES = 4 * 2**20
 """About so much of a list is in memory at once: pages of large objects hold fewer of them."""
 MOST_PAGE = 500
+MOST_BYTES = 16 * 2**20
+"""A page that is larger is asked for again with fewer objects: the first may be small, and the others not."""
 FIRST_PAGE = 50
 MOST_VISITS = 300
 """When more objects than these are to be looked at again, listing them costs the API server less."""
@@ -204,8 +206,7 @@ class Follower:
             return await self._judge_page(more)
 
     async def _judge_page(self, more: str) -> tuple[str, str]:
-        params = {"limit": str(self._limit), **({"continue": more} if more else {})}
-        answer = await self._client.request("GET", self.resource.path, params=params)
+        answer = await self._ask(more)
         self._heard()
         started = self._pace.start()
         items = answer.body.get("items") or ()
@@ -219,6 +220,17 @@ class Follower:
         del items, answer  # before the next one comes
         await self._pace.rest(started)
         return metadata.get("continue") or "", metadata.get("resourceVersion") or "0"
+
+    async def _ask(self, more: str) -> Answer:
+        while True:
+            params = {"limit": str(self._limit), **({"continue": more} if more else {})}
+            most = MOST_BYTES if self._limit > 1 else 0
+            try:
+                return await self._client.request("GET", self.resource.path, params=params, most=most)
+            except ApiError as error:
+                if error.status != 413 or self._limit == 1:
+                    raise
+                self._limit = max(1, self._limit // 8)
 
     def _take(self, item: Object) -> None:
         item["apiVersion"], item["kind"] = self.resource.api_version, self.resource.kind
