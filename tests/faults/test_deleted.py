@@ -26,7 +26,7 @@ from tests.faults.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deleted")]
 
-SECONDS = 10.0
+SECONDS = 20.0
 """How long a deleted acceptance may still count in a replica that reaches the API server: most of it is for a
 busy machine; `pytest -s` shows how long it was."""
 ASKED = 8
