@@ -9,7 +9,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= tidewaiter:$(VERSION)
 COMPILE = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make requirements'
 
-.PHONY: run test test-long lint bench bench-audit bench-floor bench-memory bench-gatekeeper docs crds deploy requirements image clean
+.PHONY: run test test-long lint bench bench-audit bench-floor bench-memory bench-gatekeeper bench-gatekeeper-rego docs crds deploy requirements image clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tidewaiter needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -37,6 +37,9 @@ bench: $(STAMP)
 
 bench-audit bench-floor bench-memory bench-gatekeeper: bench-%: $(STAMP)
 	$(BIN)/python -m bench.$*
+
+bench-gatekeeper-rego: $(STAMP)
+	$(BIN)/python -m bench.gatekeeper_rego
 
 docs crds: $(STAMP)
 	$(BIN)/tidewaiter generate

@@ -51,7 +51,9 @@ class Comparison:
             for connections in CONNECTIONS:
                 mine, other = in_turn([ours, theirs], connections, SECONDS, RUNS)
                 if connections == CONNECTIONS[0]:
-                    found.append(_cpu(f"{number} rules: CPU a request", mine, other, LEAST_RATIO[number]))
+                    found.append(
+                        cpu_figure(f"{number} rules: CPU a request", mine, other, LEAST_RATIO[number])
+                    )
                 found += _latencies(f"{number} rules, {connections} connections", mine, other)
             used = ours.memory(), theirs.memory()
             note = f"{used[0] / 2**20:.0f} MiB PSS of all processes, Gatekeeper {used[1] / 2**20:.0f} MiB RSS"
@@ -85,11 +87,14 @@ class Comparison:
                 theirs = self._gatekeeper.start(stack, chosen)
                 mine, other = in_turn([ours, theirs], CONNECTIONS[0], SECONDS, RUNS)
                 memory = f"memory {ours.memory() / 2**20:.0f} and {theirs.memory() / 2**20:.0f} MiB"
-            found.append(_cpu(f"{name}: CPU a request", mine, other, None, memory))
+            found.append(cpu_figure(f"{name}: CPU a request", mine, other, None, memory))
         return found
 
 
-def _cpu(name: str, mine: Sequence[Run], other: Sequence[Run], bar: float | None, more: str = "") -> Figure:
+def cpu_figure(
+    name: str, mine: Sequence[Run], other: Sequence[Run], bar: float | None, more: str = ""
+) -> Figure:
+    """Return how many times less CPU we take for a request than the other side."""
     ratios = sorted(theirs.cpu / ours.cpu for ours, theirs in zip(mine, other, strict=True))
     note = f"{_costs(mine, other)}; ratio {ratios[0]:.1f} to {ratios[-1]:.1f}"
     note = f"{note}; {more}" if more else note

@@ -60,6 +60,7 @@ def tidewaiter(
     policies: Sequence[Policy],
     bystanders: Sequence[Policy] = (),
     workers: int = 2,
+    documents: Sequence[manifests.Manifest] = (),
 ) -> Side:
     """Start `tidewaiter serve --policies`, with two workers as by default, and return it once it is ready.
 
@@ -69,13 +70,15 @@ def tidewaiter(
         policies: those that judge Pods.
         bystanders: those that judge something else.
         workers: processes that answer.
+        documents: what says these policies; without any, ClusterPolicies do.
     """
     source = folder / "policies"
     source.mkdir(parents=True)
-    documents = [manifests.namespace()]
-    documents += [manifests.cluster_policy(policy) for policy in policies]
-    documents += [manifests.cluster_policy(policy, bystander=True) for policy in bystanders]
-    for number, document in enumerate(documents):
+    given = list(documents)
+    if not given:
+        given = [manifests.namespace(), *(manifests.cluster_policy(policy) for policy in policies)]
+    given += [manifests.cluster_policy(policy, bystander=True) for policy in bystanders]
+    for number, document in enumerate(given):
         (source / f"{number:03}.yaml").write_text(yaml.safe_dump(document))
     pair = write_pair(folder)
     port, plain = free_port(), free_port()
