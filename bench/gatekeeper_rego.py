@@ -12,6 +12,7 @@ import random
 import ssl
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,11 @@ async def _different(ours: Side, theirs: Side) -> tuple[int, int]:
     chance = random.Random(SEED)
     reviews = [_review(chance, number) for number in range(REQUESTS)]
     different = denied = 0
+    contexts = {side.name: _context(side) for side in (ours, theirs)}
     async with aiohttp.ClientSession() as session:
         for start in range(0, REQUESTS, 50):
             pairs = await asyncio.gather(
-                *(_both(session, review, ours, theirs) for review in reviews[start : start + 50])
+                *(_both(session, contexts, review, ours, theirs) for review in reviews[start : start + 50])
             )
             for one, other in pairs:
                 denied += not one[0]
@@ -88,13 +90,21 @@ async def _different(ours: Side, theirs: Side) -> tuple[int, int]:
     return different, denied
 
 
-async def _both(session: aiohttp.ClientSession, review: bytes, *sides: Side) -> list[tuple[bool, list[str]]]:
-    return [await _asked(session, side, review) for side in sides]
-
-
-async def _asked(session: aiohttp.ClientSession, side: Side, review: bytes) -> tuple[bool, list[str]]:
+def _context(side: Side) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(side.target.authority))
     context.check_hostname = False
+    return context
+
+
+async def _both(
+    session: aiohttp.ClientSession, contexts: Mapping[str, ssl.SSLContext], review: bytes, *sides: Side
+) -> list[tuple[bool, list[str]]]:
+    return [await _asked(session, contexts[side.name], side, review) for side in sides]
+
+
+async def _asked(
+    session: aiohttp.ClientSession, context: ssl.SSLContext, side: Side, review: bytes
+) -> tuple[bool, list[str]]:
     url = f"https://127.0.0.1:{side.target.port}{side.target.path}"
     headers = {"Content-Type": "application/json"}
     async with session.post(url, data=review, ssl=context, headers=headers) as answer:

@@ -513,6 +513,38 @@ def test_the_audit_may_read_what_its_values_say_and_write_reports_alone(helms: P
     assert {each[0] for each in rights({"kinds": [], "reports": "wgpolicy"}) - none} == {"wgpolicyk8s.io"}
 
 
+def test_rights_on_gatekeepers_kinds_come_with_the_mode(helms: Path, tmp_path: Path) -> None:
+    helm = Helm(helms / "helm", tmp_path)
+
+    def rights(**gatekeeper: Any) -> set[tuple[str, str, str]]:
+        role = named(helm.template({"gatekeeper": gatekeeper}), "ClusterRole")
+        return {
+            (group, resource, verb)
+            for rule in role["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+
+    none = rights()
+    assert not {each for each in none if each[0].endswith(".gatekeeper.sh")}
+    beside = rights(enabled=True, mode="beside") - none
+    assert {verb for _, _, verb in beside} == {"list", "watch"}
+    replacing = rights(enabled=True) - none - beside
+    assert {each for each in replacing if each[0] == "apiextensions.k8s.io"} == {
+        ("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("get", "create", "patch")
+    }
+    assert ("constraints.gatekeeper.sh", "*/status", "patch") in replacing
+    kinds = [{"apiGroup": "example.com", "resources": ["widgets"]}]
+    more = rights(enabled=True, mode="beside", syncKinds=kinds) - none - beside
+    assert more == {("example.com", "widgets", verb) for verb in ("list", "watch")}
+    arguments = container(helm.template({"gatekeeper": {"enabled": True}}), "operator")["args"]
+    assert "--gatekeeper=replace" in arguments
+    secrets = [{"apiGroup": "", "resources": ["secrets"]}]
+    refused = helm.refusal({"gatekeeper": {"enabled": True, "syncKinds": secrets}})
+    assert "Secrets are never synced" in refused
+
+
 def test_no_right_of_the_chart_has_a_wildcard_verb_or_group(helms: Path, tmp_path: Path) -> None:
     objects = Helm(helms / "helm", tmp_path).template(VALUES["everything"])
     roles = of_kind(objects, "ClusterRole") + of_kind(objects, "Role")

@@ -14,7 +14,7 @@ import yaml
 
 from tests.controlplane import ControlPlane
 from tests.e2e.cluster import APPETITE, Cluster, configmap, eventually, pod, stamp
-from tests.gatekeeper.gk import cel_template, constraint
+from tests.gatekeeper.gk import cel_template, constraint, rego_template
 from webhook.core.acceptance import digest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-gatekeeper")]
@@ -231,3 +231,50 @@ def test_a_risk_is_drafted_and_shown_for_what_violates_a_constraint(cluster: Clu
         assert (found["phase"], [each["name"] for each in found["covers"]]) == ("Active", ["one"])
     finally:
         cluster.kubectl("delete", "k8ssecretive.constraints.gatekeeper.sh", "drafted", check=True)
+
+
+HOSTS = """package hosts
+
+violation[{"msg": msg}] {
+  host := input.review.object.spec.rules[_].host
+  other := data.inventory.namespace[namespace]["networking.k8s.io/v1"].Ingress[name]
+  other.spec.rules[_].host == host
+  [namespace, name] != [input.review.object.metadata.namespace, input.review.object.metadata.name]
+  msg := sprintf("the host %v is taken by %v/%v", [host, namespace, name])
+}
+"""
+
+
+def _ingress(space: str, name: str, host: str) -> dict[str, Any]:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": space},
+        "spec": {"rules": [{"host": host, "http": {"paths": [path]}}]},
+    }
+
+
+def test_what_is_synced_is_the_inventory_of_rego(cluster: Cluster) -> None:
+    pytest.importorskip("webhook.rego.program", reason="this build has no Rego compiler")
+    sync = {
+        "apiVersion": "syncset.gatekeeper.sh/v1alpha1",
+        "kind": "SyncSet",
+        "metadata": {"name": "hosts"},
+        "spec": {"gvks": [{"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"}]},
+    }
+    match = {"kinds": [{"apiGroups": ["networking.k8s.io"], "kinds": ["Ingress"]}]}
+    cluster.apply(sync, rego_template(HOSTS, "K8sHosts"), check=True)
+    eventually(
+        lambda: cluster.apply(constraint("K8sHosts", "hosts", match=match)).returncode == 0, "the kind"
+    )
+    space, other = cluster.namespace(), cluster.namespace()
+    cluster.allowed(_ingress(space, "web", "a.example.com"))
+    said = cluster.denied(_ingress(other, "web", "a.example.com"))
+    assert f"[hosts] the host a.example.com is taken by {space}/web" in said
+    cluster.allowed(_ingress(other, "web", "b.example.com"))
+    cluster.kubectl("delete", "ingress", "web", "-n", space, check=True)
+    again = _ingress(other, "again", "a.example.com")
+    eventually(lambda: cluster.apply(again).returncode == 0, "that the host is free")
+    cluster.kubectl("delete", "constrainttemplate", "k8shosts", check=True)

@@ -87,7 +87,8 @@ def _violation(one: Judged, violation: Violation, style: Style, *, with_line: bo
 
 def _what(violation: Violation, action: str) -> Iterator[str]:
     yield f"{action} ({violation.severity})"
-    yield printable(f"{violation.policy}/{violation.validation}")
+    ref = violation.policy
+    yield printable(f"{ref.kind}/{ref.name}" if violation.constraint else f"{ref}/{violation.validation}")
     if violation.container:
         yield printable(f"container {violation.container}")
 
