@@ -12,8 +12,6 @@ from tests.gatekeeper.gk import as_gator, constraint, named, rego_template, snap
 from webhook.core.errors import CompileError
 from webhook.dialects.gatekeeper.template import compile_template
 
-pytest.importorskip("webhook.rego.program", reason="this build has no Rego compiler")
-
 HEAD = "package any\n"
 JUDGED: list[Any] = [
     thing(labels={"app": "web", "n": "1"}, namespace="shop"),

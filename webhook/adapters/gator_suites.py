@@ -65,23 +65,31 @@ def is_gator_suite(document: Document) -> bool:
     return (document.key.group, document.key.kind) == names.SUITE
 
 
-def run(document: Document, now: datetime) -> tuple[SuiteResult | None, list[InputError]]:
+def is_unknown(problem: InputError) -> bool:
+    """Tell whether all that is wrong is a field that there isn't."""
+    return "there is no such field" in problem.message
+
+
+def run(document: Document, now: datetime, notes: list[str]) -> tuple[SuiteResult | None, list[InputError]]:
     """Run a suite of gator's.
 
     Args:
         document: the suite.
         now: the time to judge at.
+        notes: takes what was read past, for people.
 
     Returns:
         its result; or None and why it can't be used.
     """
     content = document.object
-    errors = [
+    problems = [
         InputError(f"{document.key}: {field}: {message}", document.file, document.line_of(field))
         for field, message in misshapen_gator(content)
     ]
-    if errors:
-        return None, errors
+    if any(not is_unknown(problem) for problem in problems):
+        return None, problems
+    # gator reads past a field that it doesn't know; whoever misspelt one should hear of it.
+    notes += map(str, problems)
     results: list[CaseResult] = []
     for position, test in enumerate(content.get("tests") or ()):
         place = f"tests[{position}]"

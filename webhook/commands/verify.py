@@ -37,9 +37,10 @@ def command(paths: Sequence[str], output: str) -> int:
     documents, errors = find(paths)
     now = now_or(None)
     results: list[SuiteResult] = []
+    notes: list[str] = []
     for document in documents:
         if gator_suites.is_gator_suite(document):
-            result, problems = gator_suites.run(document, now)
+            result, problems = gator_suites.run(document, now, notes)
             errors += problems
             results += [result] if result is not None else []
             continue
@@ -49,6 +50,8 @@ def command(paths: Sequence[str], output: str) -> int:
             result, problems = run(suite, now)
             errors += problems
             results += [result] if result is not None else []
+    for note in notes:
+        click.echo(printable(f"note: {note}"), err=True)
     for error in dict.fromkeys(map(str, errors)):
         click.echo(printable(f"error: {error}"), err=True)
     if output == "json":

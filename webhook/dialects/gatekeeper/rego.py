@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from webhook.core.constraint import Found, Review
-from webhook.core.errors import CompileError
 from webhook.dialects.gatekeeper.fields import Object
 
 _Judge = Callable[[Review, Any], Sequence[Found]]
@@ -23,9 +21,6 @@ def compile_rego(source: Object, field: str) -> _Judge:
     Raises:
         CompileError: OPA or Gatekeeper would refuse a module, or it uses what isn't supported.
     """
-    try:
-        modules = importlib.import_module("webhook.dialects.gatekeeper.rego_modules")
-    except ModuleNotFoundError:
-        raise CompileError("this build has no Rego compiler: use K8sNativeValidation", field) from None
-    judge: _Judge = modules.compile_rego(source, field)
-    return judge
+    from webhook.dialects.gatekeeper import rego_modules
+
+    return rego_modules.compile_rego(source, field)
