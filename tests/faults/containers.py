@@ -203,7 +203,7 @@ class Replica:
         """The revision that the folder's link names; empty for none."""
         with contextlib.suppress(OSError):
             name = (self.snapshot / "current").readlink().name
-            return name.removeprefix("snapshot-").removesuffix(".json")
+            return name.removeprefix("snapshot-").removesuffix(".json").partition("@")[0]
         return ""
 
     def acknowledged(self) -> list[dict[str, Any]]:
