@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tests.faults.happenings import LOOPS
+from tests.gatekeeper.gk import cel_template, constraint, rego_template
 from tests.server.builders import make_policy, make_review, make_snapshot
 from tests.server.serving import policy_manifest
 from webhook.adapters.snapshots import Context, build
@@ -76,6 +78,39 @@ def test_accounts_of_policies_that_are_quick_again_are_closed() -> None:
     for number in range(3000):
         clock.take(1.0, PolicyRef("ClusterPolicy", "", str(number)))
     assert len(clock.ledger._accounts) <= 1000
+
+
+RANGE = "numbers.range(1, 300)[_]"
+BURNS_IN_REGO = (
+    f'package burns\nviolation[{{"msg": "m"}}] {{ a := {RANGE}; b := {RANGE}; c := {RANGE}; a + b + c < 0 }}'
+)
+
+
+@pytest.mark.parametrize(
+    "burns",
+    [
+        [policy_manifest("burns", LOOPS)],
+        [cel_template(validations=[{"expression": LOOPS, "message": "m"}]), constraint(name="burns")],
+        [rego_template(BURNS_IN_REGO), constraint(name="burns")],
+    ],
+    ids=["policy", "constraint in CEL", "constraint in Rego"],
+)
+def test_whatever_is_slow_has_an_account(burns: list[dict[str, Any]]) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    class Accounts:
+        def goes_on(self, policy: PolicyRef, *, again: bool) -> bool:
+            asked.append((policy.name, again))
+            return not again
+
+    found = evaluate(
+        AdmissionRequest.parse(make_review()),
+        build(burns, Context()),
+        datetime.now(UTC),
+        budget=Budget(ledger=Accounts()),
+    )
+    assert "so often lately" in found.errors[0].message
+    assert asked == [("burns", False), ("burns", True)]
 
 
 def test_a_policy_that_burns_its_budget_for_every_request_soon_takes_little() -> None:

@@ -308,7 +308,7 @@ class _Evaluation:
                 self.lacking.append(NamespaceLack(self.namespace))
             if not constraint.matches(review):
                 return
-            self.budget.refill()
+            self.budget.refill(policy.ref)
             found = constraint.judge(review)
         except EvaluationError as error:
             if isinstance(error, ExternalLacking):
