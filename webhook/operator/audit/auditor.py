@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource as process_resource
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,11 +19,12 @@ from webhook.core.model import ObjectRef, PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.operator import listing
+from webhook.operator.audit import accounts
 from webhook.operator.audit.current import Current
-from webhook.operator.audit.facts import MOST_SERIES, OTHERS, AuditFacts, PolicyFacts
+from webhook.operator.audit.facts import AuditFacts, PolicyFacts
 from webhook.operator.audit.follower import Follower, Object, Pace
 from webhook.operator.audit.impact import Affected, Calendar, impact
-from webhook.operator.audit.judging import Judge, why_not_audited
+from webhook.operator.audit.judging import Judge
 from webhook.operator.audit.ledger import Ledger, Record
 from webhook.operator.audit.reports import Key, Reports, Source, wanted
 from webhook.operator.audit.telling import Telling
@@ -94,7 +93,7 @@ class Auditor:
         self._discovered = 0
         self._left: dict[tuple[Resource, str], _Left] = {}
         self._ticked = datetime.now(UTC)
-        self._settled = False
+        self._full = 1
         self._seconds = 0.0
         self._started = time.monotonic()
         self._compared = False
@@ -126,7 +125,7 @@ class Auditor:
             self._take(resource, obj, sweep)
         except Exception:
             name = metadata_of(obj).get("name")
-            logger.exception("audit: %s %s can't be judged", name_of_resource(resource), name)
+            logger.exception("audit: %s %s can't be judged", accounts.name_of(resource), name)
 
     def _take(self, resource: Resource, obj: Object, sweep: int) -> None:
         metadata = metadata_of(obj)
@@ -184,9 +183,12 @@ class Auditor:
             follower.visit(source.namespace, source.name)
 
     def _visit_all(self) -> None:
-        for resource in list(self.ledger.records):
-            if self.ledger.records[resource] and resource in self.followers:
-                self.followers[resource].list_again()
+        """Judge everything again, and by that find out what else is to be reported, and what no longer."""
+        self._serial += 1
+        self._full = self._serial
+        for follower in self.followers.values():
+            follower.list_again()
+        self._discover.set()
 
     def _visit_affected(self, affected: Iterable[Affected]) -> None:
         by_place: dict[str, set[PolicyRef]] = {}
@@ -323,11 +325,10 @@ class Auditor:
             for resource, record in self.ledger.hidden():
                 self._visit(Source(resource, record.namespace, record.name))
             facts = self.facts()
-            if facts.complete and not self._settled:
-                self._settled = True
+            if facts.complete and self._reports is not None and not facts.unreadable:
+                self._reports.settle()
+            if facts.complete and not self._seconds:
                 self._seconds = time.monotonic() - self._started
-                if self._reports is not None and not facts.unreadable:
-                    self._reports.settle()
                 logger.info("audit: %d objects judged in %.1f s", facts.objects, self._seconds)
             if facts.policies or facts.gone or time.monotonic() - last >= REST:
                 last = time.monotonic()
@@ -340,31 +341,20 @@ class Auditor:
     def facts(self) -> AuditFacts:
         """Return what is known, with the policies of which something changed."""
         followers = list(self.followers.values())
-        contacts = [
-            each.contact for each in followers if not each.error or each.status not in (403, 404, 405)
-        ]
-        findings: Counter[str] = Counter({str(result): 0 for result in Result})
-        for (kind, _), number in self.ledger.counts.items():
-            findings[str(kind.result)] += number
-        covered: Counter[PolicyRef] = Counter()
-        for (kind, _), number in self.ledger.counts.items():
-            if kind.acceptance is not None:
-                covered[kind.acceptance] += number
-        usage = process_resource.getrusage(process_resource.RUSAGE_SELF)
         reports = self._reports
-        policies = [self._of(policy) for policy in self._judge.policies]
-        changed = [each for each in policies if _differs(each, self._said.get(each.policy))]
+        policies = [self._account(policy) for policy in self._judge.policies]
+        changed = [each for each in policies if accounts.differs(each, self._said.get(each.policy))]
         self.ledger.changed.clear()
         return AuditFacts(
             complete=bool(self._judge.snapshot.revision)
             and self._discovered == self._serial
-            and all(each.serial or each.status in (403, 404, 405) for each in followers),
-            at=min(contacts, default=time.time() if self._discovered else 0.0),
+            and all(each.serial >= self._full or each.refused for each in followers),
+            at=accounts.heard(followers) if self._discovered else 0.0,
             seconds=self._seconds,
             objects=sum(each.count for each in followers),
-            findings=dict(findings),
+            findings=accounts.findings(self.ledger),
             unreadable={
-                **{name_of_resource(each.resource): each.error for each in followers if each.error},
+                **{accounts.name_of(each.resource): each.error for each in followers if each.error},
                 **{problem.partition(":")[0]: problem for problem in self._problems},
             },
             following=sum(each.synced for each in followers),
@@ -373,75 +363,26 @@ class Auditor:
             written=dict(reports.results) if reports is not None else {},
             waiting=reports.waiting if reports is not None else 0,
             events=dict(self._telling.results),
-            memory=_resident(),
-            cpu=usage.ru_utime + usage.ru_stime,
-            series=self._series(),
-            covered=[(*ref, number) for ref, number in sorted(covered.items())],
+            memory=accounts.resident(),
+            cpu=time.process_time(),
+            series=accounts.series(self.ledger),
+            covered=accounts.covered(self.ledger),
             policies=changed,
             gone=[(ref.kind, ref.namespace, ref.name) for ref in sorted(self._gone)],
         )
 
-    def _of(self, policy: CompiledPolicy) -> PolicyFacts:
-        ref = policy.ref
-        total = self.ledger.total(ref)
-        resources = self._matched.get(ref)
-        serial = self._since.get(ref, 0)
-        reason = message = ""
-        at = 0.0
-        if resources is None or self._discovered < serial:
-            reason, message = "NotListed", "what it matches is not known yet"
-        else:
-            followers = [self.followers[each] for each in resources if each in self.followers]
-            refused = [each for each in followers if each.error and each.status in (403, 404, 405)]
-            pending = [each for each in followers if each.serial < serial and each not in refused]
-            at = min((each.contact for each in followers if each not in refused), default=time.time())
-            if refused:
-                reason = "NotReadable"
-                message = "; ".join(f"{name_of_resource(each.resource)}: {each.error}" for each in refused)
-            elif pending:
-                reason = "NotListed"
-                message = f"not judged yet: {', '.join(name_of_resource(each.resource) for each in pending)}"
-        return PolicyFacts(
-            ref=(ref.kind, ref.namespace, ref.name),
-            generation=policy.generation,
-            violations=total[Result.FAIL] + total[Result.WARN],
-            accepted=total[Result.SKIP],
-            errors=total[Result.ERROR],
-            top=self.ledger.top(ref),
-            complete=not reason,
-            at=at if not reason else 0.0,
-            reason=reason,
-            message=message,
-        )
-
-    def _series(self) -> list[tuple[str, str, str, str, str, str, int]]:
-        found: Counter[tuple[str, str, str, str, str, str]] = Counter()
-        for (kind, namespace), number in self.ledger.counts.items():
-            labels = (str(kind.severity or ""), str(kind.action or ""), str(kind.result))
-            found[kind.policy.kind, str(kind.policy), namespace, *labels] += number
-        if len(found) > MOST_SERIES:
-            kept = dict(found.most_common(MOST_SERIES))
-            rest: Counter[tuple[str, str, str, str, str, str]] = Counter(kept)
-            for key, number in found.items():
-                if key not in kept:
-                    rest[key[0], key[1], OTHERS, *key[3:]] += number
-            found = rest
-        return [(*key, number) for key, number in sorted(found.items())]
-
-
-def _differs(now: PolicyFacts, said: PolicyFacts | None) -> bool:
-    """Tell whether something is to be said: not that the same still holds, or only now and then."""
-    return said is None or replace(now, at=said.at) != said or now.at - said.at >= 6 * REST
+    def _account(self, policy: CompiledPolicy) -> PolicyFacts:
+        known = self._matched.get(policy.ref)
+        serial = self._since.get(policy.ref, 0)
+        matched = None
+        if known is not None and self._discovered >= serial:
+            matched = [self.followers[each] for each in known if each in self.followers]
+        return accounts.of(policy, self.ledger, matched, serial)
 
 
 def _created(policy: CompiledPolicy) -> CompiledPolicy:
     rules = tuple(rule for rule in policy.rules if rule.operations & {"CREATE", "*"})
     return replace(policy, rules=rules)
-
-
-def name_of_resource(resource: Resource) -> str:
-    """Return a resource for people: ``deployments.apps``."""
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 def _key(metadata: Mapping[str, Any]) -> str:
@@ -451,14 +392,3 @@ def _key(metadata: Mapping[str, Any]) -> str:
 
 def _names(target: ObjectRef, uid: str, first: int, last: int) -> list[Key]:
     return [Key(target.namespace, name_of(target, uid, part)) for part in range(first, last + 1)]
-
-
-def _resident() -> int:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return process_resource.getrusage(process_resource.RUSAGE_SELF).ru_maxrss * 1024
-    return pages * process_resource.getpagesize()
-
-
-__all__ = ["Auditor", "name_of_resource", "why_not_audited"]

@@ -26,6 +26,7 @@ _STRIDE = 20
 _FIRST_DELAY = 0.2
 _LAST_DELAY = 30.0
 _REFUSED_DELAY = 60.0
+_REFUSED = (403, 404, 405)
 
 Object = dict[str, Any]
 
@@ -131,6 +132,11 @@ class Follower:
         self._visits: dict[Place, None] = {}
         self._wake = asyncio.Event()
 
+    @property
+    def refused(self) -> bool:
+        """Whether the API server says that this may not, or can't, be read."""
+        return bool(self.error) and self.status in _REFUSED
+
     def list_again(self) -> None:
         """List anew as soon as that can be: what judges has changed."""
         self._again = True
@@ -157,7 +163,7 @@ class Follower:
                 delay = _FIRST_DELAY
             except ApiError as error:
                 self._note(error)
-                if error.status in (403, 404, 405):
+                if error.status in _REFUSED:
                     delay = _REFUSED_DELAY
             except Exception:
                 logger.exception("audit of %s: listing anew", self.resource.plural)
@@ -168,11 +174,11 @@ class Follower:
             delay = min(delay * 2, _LAST_DELAY)
 
     def _note(self, error: ApiError) -> None:
-        if error.status in (403, 404, 405, 410):
+        if error.status in (*_REFUSED, 410):
             self._again = True
         if error.status == 410:
             return  # it is listed anew, which is all there is to say
-        self.synced = self.synced and error.status not in (403, 404, 405)
+        self.synced = self.synced and error.status not in _REFUSED
         if error.message != self.error:
             logger.warning("audit of %s: %s", self.resource.plural, error)
         self.error, self.status = error.message or str(error), error.status
