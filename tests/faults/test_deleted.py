@@ -27,8 +27,9 @@ from tests.faults.world import World
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deleted")]
 
 SECONDS = 40.0
-"""How long a deleted acceptance may still count in a replica that reaches the API server. It is less than seven
-seconds, of which `pytest -s` tells; the rest is for a machine on which a program alone takes ten to start."""
+"""How long a deleted acceptance may still count in a replica that reaches the API server. It is less than
+seven seconds, which `pytest -s` tells; more is for a machine on which a program alone takes ten to start.
+"""
 ASKED = 8
 """Connections to a replica, so that each of its two workers gets some."""
 _numbers = itertools.count(1)
