@@ -33,8 +33,9 @@ The rights it needs, and no more (API group: resources: verbs):
   core replicationcontrollers: list, watch; used only while a risk acceptance exists.
 * The same but controllerrevisions: get, to find the topmost workload of a Pod that was denied; also of other
   kinds that make Pods, where somebody gives it.
-* With ``--audit``: what policies match: get, list, watch. With ``--audit-reports``: ``openreports.io`` reports
-  and clusterreports, or ``wgpolicyk8s.io`` policyreports and clusterpolicyreports: list, create, patch, delete.
+* With ``--audit``: what policies match: get, list, watch. With ``--audit-reports``: ``openreports.io``
+  reports and clusterreports, or ``wgpolicyk8s.io`` policyreports and clusterpolicyreports: list, create,
+  patch, delete.
 
 `tidewaiter uninstall` needs: ``coordination.k8s.io`` leases, in the own namespace, only the leader's: create,
 patch; validatingwebhookconfigurations, only the one named: get, delete.
