@@ -131,6 +131,15 @@ def test_a_revoked_manifest_is_written_and_holds(run: Any) -> None:
     assert "is revoked already" in again.err
 
 
+def test_a_revocation_says_what_signatures_make_possible(run: Any) -> None:
+    asked = acceptance()
+    signature = "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"
+    for given, said in ((approval(asked), False), (approval(asked, signature=signature), True)):
+        done = run("risk", "revoke", "legacy", *world(asked, given), *AT, "--by", "jane")
+        assert done.status == 0, done.err
+        assert ("Its approvals are signed" in done.err) is said
+
+
 def test_an_entry_for_the_appetite_is_written_and_holds(run: Any) -> None:
     files = (*world(acceptance()), write("web.yaml", deployment()))
     done = run("risk", "revoke", "legacy", *files, *AT, "--how", "digest", "--reason", "misused")

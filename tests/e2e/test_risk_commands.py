@@ -276,6 +276,59 @@ def test_sign_takes_a_name(cluster: Cluster, space: str, tmp_path: Path) -> None
     assert signatures.check(spec).signed_by == signatures.public_key(key)
 
 
+def test_a_cluster_wide_acceptance_is_approved_shown_and_taken_back(
+    cluster: Cluster, people: dict[str, dict[str, Any]]
+) -> None:
+    del people
+    space = cluster.namespace()
+    rule = policy(space, "!has(object.data) || !('password' in object.data)")
+    cluster.enforce(rule)
+    asked, _ = acceptance(rule, space, ("", "ConfigMap"), ["one"])
+    asked["kind"] = "ClusterRiskAcceptance"
+    del asked["metadata"]["namespace"]
+    asked["spec"]["scope"]["namespaces"] = [space]
+    cluster.apply(asked, check=True)
+    name = f"clusterriskacceptance/{asked['metadata']['name']}"
+    done = risk(cluster, JANE, "approve", name, "--yes")
+    assert done.stdout.startswith("clusterriskapproval.tidewaiter.dev/")
+    eventually(lambda: cluster.apply(configmap(space, password="x")).returncode == 0, "the acceptance")
+    listed = risk(cluster, ANN, "list", "-A", "-o", "name").stdout
+    assert f"clusterriskacceptance.tidewaiter.dev/{asked['metadata']['name']}" in listed
+    shown = json.loads(risk(cluster, ANN, "show", name, "-o", "json").stdout)
+    assert (shown["phase"], shown["approvalsCounting"]) == ("Active", 1)
+    done = risk(cluster, JANE, "revoke", name, "--reason", "misused", "--yes")
+    assert "revoked at" in done.stdout
+    eventually(lambda: cluster.apply(configmap(space, password="y")).returncode != 0, "the revocation")
+
+
+def test_an_auditor_may_run_everything_that_only_reads(cluster: Cluster, space: str) -> None:
+    rule = no_privileged(space)
+    cluster.apply(deployment(space, "old", privileged=True), check=True)
+    cluster.enforce(rule)
+    config = str(cluster.plane.kubeconfig_of(ANN, GROUPS[ANN]))
+
+    def audit(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "webhook", *words, "--kubeconfig", config],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+            cwd=ROOT,
+        )
+
+    report = audit("report", "--cluster", "-o", "json")
+    found = [each["object"] for each in json.loads(report.stdout)["findings"]]
+    assert [each["name"] for each in found if each["namespace"] == space] == ["old"]
+    forecast = audit("risk", "forecast", "--until", stamp(timedelta(days=40)), "-o", "json")
+    assert forecast.returncode == 0, forecast.stderr
+    refused = json.loads(forecast.stdout)["refusedNow"]
+    assert [each["name"] for each in refused if each["namespace"] == space] == ["old"]
+    status = audit("status")
+    assert status.returncode in (0, 1), status.stderr
+    assert "Control plane" in status.stdout
+
+
 @pytest.mark.parametrize("words", [("list",), ("show", "one"), ("draft",), ("export", "--format", "csv")])
 def test_without_rights_nothing_is_said_to_be_there(
     cluster: Cluster, people: dict[str, dict[str, Any]], words: tuple[str, ...]

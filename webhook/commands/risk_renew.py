@@ -228,3 +228,9 @@ def _tell_consequences(risk: Risk, covered: Sequence[Cover], how: str) -> None:
     )
     if how == "delete":
         click.echo("A deleted acceptance can be applied again: --how digest forbids that for good.", err=True)
+    elif how == "spec" and any(each.approval.signed for each in risk.given):
+        click.echo(
+            "Its approvals are signed: whoever may delete and write it could bring it again as it was. "
+            "--how digest forbids that for good.",
+            err=True,
+        )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from webhook.adapters.material import Material
     from webhook.adapters.risks import Cover, Known, Risk
     from webhook.core.policy import CompiledPolicy
+    from webhook.core.snapshot import Snapshot
     from webhook.core.verdict import Verdict
     from webhook.operator.client import KubernetesClient, Resource
     from webhook.operator.live_snapshot import Live
@@ -225,6 +226,7 @@ async def judged_in_cluster(
     """
     kind, _, name = only.partition("/")
     kinds = _OfKind(kind) if only else None
+    later = _later(live)
     objects = live_objects(client, live, None, kinds, where.only, notes)
     async for resource, obj in objects:
         if only and obj["metadata"]["name"] != name:
@@ -235,7 +237,7 @@ async def judged_in_cluster(
                 above = f"{owner.get('kind')}/{owner.get('name')}"
                 raise InputError(f"{only} is made of {above}: name the topmost workload")
             continue
-        yield _judged(resource, obj, live, known)
+        yield _judged(resource, obj, live, later, known.at)
 
 
 async def covered_in_cluster(
@@ -252,10 +254,11 @@ async def covered_in_cluster(
     found: list[Cover] = []
     notes: list[str] = []
     scope = risk.acceptance.scope
+    later = _later(live)
     objects = live_objects(client, live, policies, scope.kinds, risk.acceptance.ref.namespace, notes)
     async for resource, obj in objects:
         if not is_made_from_workload(obj):
-            request, verdict = _judged(resource, obj, live, known)
+            request, verdict = _judged(resource, obj, live, later, known.at)
             found += covers(risk, verdict, request.target)
     return found, notes
 
@@ -278,15 +281,21 @@ async def live_objects(
             yield resource, obj
 
 
+def _later(live: Live) -> Snapshot | None:
+    from webhook.adapters.offline import later_snapshot
+
+    return later_snapshot(live.snapshot)
+
+
 def _judged(
-    resource: Resource, obj: dict[str, Any], live: Live, known: Known
+    resource: Resource, obj: dict[str, Any], live: Live, later: Snapshot | None, at: datetime
 ) -> tuple[AdmissionRequest, Verdict]:
-    from webhook.adapters.offline import later_snapshot, verdict_of
+    from webhook.adapters.offline import verdict_of
 
     metadata = obj["metadata"]
     place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
     request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
-    return request, verdict_of(request, live.snapshot, later_snapshot(live.snapshot), known.at)
+    return request, verdict_of(request, live.snapshot, later, at)
 
 
 def tell(notes: Sequence[str], errors: Sequence[str] = ()) -> None:
