@@ -24,7 +24,8 @@ from tests.e2e.cluster import (
     stamp,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+# Many commands, each a process of its own: on a busy machine that takes its time.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RBAC = "rbac.authorization.k8s.io"
