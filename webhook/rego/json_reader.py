@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from webhook.rego.builtins.declaration import BuiltinError, Halt
 from webhook.rego.numbers import number_of
-from webhook.rego.texts import quote
+from webhook.rego.texts import encoded, quote
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NESTED: Final = "JSON is nested too deeply"
@@ -70,6 +70,7 @@ class _Wrong(Exception):  # noqa: N818 - never leaves this module
 
 
 def _character(char: str) -> str:
+    char = chr(encoded(char)[0])  # Go looks at bytes
     if char == "'":
         return "'\\''"
     if char == '"':

@@ -204,11 +204,11 @@ def read(layout: str, value: str) -> Moment:
             _chunk(fields, found.group(), layout[at:])
         except _Bad as bad:
             if str(bad):
-                raise BuiltinError(f"parsing time {_quote(value)}: {bad} out of range") from None
+                raise BuiltinError(f"parsing time {quoted(value)}: {bad} out of range") from None
             raise _mismatch(layout, value, found.group(), before) from None
     _skip(fields, layout[at:], layout, value)
     if fields.rest:
-        raise BuiltinError(f"parsing time {_quote(value)}: extra text: {_quote(fields.rest)}")
+        raise BuiltinError(f"parsing time {quoted(value)}: extra text: {quoted(fields.rest)}")
     return _moment(fields, value)
 
 
@@ -229,11 +229,11 @@ def _skip(fields: _Fields, prefix: str, layout: str, value: str) -> None:
 
 def _mismatch(layout: str, value: str, wanted: str, found: str) -> BuiltinError:
     return BuiltinError(
-        f"parsing time {_quote(value)} as {_quote(layout)}: cannot parse {_quote(found)} as {_quote(wanted)}"
+        f"parsing time {quoted(value)} as {quoted(layout)}: cannot parse {quoted(found)} as {quoted(wanted)}"
     )
 
 
-def _quote(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a text in quotation marks as Go's package for times writes it."""
     parts = []
     for char in text:
@@ -420,17 +420,17 @@ def _moment(fields: _Fields, value: str) -> Moment:
     year, month, day = fields.year, fields.month, fields.day
     if fields.year_day >= 0:
         if not 1 <= fields.year_day <= 365 + _is_leap(year):
-            raise BuiltinError(f"parsing time {_quote(value)}: day-of-year out of range")
+            raise BuiltinError(f"parsing time {quoted(value)}: day-of-year out of range")
         _, of_month, of_day = date_of(days_of(year, 1, 1) + fields.year_day - 1)
         if month >= 0 and month != of_month:
-            raise BuiltinError(f"parsing time {_quote(value)}: day-of-year does not match month")
+            raise BuiltinError(f"parsing time {quoted(value)}: day-of-year does not match month")
         if day >= 0 and day != of_day:
-            raise BuiltinError(f"parsing time {_quote(value)}: day-of-year does not match day")
+            raise BuiltinError(f"parsing time {quoted(value)}: day-of-year does not match day")
         month, day = of_month, of_day
     month = 1 if month < 0 else month
     day = 1 if day < 0 else day
     if not 1 <= day <= days_in(month, year):
-        raise BuiltinError(f"parsing time {_quote(value)}: day out of range")
+        raise BuiltinError(f"parsing time {quoted(value)}: day out of range")
     seconds = days_of(year, month, day) * 86_400 + hour * 3600 + fields.minute * 60 + fields.second
     offset = fields.offset or 0
     return Moment((seconds - offset) * SECOND_NS + fields.ns, offset)

@@ -249,9 +249,7 @@ def _count(value: Any) -> int:
     if count < 0:
         error = operand_error(2, value, "number")
         raise error.__class__("operand 2 must be an unsigned integer number but got a negative integer")
-    if count >= 1 << 64:
-        raise Halt("bits are moved by more than any integer has")
-    return count
+    return count & ((1 << 64) - 1)  # OPA takes the low 64 bits
 
 
 @builtin("equal", (ANY, ANY), BOOLEAN, infix="==")

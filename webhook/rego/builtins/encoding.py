@@ -68,20 +68,9 @@ def base64_bytes(text: str, alphabet: str = _STANDARD) -> bytes:
         digits.append(byte)
         at += 1
     if len(digits) % 4:
-        # Go names the byte where the last, incomplete group began.
-        raise BuiltinError(f"illegal base64 data at input byte {_place(data, len(digits) - len(digits) % 4)}")
+        # Go counts back from the end, as many bytes as the last, incomplete group has digits.
+        raise BuiltinError(f"illegal base64 data at input byte {size - len(digits) % 4}")
     return _decode(bytes(digits), alphabet)
-
-
-def _place(data: bytes, count: int) -> int:
-    seen = 0
-    for at, byte in enumerate(data):
-        if byte in (10, 13):
-            continue
-        if seen == count:
-            return at
-        seen += 1
-    return len(data)
 
 
 def _padded(data: bytes, at: int, digits: list[int], alphabet: str) -> bytes:

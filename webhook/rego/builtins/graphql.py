@@ -7,6 +7,7 @@ from typing import Any, Final
 from webhook.rego.builtins.declaration import REFUSED, BuiltinError, Context, builtin
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.types import ANY, BOOLEAN, STRING, Object, Union
+from webhook.rego.values import to_json
 
 _OBJECT: Final = Object((), (ANY, ANY))
 
@@ -44,7 +45,7 @@ def schema_is_valid(context: Context, schema: Any) -> bool:
     from webhook.rego.graphql_schema import check_schema
 
     try:
-        document = SchemaParser(context, schema).document() if schema.__class__ is str else schema
+        document = SchemaParser(context, schema).document() if schema.__class__ is str else to_json(schema)
         if document.__class__ is not dict:
             return False
         check_schema(context, document)

@@ -204,11 +204,8 @@ _BLOCKS: Final = Union((STRING, Array(_ONE), Set(_ONE), Object((), (STRING, _ONE
 def cidr_contains_matches(context: Context, blocks: Any, others: Any) -> RegoSet:
     """Return the pairs of keys of blocks, and of addresses or blocks in them."""
     result = RegoSet()
-    outer, inner = _keyed(1, blocks), None
-    for block, index in outer:
-        if inner is None:
-            inner = _keyed(2, others)
-        for other, other_index in inner:
+    for block, index in _keyed(1, blocks):
+        for other, other_index in _keyed(2, others):
             context.spend(8)
             if _contains(block, other):
                 result.add([index, other_index])
@@ -216,18 +213,20 @@ def cidr_contains_matches(context: Context, blocks: Any, others: Any) -> RegoSet
     return result
 
 
-def _keyed(position: int, value: Any) -> list[tuple[Any, Any]]:
-    """Return the blocks of an operand, each with the key that it has there."""
+def _keyed(position: int, value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give the blocks of an operand, each with the key that it has there."""
     kind = value.__class__
     if kind is str:
-        return [(value, value)]
-    if kind is list:
-        return [(_element(position, item), index) for index, item in enumerate(value)]
-    if kind is RegoSet:
-        return [(_element(position, item), item) for item in value.ordered()]
-    if kind is dict or kind is RegoObject:
-        return [(_element(position, item), key) for key, item in entries_in_order(value)]
-    return []
+        yield value, value
+    elif kind is list:
+        for index, item in enumerate(value):
+            yield _element(position, item), index
+    elif kind is RegoSet:
+        for item in value.ordered():
+            yield _element(position, item), item
+    elif kind is dict or kind is RegoObject:
+        for key, item in entries_in_order(value):
+            yield _element(position, item), key
 
 
 def _element(position: int, value: Any) -> Any:

@@ -12,7 +12,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.arithmetic import NUMBERS, check_number, small_integer
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string, operand_error
 from webhook.rego.builtins.strings import check_texts
-from webhook.rego.layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, read, write
+from webhook.rego.layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
 from webhook.rego.texts import quote
 from webhook.rego.types import NUMBER, STRING, Array, Union
 
@@ -244,7 +244,7 @@ def duration(text: str) -> int:
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":
         return 0
-    invalid = BuiltinError(f"time: invalid duration {quote(text)}")
+    invalid = BuiltinError(f"time: invalid duration {quoted(text)}")
     if not rest:
         raise invalid
     total = 0
@@ -262,10 +262,10 @@ def duration(text: str) -> int:
         while size < len(rest) and rest[size] not in ".0123456789":
             size += 1
         if not size:
-            raise BuiltinError(f"time: missing unit in duration {quote(text)}")
+            raise BuiltinError(f"time: missing unit in duration {quoted(text)}")
         unit = _UNITS.get(rest[:size])
         if unit is None:
-            raise BuiltinError(f"time: unknown unit {quote(rest[:size])} in duration {quote(text)}")
+            raise BuiltinError(f"time: unknown unit {quoted(rest[:size])} in duration {quoted(text)}")
         rest = rest[size:]
         value = int(whole or 0)
         if value > (1 << 63) // unit:
