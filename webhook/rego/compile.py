@@ -329,7 +329,7 @@ class _Compilation:
         if found:
             raise RegoError(found[:10])
         self._deprecated(rules)
-        dependencies = {id_: tuple(edges) for id_, edges in graph.edges.items()}
+        dependencies = {id_: tuple(dict.fromkeys(graph.edges(id_))) for id_ in rules}
         return Compiled(self.modules, rules, paths, tuple(order), dependencies, self.names.written)
 
     def _path(self, id_: RuleId, rule: Rule) -> Ref:

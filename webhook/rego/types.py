@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cmp_to_key
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 #: A constant: numbers are `int`, or `Decimal` with a point or an exponent; arrays and sets are tuples.
 Constant: TypeAlias = "bool | int | float | Decimal | str | tuple[object, ...] | None"
@@ -22,22 +22,49 @@ class Pairs(tuple[tuple[object, object], ...]):
     __slots__ = ()
 
 
+#: Types with more parts than this are taken for `ANY`: hostile ones double with every name.
+MOST_PARTS: Final = 20_000
+
+
+class Weighed:
+    """A type of other types: knows how many parts it has, and whether one of them is no type."""
+
+    weight: int
+    incomplete: bool
+
+    def _weigh(self, of: Iterable[Type | None]) -> None:
+        weight, incomplete = 1, False
+        for one in of:
+            if one is None:
+                incomplete = True
+            else:
+                weight += one.weight
+                incomplete = incomplete or one.incomplete
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "incomplete", incomplete)
+
+
 @dataclass(frozen=True)
 class Simple:
     """Null, boolean, number or string."""
 
     name: str
+    weight: ClassVar[int] = 1
+    incomplete: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return self.name
 
 
 @dataclass(frozen=True)
-class Array:
+class Array(Weighed):
     """An array: the types of its first elements, and of all further ones (None: there are none)."""
 
     dynamic: Type | None = None
     static: tuple[Type | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._weigh(self.static if self.dynamic is None else (*self.static, self.dynamic))
 
     def __str__(self) -> str:
         text = "array"
@@ -53,18 +80,18 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Object:
+class Object(Weighed):
     """An object: known keys with their types, sorted by key, and the types of all further keys and values."""
 
     static: tuple[tuple[Constant, Type | None], ...] = ()
     dynamic: tuple[Type | None, Type | None] | None = None
 
     def __post_init__(self) -> None:
-        if not self.static:
-            return
-        by_key = cmp_to_key(compare_constants)
-        ordered = tuple(sorted(self.static, key=lambda one: by_key(one[0])))
-        object.__setattr__(self, "static", ordered)
+        if self.static:
+            by_key = cmp_to_key(compare_constants)
+            ordered = tuple(sorted(self.static, key=lambda one: by_key(one[0])))
+            object.__setattr__(self, "static", ordered)
+        self._weigh((*(of for _, of in self.static), *(self.dynamic or ())))
 
     def __str__(self) -> str:
         text = "object"
@@ -85,17 +112,20 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Set:
+class Set(Weighed):
     """A set of elements of one type."""
 
     of: Type | None = None
+
+    def __post_init__(self) -> None:
+        self._weigh((self.of,))
 
     def __str__(self) -> str:
         return f"set[{show(self.of)}]"
 
 
 @dataclass(frozen=True)
-class Union:
+class Union(Weighed):
     """A value of any of the members' types, sorted; of any type at all without members."""
 
     of: tuple[Type | None, ...] = ()
@@ -103,6 +133,8 @@ class Union:
     def __post_init__(self) -> None:
         if self.of:
             object.__setattr__(self, "of", tuple(sorted(self.of, key=cmp_to_key(compare))))
+        self._weigh(self.of)
+        object.__setattr__(self, "incomplete", False)  # as OPA has it
 
     def __str__(self) -> str:
         return "any<" + ", ".join(map(show, self.of)) + ">" if self.of else "any"
@@ -123,12 +155,15 @@ class Union:
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(Weighed):
     """A function: the types of its arguments, of its result (None: void), and of any further arguments."""
 
     arguments: tuple[Type | None, ...]
     result: Type | None
     variadic: Type | None = None
+
+    def __post_init__(self) -> None:
+        self._weigh((*self.arguments, self.result))
 
     def __str__(self) -> str:
         return f"({self.show_arguments()}) => {show(self.result)}"
@@ -174,7 +209,7 @@ def properties(static: Mapping[str, Type], dynamic: tuple[Type, Type] | None = N
 
 def show(a: Type | None) -> str:
     """Return a type's text in OPA's messages; ``???`` for no type."""
-    return "???" if a is None else str(a)
+    return "???" if a is None else str(bounded(a))
 
 
 def show_arguments(arguments: Iterable[Type | None], variadic: Type | None = None) -> str:
@@ -372,18 +407,13 @@ def values(a: Type | None) -> Type | None:
 
 
 def unknown(a: Type | None) -> bool:
-    """Whether `a` has a part without a type (OPA's ``Nil``)."""
-    if a is None:
-        return True
-    if isinstance(a, Function):
-        return any(map(unknown, a.arguments)) or unknown(a.result)
-    if isinstance(a, Array):
-        return any(map(unknown, a.static)) or (a.dynamic is not None and unknown(a.dynamic))
-    if isinstance(a, Object):
-        if any(unknown(of) for _, of in a.static):
-            return True
-        return a.dynamic is not None and (unknown(a.dynamic[0]) or unknown(a.dynamic[1]))
-    return isinstance(a, Set) and unknown(a.of)
+    """Tell whether `a` has a part without a type (OPA's ``Nil``)."""
+    return a is None or a.incomplete
+
+
+def bounded(a: Type | None) -> Type | None:
+    """Return a type, or `ANY` in place of one with too many parts."""
+    return ANY if a is not None and a.weight > MOST_PARTS else a
 
 
 def type_of(constant: Constant) -> Type:
@@ -393,28 +423,3 @@ def type_of(constant: Constant) -> Type:
     if isinstance(constant, tuple):
         return Array(static=tuple(type_of(item) for item in constant))  # type: ignore[arg-type]
     return (NULL, BOOLEAN, NUMBER, STRING)[_constant_order(constant)]
-
-
-MOST_PARTS: Final = 5_000
-
-
-def bounded(of: Type | None) -> Type | None:
-    """Return a type, or `ANY` for one of more parts than any policy has: types can double with every line."""
-    waiting, left = [of], MOST_PARTS
-    while waiting:
-        part = waiting.pop()
-        left -= 1
-        if left < 0:
-            return ANY
-        if isinstance(part, Array):
-            waiting.extend([part.dynamic, *part.static])
-        elif isinstance(part, Object):
-            waiting.extend([value for _, value in part.static])
-            waiting.extend(part.dynamic or ())
-        elif isinstance(part, Set):
-            waiting.append(part.of)
-        elif isinstance(part, Union):
-            waiting.extend(part.of)
-        elif isinstance(part, Function):
-            waiting.extend([part.result, *part.arguments])
-    return of

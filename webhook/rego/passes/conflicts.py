@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from webhook.rego.ast import Location, Module, Ref, String, Term, is_ground
-from webhook.rego.errors import COMPILE, RECURSION, TYPE, Problems
+from webhook.rego.errors import COMPILE, MAX_ERRORS, RECURSION, TYPE, Problems
 from webhook.rego.passes.rules import Entry, Graph, Node, RuleId, RuleTree
 from webhook.rego.text import show, show_import
 
@@ -110,6 +110,8 @@ def check_recursion(
         return show(entries[id_[0], id_[1], 0].path)
 
     for id_, location in rules.items():
+        if len(problems.found) >= MAX_ERRORS:
+            return
         path = graph.cycle(id_)
         if path:
             problems.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -164,40 +165,47 @@ class Graph:
         lengths: dict[tuple[str, int], int] = {}
         for module, index, _ in rules:
             lengths[module, index] = lengths.get((module, index), 0) + 1
-        known: dict[Ref, list[RuleId]] = {}
-        self.edges: dict[RuleId, dict[RuleId, None]] = {}
+        known: dict[Ref, tuple[RuleId, ...]] = {}
+        #: The targets of each reference in a rule; rules with the same reference share them.
+        self.targets: dict[RuleId, list[tuple[RuleId, ...]]] = {}
         for id_, rule in rules.items():
-            edges = self.edges[id_] = dict[RuleId, None]()
+            edges = dict[int, tuple[RuleId, ...]]()
             for term in (*head_terms(rule), *rule.body):
                 for node in inside(term):
                     if not isinstance(node, Ref) or node.root != "data":
                         continue
                     targets = known.get(node)
                     if targets is None:
-                        targets = known[node] = [
+                        found = [
                             (one.id[0], one.id[1], place)
                             for one in tree.reachable(node)
                             if not one.id[0].startswith(QUERY)  # a query may ask for all of data
                             for place in range(lengths[one.id[:2]])
                         ]
-                    edges.update(dict.fromkeys(targets))
+                        targets = known[node] = tuple(found)
+                    edges[id(targets)] = targets
+            self.targets[id_] = list(edges.values())
+
+    def edges(self, id_: RuleId) -> Iterator[RuleId]:
+        """Yield what a rule refers to; some perhaps more than once."""
+        return itertools.chain.from_iterable(self.targets[id_])
 
     def ordered(self) -> tuple[list[RuleId], bool]:
         """All rules, each after what it refers to, and whether that was possible."""
         state: dict[RuleId, int] = {}
         found: list[RuleId] = []
         acyclic = True
-        for start in self.edges:
+        for start in self.targets:
             if start in state:
                 continue
-            stack: list[tuple[RuleId, Iterator[RuleId]]] = [(start, iter(self.edges[start]))]
+            stack: list[tuple[RuleId, Iterator[RuleId]]] = [(start, self.edges(start))]
             state[start] = 1
             while stack:
                 node, following = stack[-1]
                 for one in following:
                     if one not in state:
                         state[one] = 1
-                        stack.append((one, iter(self.edges[one])))
+                        stack.append((one, self.edges(one)))
                         break
                     if state[one] == 1:
                         acyclic = False
@@ -217,7 +225,7 @@ class Graph:
             if node in visited:
                 continue
             visited.add(node)
-            for one in self.edges[node]:
+            for one in self.edges(node):
                 if one == start:
                     path = [start, node]
                     while path[-1] != start:

@@ -6,6 +6,9 @@ It is as lenient as OPA's: the bodies of ``every`` and ``not { … }`` are only 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import is_
+from typing import Final
 
 from webhook.rego import types
 from webhook.rego.ast import (
@@ -28,7 +31,7 @@ from webhook.rego.ast import (
     name_ref,
 )
 from webhook.rego.builtins.declaration import Declaration
-from webhook.rego.errors import TYPE, Problem
+from webhook.rego.errors import TYPE, Problem, RegoError
 from webhook.rego.passes.local_variables import Names
 from webhook.rego.passes.type_environment import (
     ROOTS,
@@ -37,12 +40,32 @@ from webhook.rego.passes.type_environment import (
     selected_constant,
 )
 from webhook.rego.passes.unification import TypeUnifier, unifies
-from webhook.rego.passes.walk import inside, parts
+from webhook.rego.passes.walk import inside, parts, variables
 from webhook.rego.text import show
 from webhook.rego.types import ANY, STRING, Type, show_arguments, show_constant, unknown
 
-#: So many types of comprehensions are kept; hostile nesting would work them out again and again.
-Known = dict[tuple[int, tuple[int, ...]], tuple[object, TypeEnvironment, tuple[Problem, ...]]]
+#: So many bodies of comprehensions are checked for one rule; OPA checks them again and again where they nest.
+MAX_BODIES: Final = 5000
+#: How deep comprehensions nest that are checked from outside too.
+MAX_REPEATED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What a comprehension's body came to, where its variables had these types before."""
+
+    state: list[Type | None]
+    scope: TypeEnvironment
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A comprehension, the variables in it, and what its body came to so far."""
+
+    term: Term
+    free: tuple[Var, ...]
+    checked: list[_Checked]
 
 
 class _Found:
@@ -63,7 +86,9 @@ class TypeChecker:
 
     def __init__(self, builtins: Mapping[str, Declaration], names: Names) -> None:
         self.names = names
-        self.known: Known = {}
+        self.known: dict[int, _Known] = {}
+        self.depth = 0
+        self.bodies = 0
         self.problems: list[Problem] = []
         base = TypeEnvironment(None, self._inside)
         for one in builtins.values():
@@ -76,6 +101,7 @@ class TypeChecker:
     def rules(self, rules: Iterable[tuple[Ref, Rule]]) -> list[Problem]:
         """Check rules with their paths, in this order; the problems by their places."""
         for path, rule in rules:
+            self.bodies = 0
             self._rule(path, rule)
             self.known.clear()
         return sorted(self.problems, key=lambda one: (_place(one.location), one.message))
@@ -86,7 +112,6 @@ class TypeChecker:
         tree = self.environment.tree
         if problems:
             tree.put(path.terms, ANY)
-            self.environment.changes += 1
             return
         head = rule.head
         of: Type | None
@@ -109,7 +134,6 @@ class TypeChecker:
             path = prefix
         if of is not None:
             tree.insert(path.terms, of, self.environment)
-            self.environment.changes += 1
 
     def _nested(self, scope: TypeEnvironment, keys: tuple[Term, ...], of: Type) -> Type | None:
         for key in reversed(keys):
@@ -129,15 +153,25 @@ class TypeChecker:
         self, scope: TypeEnvironment, term: Term
     ) -> tuple[TypeEnvironment, tuple[Problem, ...]]:
         assert isinstance(term, COMPREHENSIONS)  # noqa: S101 - only those have a body
-        key = (id(term), scope.state())
-        known = self.known.get(key)
-        if known is not None and known[0] is term:
-            return known[1], known[2]
+        before = self.known.get(id(term))
+        if before is None:
+            free = tuple([Var(name) for name in variables(term)])
+            before = self.known[id(term)] = _Known(term, free, [])
+        state = [scope.of(one) for one in before.free]
+        for one in before.checked:
+            if all(map(is_, state, one.state)):
+                return one.scope, one.problems
+        self.depth += 1
         inner, problems = self._body(scope, term.body)
-        self.known[id(term), scope.state()] = (term, inner, tuple(problems))
+        self.depth -= 1
+        before.checked.append(_Checked(state, inner, tuple(problems)))
         return inner, tuple(problems)
 
     def _body(self, scope: TypeEnvironment, body: tuple[Expr, ...]) -> tuple[TypeEnvironment, list[Problem]]:
+        self.bodies += 1
+        if self.bodies > MAX_BODIES:
+            message = "comprehensions nest too deeply to be checked: use rules for the inner ones"
+            raise RegoError((Problem(TYPE, message, body[0].location),))
         scope = scope.inner()
         problems: list[Problem] = []
         references = _References(scope, self.names)
@@ -152,16 +186,20 @@ class TypeChecker:
         return scope, problems
 
     def _closures(self, scope: TypeEnvironment, expr: Expr) -> tuple[Problem, ...]:
+        """Check the comprehensions in an expression, and as OPA does, those in them once more from here."""
         problems: tuple[Problem, ...] = ()
-        stack: list[Term | Expr] = [expr]
+        stack: list[tuple[Term | Expr, int]] = [(expr, 0)]
         while stack:
-            node = stack.pop()
+            node, inner = stack.pop()
             if isinstance(node, COMPREHENSIONS):
+                if inner and self.depth + inner > MAX_REPEATED:
+                    continue
                 _, found = self._comprehension(scope, node)
                 if found:
                     problems = found
                     continue
-            stack.extend(reversed(list(parts(node))))
+                inner += 1
+            stack.extend((part, inner) for part in reversed(list(parts(node))))
         return problems
 
     # --- expressions

@@ -145,8 +145,6 @@ class TypeEnvironment:
         self.tree = TypeNode()
         self.outer = outer
         self.check = check
-        #: How often a type was set here.
-        self.changes = 0
 
     def inner(self) -> TypeEnvironment:
         """Return a scope inside of this one."""
@@ -154,17 +152,7 @@ class TypeEnvironment:
 
     def put(self, term: Term, of: Type | None) -> None:
         """Set the type of a variable."""
-        self.changes += 1
         self.tree.put((term,), types.bounded(of))
-
-    def state(self) -> tuple[int, ...]:
-        """Something that is equal as long as no type changes."""
-        found: list[int] = []
-        scope: TypeEnvironment | None = self
-        while scope is not None:
-            found += (id(scope), scope.changes)
-            scope = scope.outer
-        return tuple(found)
 
     def of(self, term: Term) -> Type | None:
         """Return the type of a term; None if it isn't known, or there is none."""

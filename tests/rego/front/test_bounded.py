@@ -1,0 +1,59 @@
+"""What doubles with every line or level for a checker that isn't careful is checked in time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.rego.front.checks import problems
+
+SECONDS = 30.0  # generous: the machine is busy; what doubles never ends
+
+ACCEPTED = {
+    "nested comprehensions": "p = " + "".join(f"[x{n} | x{n} = " for n in range(45)) + "1" + "]" * 45,
+    "comprehensions in comprehensions": "p { y = "
+    + "[x | x = [z | z = input.a][_]; x = " * 24
+    + "1"
+    + "]" * 24
+    + " }",
+    "comprehensions behind indices": "p { "
+    + "".join(f"input.a[i{n}] = [x{n} | x{n} = 1; " for n in range(24))
+    + "true"
+    + "]" * 24
+    + " }",
+    "arrays of arrays": "p { x0 = 1; " + "".join(f"x{n + 1} = [x{n}, x{n}]; " for n in range(60)) + "true }",
+    "objects of objects": "p { x0 = 1; "
+    + "".join(f'x{n + 1} = {{"a": x{n}, "b": x{n}}}; ' for n in range(60))
+    + "true }",
+    "rules of rules": "".join(f"r{n} = [r{n + 1}, r{n + 1}] {{ true }}\n" for n in range(60)) + "r60 = 1",
+    "sets of objects": "".join(f'p[{{"k{n}": {n}}}] {{ input.x = {n} }}\n' for n in range(300)),
+    "closures that wait for each other": "p { "
+    + "".join(f"x{n} = [y | y = x{n + 1}]; " for n in range(200))
+    + "x200 = 1 }",
+}
+
+REFUSED = {
+    "all rules refer to all": "".join(f"r{n} {{ data.t[_] }}\n" for n in range(400)),
+    "an error inside nested comprehensions": "p = "
+    + "".join(f"[x{n} | x{n} = " for n in range(45))
+    + '1 + "a"'
+    + "]" * 45,
+    "a ring of unknown variables": "p { " + "".join(f"x{n} = x{n + 1}; " for n in range(500)) + "x500 = x0 }",
+    "many errors": "p { " + "foo(1); " * 2000 + "true }",
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_in_time(name: str) -> None:
+    started = time.monotonic()
+    assert problems(f"package t\n{ACCEPTED[name]}", "v0") == []
+    assert time.monotonic() - started < SECONDS
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_time_with_a_few_problems(name: str) -> None:
+    started = time.monotonic()
+    found = problems(f"package t\n{REFUSED[name]}", "v0")
+    assert time.monotonic() - started < SECONDS
+    assert 1 <= len(found) <= 10
