@@ -8,8 +8,10 @@ from webhook.core.errors import CompileError
 from webhook.rego.ast import Body, Boolean, Call, Every, Expr, Location, Not, Ref, Some, Term, Var, With
 from webhook.rego.builtins.declaration import DECLARATIONS
 from webhook.rego.codegen.calls import Calls
+from webhook.rego.codegen.joining import Joined, find
 from webhook.rego.codegen.scope import Scope
 from webhook.rego.codegen.writer import Flag
+from webhook.rego.joins import Join
 from webhook.rego.tree import constant
 
 
@@ -26,11 +28,37 @@ class Bodies(Calls):
             waiting.discard(id(expr))
             self.pending = self.askable(body[position + 1 :], waiting)
             before = self.pending
-            scope = self.expr(expr, scope)
+            joined = find(expr, body[position + 1 :], scope, self.raising) if self.joins else None
+            if joined is None or joined.prefix[0] in self.root.children:
+                scope = self.expr(expr, scope)
+            else:
+                scope = self.join(joined, scope)
             waiting -= {id(one) for one in before} - {id(one) for one in self.pending}
         self.pending = []
         result(scope)
         self.pending = outside
+
+    @property
+    def joins(self) -> bool:
+        """Whether documents may be found by an index: not where order shows, or `with` replaces some."""
+        return not self.ordered and not self.targets
+
+    def join(self, joined: Joined, scope: Scope) -> Scope:
+        """Write a loop over the documents that have a value, with the variables that the reference binds."""
+        self.room(1)
+        root = self.chain(f"{self.frame}.data", list(joined.prefix), stored=True)
+        value, scope = self.value(joined.value, scope)
+        join = self.constant(Join(joined.path, joined.inner).candidates)
+        names = [self.name("i") for _ in joined.keys]
+        found = self.name("v")
+        targets = ", ".join([*names, found])
+        self.loop(f"for {targets} in {join}({self.budget()}, {root}, {value}, {{weight}}):")
+        for variable, name in zip(joined.keys, names, strict=True):
+            scope = self.match(variable, name, scope)
+        scope = {**scope, joined.document.name: found}
+        if self.pending:
+            self.filters(scope)
+        return scope
 
     def askable(self, ahead: Body, waiting: set[int]) -> list[Expr]:
         """Return the filters further on that may be asked now: up to what may end the query."""
