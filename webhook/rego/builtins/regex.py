@@ -17,13 +17,27 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))?", re.ASCII)
 _META: Final = frozenset("\\.+*?()|[]{}^$")
 
 
+_KNOWN: dict[tuple[str, str], bool] = {}
+_MOST_KNOWN: Final = 8192
+_KNOWN_TEXT: Final = 256  # so that all of them take some megabytes at most
+
+
 def _match(context: Context, pattern: Any, text: Any) -> bool:
     if pattern.__class__ is not str or text.__class__ is not str:
         check_texts(pattern, text)
+    known = _KNOWN.get((pattern, text))
+    if known is not None:  # the same quantities, labels and images come again and again
+        context.spend(1)
+        return known
     compiled = compile_pattern(context, pattern)
     if len(text) > 256:
         context.spend(len(text) * compiled.size >> 10)
-    return compiled.search(printable(text)) is not None
+    found = compiled.search(printable(text)) is not None
+    if len(text) <= _KNOWN_TEXT and len(pattern) <= _KNOWN_TEXT:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[pattern, text] = found
+    return found
 
 
 @builtin("regex.match", (STRING, STRING), BOOLEAN, needs_context=True)

@@ -9,6 +9,8 @@ from webhook.rego.codegen.scope import Scope, visits
 from webhook.rego.codegen.writer import Collect, Return
 from webhook.rego.tree import Node
 
+_WORTH = 4  # expressions, from which on a function of one argument keeps its results
+
 
 class Rules(Bodies):
     """Knows the code of rules."""
@@ -123,7 +125,8 @@ class Rules(Bodies):
         result = self.name("r")
         params = [self.name("a") for _ in range(arity)]
         name = f"r_{node.number}"
-        inner = name if arity else f"{name}_value"
+        kept = arity == 1 and sum(1 + len(link.body) for rule in rules for link in links_of(rule)) >= _WORTH
+        inner = name if arity and not kept else f"{name}_value"
         self.begin("return U", Return())
         self.own.update([result, *params])
         if arity:
@@ -145,12 +148,27 @@ class Rules(Bodies):
             self.clause(rule, params, "", kind)
         self.emit("return U")
         self.end(f"def {inner}({', '.join(['F0', *params])}):")
+        if kept:
+            self.kept_function(node)
         if not arity:
             self.begin("return U", Return())
             self.cached(node)
             self.emit(f"F0.cache[{node.number}] = t = {inner}(F0)")
             self.emit("return t")
             self.end(f"def {name}(F0):")
+
+    def kept_function(self, node: Node) -> None:
+        """Write the function that keeps results for texts: quantities and names come again and again."""
+        number, argument, known = node.number, self.name("a"), self.name("c")
+        self.begin("return U", Return())
+        self.own.update([argument, known])
+        self.emit(f"if {argument}.__class__ is not STR: return r_{number}_value(F0, {argument})")
+        self.emit(f"{known} = F0.cache[{number}]")
+        self.emit(f"if {known} is NOT_YET: {known} = F0.cache[{number}] = {{}}")
+        self.emit(f"t = {known}.get({argument}, NOT_YET)")
+        self.emit(f"if t is NOT_YET: {known}[{argument}] = t = r_{number}_value(F0, {argument})")
+        self.emit("return t")
+        self.end(f"def r_{number}(F0, {argument}):")
 
     def links(self, links: list[Rule], params: list[str], result: str, kind: str) -> None:
         """Write a definition and its `else`: the first link that is true has the value."""
