@@ -147,7 +147,8 @@ def test_what_can_not_be_read_is_told_beside_the_rest(run: Any) -> None:
 def test_text_that_steers_a_terminal_is_shown_as_text(run: Any) -> None:
     evil = acceptance("evil", riskOwner="jane\x1b[2J", title="a\u202eb")
     file = write("evil.yaml", evil, policy(), appetite())
-    for words in (("list", file), ("show", "evil", file)):
+    forms = (("-o", "yaml"), ())
+    for words in ((*words, *form) for words in (("list", file), ("show", "evil", file)) for form in forms):
         done = run("risk", *words, *AT)
         assert done.status == 0
         assert "\x1b" not in done.out

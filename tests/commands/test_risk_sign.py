@@ -174,3 +174,12 @@ def test_what_is_neither_a_file_nor_there_is_said(run: Any) -> None:
     outcome = run("risk", "sign", "legacy", *JANE, "--kubeconfig", "gone")
     assert (outcome.status, outcome.out) == (2, "")
     assert "there is no such kubeconfig" in outcome.err
+
+
+def test_a_file_of_an_acceptances_name_is_not_signed_in_its_place(run: Any) -> None:
+    Path("legacy").write_text(json.dumps(acceptance()))
+    key = key_file(ed25519.Ed25519PrivateKey.generate())
+    outcome = run("risk", "sign", "legacy", "--key", key, *JANE)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "legacy is a file, and may be a name: say ./legacy" in outcome.err
+    assert run("risk", "sign", "./legacy", "--key", key, *JANE).status == 0

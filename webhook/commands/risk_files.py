@@ -61,10 +61,19 @@ def read_acceptance(file: str, place: str) -> Mapping[str, Any]:
 
 
 def is_name(what: str) -> bool:
-    """Tell whether a word names an acceptance of a cluster, and no file."""
-    if what == "-" or Path(what).exists() or what.endswith((".yaml", ".yml", ".json")):
+    """Tell whether a word names an acceptance of a cluster, and no file.
+
+    Raises:
+        InputError: it may mean either: what is signed must not depend on what somebody put into a folder.
+    """
+    if what == "-" or what.endswith((".yaml", ".yml", ".json")) or not _NAME.fullmatch(what):
         return False
-    return _NAME.fullmatch(what) is not None
+    if Path(what).exists():
+        clear = what if "/" in what else f"riskacceptance/{what}"
+        raise InputError(
+            f"{what} is a file, and may be a name: say ./{what}, or {clear} where no such file is"
+        )
+    return True
 
 
 def show(acceptance: Mapping[str, Any], digest: str) -> None:

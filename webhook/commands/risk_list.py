@@ -166,4 +166,4 @@ def _dump(data: Any, output: str) -> None:
         return
     import yaml
 
-    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=False, width=110), nl=False)

@@ -173,7 +173,7 @@ def _revoke_in_files(name: str, paths: Sequence[str], where: Where, wanted: _Rev
 def _dump(data: Any) -> None:
     import yaml
 
-    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), nl=False)
+    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=False, width=110), nl=False)
 
 
 async def _revoke_in_cluster(name: str, where: Where, wanted: _Revocation) -> int:
