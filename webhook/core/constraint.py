@@ -92,6 +92,7 @@ class Review:
 
     __slots__ = (
         "_document",
+        "_states",
         "budget",
         "external",
         "inventory",
@@ -129,12 +130,16 @@ class Review:
         self.external = external
         self.budget = budget or Budget()
         self._document: dict[str, Any] | None = None
+        self._states: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def states(self) -> tuple[Mapping[str, Any], ...]:
-        """The object as it will be and as it was, as far as there are such."""
-        new = self.old_object if self.request.get("operation") == "DELETE" else self.object
-        return tuple(state for state in (new, self.old_object) if state is not None)
+        """The object as it will be and as it was, as far as there are such; made once, as `document`."""
+        known = self._states
+        if known is None:
+            new = self.old_object if self.request.get("operation") == "DELETE" else self.object
+            known = self._states = tuple([each for each in (new, self.old_object) if each is not None])
+        return known
 
     @property
     def document(self) -> Mapping[str, Any]:
