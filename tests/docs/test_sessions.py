@@ -18,6 +18,8 @@ from docs_pages import ROOT, blocks, pattern, replace, turns
 
 _UPDATE = os.environ.get("TIDEWAITER_UPDATE_GOLDEN") == "1"
 _MARK = "\x1e"
+# Each command is a process of its own: on a busy machine that takes its time.
+pytestmark = pytest.mark.timeout(900)
 _PAGES = sorted({block.page for block in blocks() if block.mark == "session"})
 
 
@@ -64,7 +66,7 @@ def session(commands: list[str], folder: Path) -> list[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=280,
+        timeout=850,
         check=False,
     )
     return done.stdout.split(f"{_MARK}\n")[1:]
