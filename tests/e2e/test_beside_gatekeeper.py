@@ -45,6 +45,7 @@ def test_a_constraint_is_taken_over_and_given_back(
                 "metadata": {"name": "none", "namespace": space},
             }
             cluster.allowed(empty)
+            assert "configmaps" not in json.dumps(cluster.configuration()), "it is left to Gatekeeper"
             dry = say("takeover", "K8sEmpty/empty", "--dry-run")
             assert "webhook.tidewaiter.dev" in dry
             assert "scoped" not in _spec(cluster)["enforcementAction"]

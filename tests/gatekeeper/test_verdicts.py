@@ -83,6 +83,24 @@ def test_what_a_violation_does_depends_on_the_enforcement_point(
 
 
 @pytest.mark.parametrize(
+    ("spec", "context", "sent"),
+    [
+        ({}, IN_OUR_PLACE, True),
+        ({}, BESIDE, False),
+        (scoped(("deny", "validation.gatekeeper.sh")), BESIDE, False),
+        (scoped(("deny", "webhook.tidewaiter.dev")), BESIDE, True),
+        (scoped(("deny", "audit.gatekeeper.sh")), IN_OUR_PLACE, False),
+    ],
+)
+def test_the_api_server_sends_nothing_for_what_is_left_to_gatekeeper(
+    spec: Any, context: Context, sent: bool
+) -> None:
+    around = snapshot(TEMPLATE, constraint(**spec), context=context)
+    assert len(around.policies) == 1
+    assert bool(around.enforced) is sent
+
+
+@pytest.mark.parametrize(
     ("spec", "context", "denied"),
     [
         (scoped(("deny", "audit.gatekeeper.sh")), BESIDE, True),

@@ -115,6 +115,17 @@ class Snapshot:
         mine, others = self.register.surroundings, other.register.surroundings
         return self.revision == other.revision and mine.clock_skew == others.clock_skew
 
+    @property
+    def enforced(self) -> tuple[CompiledPolicy, ...]:
+        """The policies that judge requests here: not constraints that are left to Gatekeeper's webhook."""
+        here = self.constraints
+        return tuple(
+            policy
+            for policy in self.policies
+            if policy.constraint is None
+            or policy.constraint.actions_at(here.points, unscoped=here.unscoped) is not None
+        )
+
     def policy(self, ref: PolicyRef) -> CompiledPolicy | None:
         """Return the compiled policy that `ref` names, or None."""
         return next((policy for policy in self.policies if policy.ref == ref), None)

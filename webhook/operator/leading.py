@@ -147,7 +147,7 @@ class Leading:
             if given is None:
                 return False
             acknowledged = await self._acknowledged(given)
-            await keeper.reconcile(snapshot.policies, given.trusted, acknowledged=acknowledged)
+            await keeper.reconcile(snapshot.enforced, given.trusted, acknowledged=acknowledged)
         except (ApiError, ValueError) as error:
             text = f"webhook configuration: {error}"
             if text != self._told:

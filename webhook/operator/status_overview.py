@@ -86,7 +86,7 @@ def _configuration(made: Overview, found: Found, snapshot: Snapshot, namespace: 
             f"the webhook configuration was also written by {', '.join(made.configuration['otherWriters'])}"
         )
     if made.settings and not any(kind in found.unreadable for kind in _POLICIES):
-        difference = status_registered.difference(live, snapshot.policies, made.settings, namespace)
+        difference = status_registered.difference(live, snapshot.enforced, made.settings, namespace)
         if difference:
             made.problems.append(f"the webhook configuration is not what the policies want: {difference}")
 
