@@ -301,6 +301,14 @@ def test_nothing_denied_drafts_nothing(run: Any) -> None:
     assert (done.status, done.out, done.err) == (1, "", "note: nothing is denied\n")
 
 
+def test_what_could_not_be_evaluated_is_said_and_not_drafted(run: Any) -> None:
+    broken = policy("broken", {"name": "x", "expression": "object.spec.nothing > 1", "message": "no"})
+    files = write("p.yaml", broken), write("a.yaml", appetite())
+    done = run("risk", "draft", *files, write("w.yaml", deployment()), *AT, *SAID)
+    assert (done.status, done.out) == (1, "")
+    assert "Deployment shop/web: broken could not be evaluated, which no acceptance covers" in done.err
+
+
 def test_what_is_accepted_already_is_not_drafted_again(run: Any) -> None:
     asked = acceptance()
     files = write("p.yaml", policy()), write("a.yaml", appetite(), asked, approval(asked))

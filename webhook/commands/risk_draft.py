@@ -195,21 +195,23 @@ async def _violated(
     if paths:
         known, material = risk_source.from_files(paths, where)
         found: list[Violated] = []
+        notes: list[str] = []
         settings = Settings(namespace=where.namespace)
         for judged in judge(material.judged, material.snapshot, material.kinds, settings, known.at):
             target = judged.request.target
             if _is_meant(only, target.kind, target.group, target.name):
                 place = f"{judged.document.file}:{judged.document.line}"
                 found += _of_verdict(known, judged.verdict, target, action, place)
-        return known, found, ""
+                notes += _unevaluated(judged.verdict, target)
+        return replace(known, notes=(*known.notes, *notes)), found, ""
     client = await connect(where.kubeconfig)
     try:
         known, live = await risk_source.from_cluster(client, where)
         user, _, _ = await approving.who_am_i(client)
-        found = []
-        notes: list[str] = []
+        found, notes = [], []
         async for request, verdict in risk_source.judged_in_cluster(client, known, live, where, only, notes):
             found += _of_verdict(known, verdict, request.target, action, "")
+            notes += _unevaluated(verdict, request.target)
         return replace(known, notes=(*known.notes, *notes)), found, user
     except ApiError as error:
         raise InputError(f"the API server can't be asked: {error}") from None
@@ -241,6 +243,16 @@ def _of_verdict(known: Known, verdict: Verdict, target: Any, action: str, place:
         )
         for each in verdict.violations
         if each.action in least
+    ]
+
+
+def _unevaluated(verdict: Verdict, target: Any) -> list[str]:
+    """Say what denies and is no violation, so that no acceptance covers it."""
+    name = f"{target.kind} {target.namespace}/{target.name}".replace(" /", " ")
+    return [
+        f"{name}: {error.policy} could not be evaluated, which no acceptance covers: {error.message}"
+        for error in verdict.errors
+        if error.actions
     ]
 
 
