@@ -48,8 +48,8 @@ _IMAGES = (
 _MEMORY = ("64Mi", "2Gi", "4096Mi", "1e9", "3000000000", "x", None)
 
 
-def compare(number: int, gatekeeper: Gatekeeper, folder: Path) -> list[Figure]:
-    """Measure with so many constraints of one template each, and compare what both say."""
+def compare(number: int, gatekeeper: Gatekeeper, folder: Path) -> bool:
+    """Measure with so many constraints, and compare what both say; tell whether it holds."""
     with ExitStack() as stack:
         chosen = policies(number)
         documents = [
@@ -62,12 +62,12 @@ def compare(number: int, gatekeeper: Gatekeeper, folder: Path) -> list[Figure]:
         theirs = gatekeeper.start(stack, chosen)
         mine, other = in_turn([ours, theirs], CONNECTIONS, SECONDS, RUNS)
         name = f"{number} constraints in Rego: CPU a request"
-        found = [cpu_figure(name, mine, other, LEAST_RATIO[number])]
-        if number == min(LEAST_RATIO):
+        held = show([cpu_figure(name, mine, other, LEAST_RATIO[number])])
+        if number == max(LEAST_RATIO):
             different, denied = asyncio.run(_different(ours, theirs))
             note = f"of {REQUESTS:,} requests, {denied:,} of them denied"
-            found.append(Figure("different verdicts or messages", different, "", 0.0, note=note))
-    return found
+            held &= show([Figure("different verdicts or messages", different, "", 0.0, note=note)])
+    return held
 
 
 async def _different(ours: Side, theirs: Side) -> tuple[int, int]:
@@ -76,11 +76,10 @@ async def _different(ours: Side, theirs: Side) -> tuple[int, int]:
     reviews = [_review(chance, number) for number in range(REQUESTS)]
     different = denied = 0
     contexts = {side.name: _context(side) for side in (ours, theirs)}
-    async with aiohttp.ClientSession() as session:
-        for start in range(0, REQUESTS, 50):
-            pairs = await asyncio.gather(
-                *(_both(session, contexts, review, ours, theirs) for review in reviews[start : start + 50])
-            )
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
+        for start in range(0, REQUESTS, CONNECTIONS):
+            some = reviews[start : start + CONNECTIONS]
+            pairs = await asyncio.gather(*(_both(session, contexts, review, ours, theirs) for review in some))
             for one, other in pairs:
                 denied += not one[0]
                 if one != other:
@@ -107,8 +106,15 @@ async def _asked(
 ) -> tuple[bool, list[str]]:
     url = f"https://127.0.0.1:{side.target.port}{side.target.path}"
     headers = {"Content-Type": "application/json"}
-    async with session.post(url, data=review, ssl=context, headers=headers) as answer:
-        response = orjson.loads(await answer.read())["response"]
+    for left in reversed(range(5)):
+        try:
+            async with session.post(url, data=review, ssl=context, headers=headers) as answer:
+                response = orjson.loads(await answer.read())["response"]
+            break
+        except aiohttp.ClientError:  # a connection that was closed meanwhile; the answer is what counts
+            if not left:
+                raise
+            await asyncio.sleep(0.2)
     message = (response.get("status") or {}).get("message") or ""
     return response["allowed"], sorted(message.split("\n")) if not response["allowed"] else []
 
@@ -151,7 +157,7 @@ def main() -> int:
         folder = Path(name)
         gatekeeper = Gatekeeper(Path(oracles) / "gatekeeper-manager", plane, folder / "gatekeeper")
         for number in LEAST_RATIO:
-            held &= show(compare(number, gatekeeper, folder))
+            held &= compare(number, gatekeeper, folder)
     return not held
 
 
