@@ -123,19 +123,21 @@ def sort(context: Context, value: Any) -> list[Any]:
     return ordered(found)
 
 
-@builtin("all", (Union((SET_OF_ANY, ARRAY_OF_ANY)),), BOOLEAN, deprecated=True)
-def all_(value: Any) -> bool:
+@builtin("all", (Union((SET_OF_ANY, ARRAY_OF_ANY)),), BOOLEAN, deprecated=True, needs_context=True)
+def all_(context: Context, value: Any) -> bool:
     """Tell whether there is nothing but true."""
     if value.__class__ is not list and value.__class__ is not RegoSet:
         raise operand_error(1, value, "array", "set")
+    context.spend(1 + (len(value) >> 5))
     return all(item is True for item in value)
 
 
-@builtin("any", (Union((SET_OF_ANY, ARRAY_OF_ANY)),), BOOLEAN, deprecated=True)
-def any_(value: Any) -> bool:
+@builtin("any", (Union((SET_OF_ANY, ARRAY_OF_ANY)),), BOOLEAN, deprecated=True, needs_context=True)
+def any_(context: Context, value: Any) -> bool:
     """Tell whether true is there."""
     if value.__class__ is not list and value.__class__ is not RegoSet:
         raise operand_error(1, value, "array", "set")
+    context.spend(1 + (len(value) >> 5))
     return any(item is True for item in value)
 
 

@@ -77,8 +77,9 @@ def plus(a: Any, b: Any) -> Number:
     (Union((NUMBER, SET_OF_ANY)), Union((NUMBER, SET_OF_ANY))),
     Union((NUMBER, SET_OF_ANY)),
     infix="-",
+    needs_context=True,
 )
-def minus(a: Any, b: Any) -> Any:
+def minus(context: Context, a: Any, b: Any) -> Any:
     """Return the difference of two numbers or two sets."""
     if a.__class__ in NUMBERS:
         if b.__class__ in NUMBERS:
@@ -88,10 +89,12 @@ def minus(a: Any, b: Any) -> Any:
         raise operand_error(1, a, "number", "set")
     if b.__class__ is not RegoSet:
         raise operand_error(2, b, "set" if b.__class__ in NUMBERS else "number")
-    return a.difference(b) if hasattr(a, "difference") else _difference(a, b)
+    context.spend(len(a.members) >> 5)
+    return difference(a, b)
 
 
-def _difference(a: RegoSet, b: RegoSet) -> RegoSet:
+def difference(a: RegoSet, b: RegoSet) -> RegoSet:
+    """Return what only the first set holds."""
     result = RegoSet()
     others = b.members
     result.members = {key: value for key, value in a.members.items() if key not in others}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.rego.builtins.arithmetic import small_integer
+from webhook.rego.builtins.arithmetic import difference, small_integer
 from webhook.rego.builtins.declaration import Context, builtin, check_items, operand_error
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, SET_OF_ANY, Array, Object, Set, Union
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, key, lookup
@@ -55,18 +55,21 @@ def array_flatten(context: Context, value: Any) -> list[Any]:
     return result
 
 
-@builtin("array.slice", (ARRAY_OF_ANY, NUMBER, NUMBER), ARRAY_OF_ANY)
-def array_slice(value: Any, start: Any, stop: Any) -> list[Any]:
+@builtin("array.slice", (ARRAY_OF_ANY, NUMBER, NUMBER), ARRAY_OF_ANY, needs_context=True)
+def array_slice(context: Context, value: Any, start: Any, stop: Any) -> list[Any]:
     """Return the elements from `start` up to before `stop`."""
     found = _array(value, 1)
     first, last = small_integer(start, 2), small_integer(stop, 3)
+    context.spend(1 + (len(found) >> 6))
     return found[max(0, first) : max(0, last)]
 
 
-@builtin("array.reverse", (ARRAY_OF_ANY,), ARRAY_OF_ANY)
-def array_reverse(value: Any) -> list[Any]:
+@builtin("array.reverse", (ARRAY_OF_ANY,), ARRAY_OF_ANY, needs_context=True)
+def array_reverse(context: Context, value: Any) -> list[Any]:
     """Return the elements from the last to the first."""
-    return _array(value, 1)[::-1]
+    found = _array(value, 1)
+    context.spend(1 + (len(found) >> 6))
+    return found[::-1]
 
 
 @builtin("and", (SET_OF_ANY, SET_OF_ANY), SET_OF_ANY, infix="&", needs_context=True)
@@ -88,11 +91,11 @@ def set_or(context: Context, first: Any, second: Any) -> RegoSet:
     return of_members({**b, **a})
 
 
-@builtin("set_diff", (SET_OF_ANY, SET_OF_ANY), SET_OF_ANY, deprecated=True)
-def set_diff(first: Any, second: Any) -> RegoSet:
+@builtin("set_diff", (SET_OF_ANY, SET_OF_ANY), SET_OF_ANY, deprecated=True, needs_context=True)
+def set_diff(context: Context, first: Any, second: Any) -> RegoSet:
     """Return what only the first holds."""
-    a, b = _set(first, 1).members, _set(second, 2).members
-    return of_members({k: v for k, v in a.items() if k not in b})
+    context.spend(len(_set(first, 1)) >> 5)
+    return difference(_set(first, 1), _set(second, 2))
 
 
 @builtin("intersection", (Set(SET_OF_ANY),), SET_OF_ANY, needs_context=True)

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from webhook.rego.builtins.arithmetic import NUMBERS
-from webhook.rego.builtins.declaration import BuiltinError, builtin, operand_error
+from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
 from webhook.rego.numbers import Number, Numeral, is_number_text, number_of
 from webhook.rego.texts import quote
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union
@@ -72,14 +72,16 @@ def _parsed(text: str) -> Number:
 def _cast(name: str, result: Any, expected: tuple[str, ...], *kinds: type) -> None:
     wanted = frozenset(kinds)
 
-    def implementation(value: Any) -> Any:
+    def implementation(context: Context, value: Any) -> Any:
         if value.__class__ not in wanted:
             raise operand_error(1, value, *expected)
+        if name == "set" and value.__class__ is list:
+            context.spend(len(value))
         if name == "array" and value.__class__ is RegoSet:
             return value.ordered()
         return RegoSet(value) if name == "set" and value.__class__ is list else value
 
-    builtin(f"cast_{name}", (ANY,), result, deprecated=True)(implementation)
+    builtin(f"cast_{name}", (ANY,), result, deprecated=True, needs_context=True)(implementation)
 
 
 _cast("array", ARRAY_OF_ANY, ("array", "set"), list, RegoSet)

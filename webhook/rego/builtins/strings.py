@@ -77,10 +77,11 @@ def concat(context: Context, delimiter: Any, parts: Any) -> str:
     return delimiter.join(found)  # type: ignore[no-any-return]
 
 
-@builtin("contains", (STRING, STRING), BOOLEAN)
-def contains(text: Any, part: Any) -> bool:
+@builtin("contains", (STRING, STRING), BOOLEAN, needs_context=True)
+def contains(context: Context, text: Any, part: Any) -> bool:
     """Tell whether the part is anywhere in the text."""
     check_texts(text, part)
+    context.spend(1 + (len(text) >> 7))
     return part in text
 
 
@@ -98,10 +99,11 @@ def endswith(text: Any, part: Any) -> bool:
     return text.endswith(part)  # type: ignore[no-any-return]
 
 
-@builtin("strings.count", (STRING, STRING), NUMBER)
-def strings_count(text: Any, part: Any) -> int:
+@builtin("strings.count", (STRING, STRING), NUMBER, needs_context=True)
+def strings_count(context: Context, text: Any, part: Any) -> int:
     """Return how often the part is in the text, without overlaps."""
     check_texts(text, part)
+    context.spend(1 + (len(text) >> 7))
     return text.count(part)  # type: ignore[no-any-return]
 
 
@@ -174,10 +176,11 @@ def indexof_n(context: Context, text: Any, part: Any) -> list[int]:
     return found
 
 
-@builtin("substring", (STRING, NUMBER, NUMBER), STRING)
-def substring(text: Any, offset: Any, length: Any) -> str:
+@builtin("substring", (STRING, NUMBER, NUMBER), STRING, needs_context=True)
+def substring(context: Context, text: Any, offset: Any, length: Any) -> str:
     """Return a part of the text; all that follows if the length is negative."""
     check_texts(text)
+    context.spend(1 + (len(text) >> 7))
     start, size = small_integer(offset, 2), small_integer(length, 3)
     if start < 0:
         raise BuiltinError("negative offset")
@@ -301,52 +304,59 @@ def _replaced_bytes(context: Context, text: str, pairs: Sequence[tuple[str, str]
     return decoded(b"".join(parts))
 
 
-@builtin("strings.reverse", (STRING,), STRING)
-def reverse(text: Any) -> str:
+@builtin("strings.reverse", (STRING,), STRING, needs_context=True)
+def reverse(context: Context, text: Any) -> str:
     """Return the characters from the last to the first."""
     check_texts(text)
+    context.spend(1 + (len(text) >> 7))
     return text[::-1]  # type: ignore[no-any-return]
 
 
-@builtin("trim", (STRING, STRING), STRING)
-def trim(text: Any, characters: Any) -> str:
+@builtin("trim", (STRING, STRING), STRING, needs_context=True)
+def trim(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at either end."""
     check_texts(text, characters)
+    context.spend(1 + (len(text) >> 7))
     return text.strip(characters)  # type: ignore[no-any-return]
 
 
-@builtin("trim_left", (STRING, STRING), STRING)
-def trim_left(text: Any, characters: Any) -> str:
+@builtin("trim_left", (STRING, STRING), STRING, needs_context=True)
+def trim_left(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at its start."""
     check_texts(text, characters)
+    context.spend(1 + (len(text) >> 7))
     return text.lstrip(characters)  # type: ignore[no-any-return]
 
 
-@builtin("trim_right", (STRING, STRING), STRING)
-def trim_right(text: Any, characters: Any) -> str:
+@builtin("trim_right", (STRING, STRING), STRING, needs_context=True)
+def trim_right(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at its end."""
     check_texts(text, characters)
+    context.spend(1 + (len(text) >> 7))
     return text.rstrip(characters)  # type: ignore[no-any-return]
 
 
-@builtin("trim_prefix", (STRING, STRING), STRING)
-def trim_prefix(text: Any, prefix: Any) -> str:
+@builtin("trim_prefix", (STRING, STRING), STRING, needs_context=True)
+def trim_prefix(context: Context, text: Any, prefix: Any) -> str:
     """Return the text without the prefix."""
     check_texts(text, prefix)
+    context.spend(1 + (len(text) >> 7))
     return text.removeprefix(prefix)  # type: ignore[no-any-return]
 
 
-@builtin("trim_suffix", (STRING, STRING), STRING)
-def trim_suffix(text: Any, suffix: Any) -> str:
+@builtin("trim_suffix", (STRING, STRING), STRING, needs_context=True)
+def trim_suffix(context: Context, text: Any, suffix: Any) -> str:
     """Return the text without the suffix."""
     check_texts(text, suffix)
+    context.spend(1 + (len(text) >> 7))
     return text.removesuffix(suffix)  # type: ignore[no-any-return]
 
 
-@builtin("trim_space", (STRING,), STRING)
-def trim_space(text: Any) -> str:
+@builtin("trim_space", (STRING,), STRING, needs_context=True)
+def trim_space(context: Context, text: Any) -> str:
     """Return the text without space at either end, as Unicode has it."""
     check_texts(text)
+    context.spend(1 + (len(text) >> 7))
     return text.strip(_SPACES)  # type: ignore[no-any-return]
 
 

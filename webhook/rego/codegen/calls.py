@@ -20,6 +20,8 @@ _TEXTS: Final = {
     "endswith": "{0}.endswith({1})",
     "contains": "{1} in {0}",
 }
+_SHORT: Final = 4096  # characters that are searched in no time
+_SMALL: Final = 1 << 62
 
 
 class Calls(Unification):
@@ -153,11 +155,14 @@ class Calls(Unification):
         template = _TEXTS.get(name)
         if template is not None:
             a, b = self.named(args[0]), self.named(args[1])
-            return f"{template.format(a, b)} if {a}.__class__ is STR and {b}.__class__ is STR"
+            short = f" and LEN({a}) < {_SHORT}" if name == "contains" else ""
+            return f"{template.format(a, b)} if {a}.__class__ is STR and {b}.__class__ is STR{short}"
         if name in ("plus", "minus"):
             a, b = self.named(args[0]), self.named(args[1])
             sign = "+" if name == "plus" else "-"
-            return f"{a} {sign} {b} if {a}.__class__ is INT and {b}.__class__ is INT"
+            # OPA rounds to 64 bits, so only integers that sum up to less are added here.
+            small = " and ".join([f"{n}.__class__ is INT and -{_SMALL} < {n} < {_SMALL}" for n in (a, b)])
+            return f"{a} {sign} {b} if {small}"
         if name == "count":
             a = self.named(args[0])
             return f"LEN({a}) if {a}.__class__ in SIZED"
