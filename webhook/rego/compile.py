@@ -33,30 +33,28 @@ closures, where what the expressions before bind is bound too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.rego.ast import Body, Boolean, Call, Expr, Module, Ref, Rule, ref_text
+from webhook.rego.ast import Module, Ref, Rule, ref_text
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
-from webhook.rego.errors import COMPILE, TYPE, Problems, RegoError
+from webhook.rego.errors import Problems, RegoError
 from webhook.rego.passes import conflicts, dynamics, modifiers, safety
+from webhook.rego.passes.calls import Calls, erase_prints
 from webhook.rego.passes.hoist import Hoist
 from webhook.rego.passes.local_variables import LocalVariables, Names
-from webhook.rego.passes.resolve import is_root, resolve
+from webhook.rego.passes.resolve import resolve
 from webhook.rego.passes.rules import Graph, RuleId, RuleTree, by_id, full_path
 from webhook.rego.passes.templates import Templates
 from webhook.rego.passes.type_check import TypeChecker
 from webhook.rego.passes.walk import (
     chain,
-    expressions,
     head_terms,
-    inside,
     map_bodies,
     map_bodies_of,
     variables,
 )
-from webhook.rego.text import show
-from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array, show_arguments
+from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class _Compilation:
         self.problems.check()
         self.names = Names(self._all_variables())
         self._each(lambda rule: dynamics.head_reference(rule, self.names), first_only=True)
-        self._shadowing()
+        conflicts.check_shadowing(self.modules, self.problems)
         self.problems.check()
         conflicts.check_imports(self.imports, self.problems)
         self.problems.check()
@@ -138,14 +136,18 @@ class _Compilation:
         self.safety = safety.Safety(self.arity)
         self._locals()
         self._templates()
-        self._prints()
+        self.calls = Calls(self.builtins, REFUSED, self.arity, self.names, self.problems)
+        self.calls.check_values(self._rules())
+        self.problems.check()
+        self._each(erase_prints)
         self._each(Hoist(self.names).rule)
         self._each(dynamics.ComprehensionTerms(self.names).rule)
         self._each(lambda rule: dynamics.heads(rule, self.names))
         self._modifiers()
         conflicts.check_rules(self.tree, self.modules, self.problems)
         self.problems.check()
-        self._functions()
+        self.calls.check_functions(self._rules())
+        self.problems.check()
         self._safety()
         self._each(lambda rule: replace(rule, body=dynamics.equals(rule.body)))
         bodies = dynamics.Dynamics(self.names)
@@ -175,36 +177,17 @@ class _Compilation:
         declared = self.builtins.get(ref_text(ref))
         return len(declared.arguments) if declared is not None else self.tree.arity(ref)
 
+    def _rules(self) -> Iterable[Rule]:
+        """Return all rules, and each of their `else`."""
+        return by_id(self.modules).values()
+
     def _all_variables(self) -> set[str]:
         found: set[str] = set()
-        for rule in by_id(self.modules).values():
+        for rule in self._rules():
             found |= variables((*head_terms(rule), *rule.head.ref.terms, *rule.body))
         return found
 
     # --- passes
-
-    def _shadowing(self) -> None:
-        """Refuse rules and variables called ``data`` or ``input``, where v1's rules hold."""
-        for module in self.modules.values():
-            if not module.strict:
-                continue
-            for rule in module.rules:
-                name = rule.head.ref.root
-                if name in ("data", "input"):
-                    message = f"rules must not shadow {name} (use a different rule name)"
-                    self.problems.add(COMPILE, message, rule.location)
-            for rule in module.rules:
-                for one in chain(rule):
-                    wrapped = tuple(Expr(term) for term in head_terms(one))
-                    for expr in expressions((*wrapped, *one.body)):
-                        self._shadowing_expr(expr)
-
-    def _shadowing_expr(self, expr: Expr) -> None:
-        terms = expr.terms
-        if isinstance(terms, Call) and terms.name == "assign" and terms.args and is_root(terms.args[0]):
-            shown = show(terms.args[0])
-            message = f"variables must not shadow {shown} (use a different variable name)"
-            self.problems.add(COMPILE, message, expr.location)
 
     def _locals(self) -> None:
         renamer = LocalVariables(self.names, self.arity, self.problems)
@@ -219,22 +202,6 @@ class _Compilation:
         rewriter = Templates(self.names, self.safety, self.tree.always_defined, relation, self.problems)
         self._each(rewriter.rule)
         self.problems.check()
-
-    def _prints(self) -> None:
-        """Refuse ``print`` as a value, and erase its calls."""
-        for rule in by_id(self.modules).values():
-            for term in (*head_terms(rule), *rule.body):
-                expressions_ = {id(one.terms) for one in inside(term) if isinstance(one, Expr)}
-                for node in inside(term):
-                    if isinstance(node, Call) and id(node) not in expressions_:
-                        self._void(node)
-        self.problems.check()
-        self._each(_erase_prints)
-
-    def _void(self, call: Call) -> None:
-        declared = self.builtins.get(call.name)
-        if declared is not None and declared.result is None:
-            self.problems.add(TYPE, f"{show(call)} used as value", call.location)
 
     def _modifiers(self) -> None:
         checker = modifiers.Modifiers(self.tree, self.builtins, REFUSED, self.names, self.problems)
@@ -252,54 +219,8 @@ class _Compilation:
         self._each(on_rule)
         self.problems.check()
 
-    def _functions(self) -> None:
-        """Refuse calls of what isn't there, or isn't allowed, or has another number of arguments."""
-        for rule in by_id(self.modules).values():
-            wrapped = tuple(Expr(term) for term in head_terms(rule))
-            for expr in expressions((*wrapped, *rule.body)):
-                if isinstance(expr.terms, Call):
-                    self._function(expr, expr.terms)
-        self.problems.check()
-
-    def _function(self, expr: Expr, call: Call) -> None:
-        name = call.name
-        if name in REFUSED and name not in self.builtins:
-            message = f"unsafe built-in function calls in expression: {name}"
-            self.problems.add(TYPE, message, expr.location, (REFUSED[name],))
-            return
-        arity = self.arity(call.operator)
-        if arity < 0:
-            shown = show(self.names.as_written(call.operator))
-            self.problems.add(TYPE, f"undefined function {shown}", expr.location)
-            return
-        given = len(call.args)
-        declared = self.builtins.get(name)
-        if declared is not None and declared.variadic is not None and given >= arity:
-            return
-        if expr.generated:
-            if call.name == "eq" or given == arity + 1:
-                return
-            given -= 1
-        elif given in (arity, arity + 1):
-            return
-        self._arity(expr, call, arity, given)
-
-    def _arity(self, expr: Expr, call: Call, arity: int, given: int) -> None:
-        shown = show(self.names.as_written(call.operator))
-        declared = self.builtins.get(call.name)
-        if declared is not None:
-            scope = TypeChecker(self.builtins, self.names).environment
-            have = show_arguments(map(scope.of, call.args))
-            want = ", ".join(map(str, declared.arguments))
-            details = (f"have: ({have})", f"want: ({want})")
-            self.problems.add(TYPE, f"{shown}: arity mismatch", expr.location, details)
-            return
-        plural = "argument" if given == 1 else "arguments"
-        message = f"function {shown} has arity {arity}, got {given} {plural}"
-        self.problems.add(TYPE, message, expr.location)
-
     def _safety(self) -> None:
-        for rule in by_id(self.modules).values():
+        for rule in self._rules():
             safety.check_head(rule, self.names.original, self.problems)
         self.problems.check()
         self._each(self._ordered)
@@ -328,39 +249,11 @@ class _Compilation:
         found = checker.rules((paths[id_], rules[id_]) for id_ in order)
         if found:
             raise RegoError(found[:10])
-        self._deprecated(rules)
+        strict = [rule for (name, _, _), rule in rules.items() if self.modules[name].strict]
+        self.calls.check_deprecated(strict)
+        self.problems.check()
         dependencies = {id_: tuple(dict.fromkeys(graph.edges(id_))) for id_ in rules}
         return Compiled(self.modules, rules, paths, tuple(order), dependencies, self.names.written)
 
     def _path(self, id_: RuleId, rule: Rule) -> Ref:
         return full_path(self.modules[id_[0]], rule.head)
-
-    def _deprecated(self, rules: Mapping[RuleId, Rule]) -> None:
-        """Refuse deprecated builtins, where v1's rules hold."""
-        for (name, _, _), rule in rules.items():
-            if not self.modules[name].strict:
-                continue
-            wrapped = tuple(Expr(term) for term in head_terms(rule))
-            for expr in expressions((*wrapped, *rule.body)):
-                declared = self.builtins.get(expr.operator or "")
-                if declared is not None and declared.deprecated:
-                    message = f"deprecated built-in function calls in expression: {declared.name}"
-                    self.problems.add(TYPE, message, expr.location)
-        self.problems.check()
-
-
-def _erase_prints(rule: Rule) -> Rule:
-    def erased(body: Body) -> Body:
-        kept = tuple([one for one in body if one.operator != "print"])
-        if kept or not body:
-            return kept
-        at = body[0].location
-        return (Expr(Boolean(True, at), location=at),)
-
-    head = rule.head
-    head = replace(
-        head,
-        key=None if head.key is None else map_bodies_of(head.key, erased),
-        value=None if head.value is None else map_bodies_of(head.value, erased),
-    )
-    return replace(rule, head=head, body=erased(tuple([map_bodies(one, erased) for one in rule.body])))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.rego.front.checks import problems
 
-SECONDS = 30.0  # generous: the machine is busy; what doubles never ends
+SECONDS = 60.0  # of CPU: what isn't linear takes far longer
 
 ACCEPTED = {
     "nested comprehensions": "p = " + "".join(f"[x{n} | x{n} = " for n in range(45)) + "1" + "]" * 45,
@@ -46,14 +46,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_accepted_in_time(name: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert problems(f"package t\n{ACCEPTED[name]}", "v0") == []
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_in_time_with_a_few_problems(name: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = problems(f"package t\n{REFUSED[name]}", "v0")
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert 1 <= len(found) <= 10

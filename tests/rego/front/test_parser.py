@@ -14,7 +14,7 @@ from webhook.core.errors import CompileError
 from webhook.rego.ast import Version
 from webhook.rego.parser import parse_module
 
-SECONDS = 20.0  # generous: the machine is busy; what isn't linear takes far longer
+SECONDS = 60.0  # of CPU: what isn't linear takes far longer
 
 # ruff: noqa: E501, ISC004 - policies are as long as they are
 POLICIES: dict[str, tuple[Version, str]] = {
@@ -138,9 +138,9 @@ DEEP = {
 
 @pytest.mark.parametrize("name", DEEP)
 def test_nesting_without_end_is_refused_at_once(name: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = problems(f"package t\n{DEEP[name]}", "v0")
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert found
     assert all("rego_parse_error" in one for one in found)
 
@@ -169,9 +169,9 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_what_is_only_long_is_compiled_in_time(name: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert problems(f"package t\n{LONG[name]}", "v0") == []
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from webhook.rego.ast import Location, Module, Ref, String, Term, is_ground
+from webhook.rego.ast import Call, Expr, Location, Module, Ref, String, Term, is_ground
 from webhook.rego.errors import COMPILE, MAX_ERRORS, RECURSION, TYPE, Problems
+from webhook.rego.passes.resolve import is_root
 from webhook.rego.passes.rules import Entry, Graph, Node, RuleId, RuleTree
+from webhook.rego.passes.walk import chain, expressions, head_terms
 from webhook.rego.text import show, show_import
 
 
@@ -131,3 +133,28 @@ def check_imports(modules: Mapping[str, Module], problems: Problems) -> None:
                 problems.add(COMPILE, f"import must not shadow {seen[one.name]}", one.location)
             else:
                 seen[one.name] = show_import(one)
+
+
+def check_shadowing(modules: Mapping[str, Module], problems: Problems) -> None:
+    """Refuse rules and variables called ``data`` or ``input``, where v1's rules hold."""
+    for module in modules.values():
+        if not module.strict:
+            continue
+        for rule in module.rules:
+            name = rule.head.ref.root
+            if name in ("data", "input"):
+                message = f"rules must not shadow {name} (use a different rule name)"
+                problems.add(COMPILE, message, rule.location)
+        for rule in module.rules:
+            for one in chain(rule):
+                wrapped = tuple(Expr(term) for term in head_terms(one))
+                for expr in expressions((*wrapped, *one.body)):
+                    _shadowing(expr, problems)
+
+
+def _shadowing(expr: Expr, problems: Problems) -> None:
+    terms = expr.terms
+    if isinstance(terms, Call) and terms.name == "assign" and terms.args and is_root(terms.args[0]):
+        shown = show(terms.args[0])
+        message = f"variables must not shadow {shown} (use a different variable name)"
+        problems.add(COMPILE, message, expr.location)
