@@ -54,6 +54,11 @@ class RegoProgram:
         return _guarded(lambda: self._at_entry(frame))
 
     def _at_entry(self, frame: Frame) -> Value:
+        node: Node | None = self.root
+        for name in self.entry:  # nearly always a rule of a package
+            node = node.children.get(name) if node is not None else None
+        if node is not None and node.call is not None and not node.function:
+            return node.call(frame)
         at: Value = Place(frame, self.root, ())
         for name in self.entry:
             at = step(at, name)
