@@ -163,6 +163,9 @@ class Calls(Unification):
             # OPA rounds to 64 bits, so only integers that sum up to less are added here.
             small = " and ".join([f"{n}.__class__ is INT and -{_SMALL} < {n} < {_SMALL}" for n in (a, b)])
             return f"{a} {sign} {b} if {small}"
+        if name == "object.get":
+            a, b = self.named(args[0]), self.named(args[1])
+            return f"{a}.get({b}, {args[2]}) if {a}.__class__ is DICT and {b}.__class__ is STR"
         if name == "count":
             a = self.named(args[0])
             return f"LEN({a}) if {a}.__class__ in SIZED"

@@ -205,7 +205,8 @@ class Rules(Bodies):
             if not result:
                 self.emit(f"return {text}")
                 return
-            self.emit(f"{result} = AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})")
+            agree = f"AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})"
+            self.emit(f"{result} = {text} if {result} is U else {agree}")
 
         self.body(self.raising.indexed_first(rule.body), scope, finish)
         self.close(mark)
