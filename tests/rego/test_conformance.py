@@ -1,14 +1,11 @@
 """OPA's own cases, v0 and v1, out of the Go module cache: every answer and error is OPA's, or refused."""
 
-import os
-import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.rego.conformance import MISSING, MODULE, VERSION, cases, judge, module_cache, refused_builtin
+from tests.rego.conformance import cases, judge, refused_builtin
 
 SHARE = 0.97
 
@@ -29,28 +26,13 @@ EXCLUDED = {
 """What of OPA's cases is refused when it is compiled: the builtin, and why."""
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = module_cache()
-    if found is None and os.environ.get("CI") == "true":
-        if shutil.which("go") is None:
-            pytest.fail(f"{MISSING} (CI=true makes this a failure)", pytrace=False)
-        where = tmp_path_factory.mktemp("module")
-        for command in (["mod", "init", "cases"], ["mod", "download", f"{MODULE}@{VERSION}"]):
-            subprocess.run(["go", *command], cwd=where, check=True, capture_output=True)
-        found = module_cache()
-    if found is None:
-        pytest.skip(MISSING)
-    return found
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_cases_of_opa_are_equal_or_refused(folder: Path, version: str) -> None:
+def test_cases_of_opa_are_equal_or_refused(opa_cases: Path, version: str) -> None:
     counted: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     wrong = []
-    for case in cases(folder, version):
+    for case in cases(opa_cases, version):
         outcome = judge(case)
         counted[outcome.kind] += 1
         if outcome.kind == "refused":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.rego.conformance import Case, cases, module_cache
+from tests.rego.conformance import Case, cases
 from tests.rego.opa_server import Opa
 from webhook.rego.ast import Version
 from webhook.rego.compile import Compiled, compile_modules
@@ -59,10 +59,8 @@ def tree_of_opa(program: Path, file: Path, version: Version) -> dict[str, Any] |
     return tree
 
 
-def own_cases(version: Version) -> Iterator[Case]:
-    """Give OPA's own cases that have modules; none if they aren't there."""
-    folder = module_cache()
-    if folder is not None:
-        for case in cases(folder, version):
-            if case.fields.get("modules"):
-                yield case
+def own_cases(folder: Path, version: Version) -> Iterator[Case]:
+    """Give OPA's own cases that have modules."""
+    for case in cases(folder, version):
+        if case.fields.get("modules"):
+            yield case
