@@ -150,7 +150,7 @@ def test_the_audit_counts_what_is_there_already(cluster: Cluster) -> None:
     space = cluster.namespace()
     cluster.apply(configmap(space, password="x"), check=True)
     cluster.apply(SECRETIVE, check=True)
-    there = secretive("old-passwords", enforcementAction="dryrun")
+    there = secretive("old-passwords", enforcementAction="dryrun", match={**MATCH, "namespaces": [space]})
     eventually(lambda: cluster.apply(there).returncode == 0, "the kind of the constraint")
 
     def status() -> Any:
