@@ -31,20 +31,10 @@ from webhook.rego.ast import (
     Var,
     With,
 )
+from webhook.rego.texts import quote
 
 KEYWORDS: Final = frozenset((*lexer.KEYWORDS, *lexer.IMPORTED_KEYWORDS))
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
-_ESCAPES: Final = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
 _KINDS: Final[dict[type, str]] = {
     Null: "null",
     Boolean: "boolean",
@@ -66,22 +56,6 @@ _KINDS: Final[dict[type, str]] = {
 def kind(term: Term) -> str:
     """Tell what kind of term it is, in OPA's words."""
     return _KINDS[type(term)]
-
-
-def quote(text: str) -> str:
-    """Return a string as Go quotes it (``strconv.Quote``)."""
-    return '"' + "".join(map(_escape, text)) + '"'
-
-
-def _escape(char: str) -> str:
-    if (known := _ESCAPES.get(char)) is not None:
-        return known
-    if char == " " or unicodedata.category(char)[0] in "LMNPS":
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def show_all(terms: tuple[Term, ...], separator: str = ", ") -> str:
