@@ -200,6 +200,11 @@ class Stage:
         eventually(lambda: said in " ".join(self.use().stderr.split()), f"the denial that says {said!r}")
         assert self.use().returncode
 
+    def later(self) -> None:
+        """Wait for another second: the API server writes no finer times, and tells nothing apart within one."""
+        now = int(time.time())
+        eventually(lambda: int(time.time()) > now, "the next second")
+
     def delete(self, kind: str, name: str, *flags: str) -> subprocess.CompletedProcess[str]:
         return self.plane.kubectl("delete", kind, name, "-n", self.space, *flags)
 
@@ -434,6 +439,7 @@ def recreated_after_it_was_revoked(world: World) -> None:
     revoked = changed(asked, revoked={"at": stamp(), "by": JANE, "reason": "misused"})
     stage.done(write(stage.plane, revoked, *as_user(JANE), verb="apply"))
     stage.refused("it was revoked")
+    stage.later()
     stage.delete("riskacceptance", "legacy").check_returncode()
     stage.done(write(stage.plane, asked, *as_user(JOHN)))
     stage.refused("the acceptance was deleted and made again")
@@ -445,6 +451,7 @@ def recreated_weaker_policy(world: World) -> None:
     asked = stage.ask()
     stage.approve(asked)
     stage.refused("a high risk needs an approval by Signature")
+    stage.later()
     world.plane.kubectl("delete", "clusterpolicy", "weak", check=True)
     world.apply(policy("weak", severity="low"))
     stage.refused("it was given before the policy was made, or made again")
