@@ -201,7 +201,7 @@ class Stage:
         assert self.use().returncode
 
     def later(self) -> None:
-        """Wait for another second: the API server writes no finer times, and tells nothing apart within one."""
+        """Wait for another second: the API server writes no finer times."""
         now = int(time.time())
         eventually(lambda: int(time.time()) > now, "the next second")
 
