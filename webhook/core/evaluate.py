@@ -6,44 +6,27 @@ bytes -> request -> policies that match -> programs run -> violations -> accepta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from webhook.core.activation import Activation, Budget, Place
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, DecisionLacking
-from webhook.core.constraint import GENERATED, Constraint, ExternalLacking, Found, Review
-from webhook.core.errors import BudgetExceeded, EvaluationError
+from webhook.core.errors import EvaluationError
+from webhook.core.evaluation import Evaluation
 from webhook.core.excuses import Excuses
-from webhook.core.expanding import Resultant, expand
 from webhook.core.fields import metadata_of
-from webhook.core.judge import (
-    Findings,
-    Subject,
-    conditions_hold,
-    judge,
-    template_subject,
-    violation_of_constraint,
-)
+from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
+from webhook.core.judge_constraints import judge_constraint, judge_expanded
 from webhook.core.match import EVERY_POLICY, Bucket, Candidate, PolicyIndex, Selection
 from webhook.core.meter import Meter
-from webhook.core.model import Action, Violation, capped
+from webhook.core.model import Action
 from webhook.core.policy import CompiledPolicy
-from webhook.core.ratchet import is_existing, is_existing_of_constraint
+from webhook.core.ratchet import is_existing, on_old, took
 from webhook.core.review import AdmissionRequest
 from webhook.core.selectors import Labels, labels_of
 from webhook.core.snapshot import Snapshot
-from webhook.core.times import nanoseconds
-from webhook.core.verdict import (
-    AcceptedViolation,
-    DecisionLack,
-    ExternalLack,
-    Lack,
-    NamespaceLack,
-    PolicyError,
-    Verdict,
-)
+from webhook.core.verdict import DecisionLack, Lack, NamespaceLack, PolicyError, Verdict
 
 
 def evaluate(
@@ -81,46 +64,14 @@ def evaluate(
     return _Evaluation(request, snapshot, now, budget or Budget(), decisions, selection).run(bucket, meter)
 
 
-class _Evaluation:
-    """One call of `evaluate`: what it has found so far."""
-
-    def __init__(
-        self,
-        request: AdmissionRequest,
-        snapshot: Snapshot,
-        now: datetime,
-        budget: Budget,
-        decisions: Mapping[AuthorizerCheck, AuthorizerDecision] | None,
-        selection: Selection,
-    ) -> None:
-        self.request = request
-        self.snapshot = snapshot
-        self.now = now
-        self.budget = budget
-        self.decisions = decisions
-        self.selection = selection
-        self.target = request.target
-        self.is_namespace = request.resource[::2] == ("", "namespaces")
-        self.namespace = "" if self.is_namespace else request.namespace
-        self.namespace_object = snapshot.namespaces.get(self.namespace) if self.namespace else None
-        self.most = Action(snapshot.max_action) if snapshot.max_action else Action.DENY
-        self.violations: list[Violation] = []
-        self.accepted: list[AcceptedViolation] = []
-        self.existing: list[Violation] = []
-        self.errors: list[PolicyError] = []
-        self.annotations: dict[str, str] = {}
-        self.hints: dict[str, tuple[str, ...]] = {}
-        self.lacking: list[Lack] = []
-        self._subjects: list[Subject | None] = [None, None]
-        self._reviews: list[Review | None] = [None, None]
-        self._excuses: Excuses | None = None
+class _Evaluation(Evaluation):
+    """One call of `evaluate`: finds the policies and runs them."""
 
     def run(self, bucket: Bucket, meter: Meter | None = None) -> Verdict:
         request, snapshot = self.request, self.snapshot
         labels = (labels_of(request.object), labels_of(request.old_object))
         namespace_labels = self._namespace_labels()
-        place = request.name if self.is_namespace else self.namespace
-        exempt = place in snapshot.exempt_namespaces
+        exempt = self.place in snapshot.exempt_namespaces
         everything = self.selection == EVERY_POLICY
         activation = Activation(
             request=request.raw, namespaceObject=self.namespace_object, budget=self.budget
@@ -138,7 +89,7 @@ class _Evaluation:
         for candidate in bucket.find(request.namespace, namespace_labels, labels):
             policy = candidate.policy
             if plainly and candidate.plain:
-                subject = self._subjects[candidate.template]
+                subject = self.subjects[candidate.template]
                 if subject is None and not candidate.template:
                     subject = self._subject(candidate)
                 if subject is not ready:
@@ -157,7 +108,7 @@ class _Evaluation:
                 (everything or self._is_asked_for(candidate))
                 and (not policy.ref.namespace or policy.ref.namespace == self.namespace)
                 and (candidate.certain or candidate.takes(request))
-                and (not exempt or place in policy.named_namespaces)
+                and (not exempt or self.place in policy.named_namespaces)
             ):
                 if meter is None:
                     self._judge(candidate, activation, namespace_labels, labels)
@@ -166,21 +117,8 @@ class _Evaluation:
                 self._judge(candidate, activation, namespace_labels, labels)
                 meter.stop(policy.ref)
         if snapshot.constraints.expansions and not exempt and self.selection.scope != "namespaced":
-            self._judge_expanded()
-        denied = any(Action.DENY in violation.actions for violation in self.violations) or any(
-            Action.DENY in error.actions for error in self.errors
-        )
-        return Verdict(
-            allowed=not denied,
-            violations=tuple(self.violations),
-            accepted=tuple(self.accepted),
-            existing=tuple(self.existing),
-            errors=tuple(self.errors),
-            annotations=self.annotations,
-            hints=self.hints,
-            lacking=tuple(dict.fromkeys(self.lacking)),
-            revision=snapshot.revision,
-        )
+            judge_expanded(self)
+        return self.verdict()
 
     def _namespace_labels(self) -> Sequence[Labels] | None:
         """Return the labels that namespace selectors are compared with; None when they are unknown.
@@ -213,9 +151,9 @@ class _Evaluation:
     ) -> None:
         policy = candidate.policy
         if policy.constraint is not None:
-            self._judge_constraint(policy, policy.constraint, candidate.template)
+            judge_constraint(self, policy, policy.constraint, template=candidate.template)
             return
-        actions = self._capped(policy.actions)
+        actions = self.capped(policy.actions)
         try:
             if (
                 policy.namespace_selector
@@ -236,9 +174,9 @@ class _Evaluation:
             if alone and self._passes(policy, subject, activation):
                 return
             if policy.overrides:
-                actions = self._capped(self._actions(policy))
+                actions = self.capped(self._actions(policy))
             self.budget.refill(policy.ref)
-            for params in _params(self.request, self.snapshot, policy):
+            for params in self.snapshot.params.of(policy, self.request.namespace):
                 activation.params = params
                 self._judge_once(policy, subject, activation, actions)
         except EvaluationError as error:
@@ -279,156 +217,6 @@ class _Evaluation:
         for message in findings.errors:
             self._fail(policy, message, actions)
 
-    # Gatekeeper's constraints.
-
-    def _judge_constraint(
-        self,
-        policy: CompiledPolicy,
-        constraint: Constraint,
-        template: bool,
-        resultant: tuple[Resultant, Review] | None = None,
-    ) -> None:
-        """Judge a constraint; what keeps it from being judged counts as a violation, as with Gatekeeper."""
-        context = self.snapshot.constraints
-        actions = constraint.actions_at(context.points, unscoped=context.unscoped)
-        if actions is None:
-            return
-        place = self.request.name if self.is_namespace else self.namespace
-        if place and context.excludes is not None and context.excludes(context.process, place):
-            return
-        prefix = ""
-        if resultant is not None:
-            expansion = resultant[0].expansion
-            prefix = f"[Implied by {expansion.name}] "
-            actions = actions if expansion.action is None else (expansion.action,)
-        actions = self._capped(actions)
-        try:
-            review = resultant[1] if resultant is not None else self._review(template)
-            if constraint.needs_namespace and self.namespace and self.namespace_object is None:
-                self.lacking.append(NamespaceLack(self.namespace))
-            if not constraint.matches(review):
-                return
-            self.budget.refill(policy.ref)
-            found = constraint.judge(review)
-        except EvaluationError as error:
-            if isinstance(error, ExternalLacking):
-                self.lacking.append(ExternalLack(error.provider, error.keys))
-            self.errors.append(PolicyError(policy.ref, prefix + str(error), actions, constraint=True))
-        except RecursionError:
-            message = f"{prefix}the object is nested too deeply"
-            self.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
-        else:
-            if found:
-                self._sort_found(policy, constraint, review, found, actions, prefix)
-        self.budget.stride()
-
-    def _review(self, template: bool) -> Review:
-        review = self._reviews[template]
-        if review is None:
-            request = self.request
-            obj, old_object = request.object, request.old_object
-            if template:
-                subject = template_subject(self.target, obj, old_object)
-                obj, old_object = subject.object, subject.old_object
-            review = self._reviews[template] = self._review_of(request.raw, obj, old_object)
-        return review
-
-    def _review_of(
-        self,
-        raw: Mapping[str, Any],
-        obj: Mapping[str, Any] | None,
-        old_object: Mapping[str, Any] | None,
-        source: str = "Original",
-    ) -> Review:
-        context = self.snapshot.constraints
-        return Review(
-            raw,
-            obj,
-            old_object,
-            self.namespace_object,
-            source,
-            context.inventory,
-            context.external,
-            self.budget,
-            shows_namespace=context.shows_namespaces,
-            now_ns=nanoseconds(self.now),
-        )
-
-    def _sort_found(
-        self,
-        policy: CompiledPolicy,
-        constraint: Constraint,
-        review: Review,
-        found: Sequence[Found],
-        actions: tuple[Action, ...],
-        prefix: str,
-    ) -> None:
-        """Put each result of a constraint where it belongs, as `_sort` does."""
-        excuses = self._excuses = self._excuses or self._find_excuses()
-        ratchet = policy.ratchet and self.request.operation == "UPDATE" and review.old_object is not None
-        for each in found:
-            violation = violation_of_constraint(policy, self.target, each, actions, prefix)
-            try:
-                excuse = excuses.of(violation, policy)
-                if excuse.accepted is not None:
-                    self.accepted.append(excuse.accepted)
-                    continue
-                if (
-                    ratchet
-                    and not excuse.ended
-                    and is_existing_of_constraint(each, constraint, review, self.budget)
-                ):
-                    self.existing.append(violation)
-                    continue
-            except (EvaluationError, RecursionError) as error:
-                # Whatever could have excused it isn't known: it stands.
-                message = prefix + str(error)
-                self.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
-                self.violations.append(violation)
-                continue
-            if excuse.hints:
-                self.hints[violation.fingerprint] = excuse.hints
-            self.violations.append(violation)
-
-    def _judge_expanded(self) -> None:
-        """Judge what ExpansionTemplates make of the object, for the object itself."""
-        request, snapshot = self.request, self.snapshot
-        obj = request.object if request.object is not None else request.old_object
-        if obj is None or request.sub_resource:
-            return
-        try:
-            made = list(expand(obj, request.kind, self.namespace, snapshot.constraints.expansions))
-        except EvaluationError as error:
-            for policy in snapshot.policies:
-                if policy.constraint is not None:
-                    message = f"unable to expand object: {error}"
-                    self.errors.append(PolicyError(policy.ref, message, (Action.DENY,), constraint=True))
-                    break
-            return
-        for resultant in made:
-            group, version, kind = resultant.expansion.generated
-            name = str(metadata_of(resultant.object).get("name") or "")
-            raw = {
-                "kind": {"group": group, "version": version, "kind": kind},
-                "name": name,
-                "namespace": str(metadata_of(resultant.object).get("namespace") or ""),
-                "operation": request.operation,
-            }
-            deleted = request.operation == "DELETE"
-            obj, old = (None, resultant.object) if deleted else (resultant.object, None)
-            review = self._review_of(raw, obj, old, GENERATED)
-            generated = replace(
-                request,
-                kind=resultant.expansion.generated,
-                resource=("", "", ""),
-                request_resource=("", "", ""),
-                sub_resource="",
-            )
-            for candidate in snapshot.index.bucket(generated).every:
-                constraint = candidate.policy.constraint
-                if constraint is not None:
-                    self._judge_constraint(candidate.policy, constraint, False, (resultant, review))
-
     def _is_selected(
         self, policy: CompiledPolicy, candidate: Candidate, subject: Subject, labels: Sequence[Labels]
     ) -> bool:
@@ -444,11 +232,11 @@ class _Evaluation:
         )
 
     def _subject(self, candidate: Candidate) -> Subject:
-        subject = self._subjects[candidate.template]
+        subject = self.subjects[candidate.template]
         if subject is None:
             request = self.request
             make = template_subject if candidate.template else Subject
-            subject = self._subjects[candidate.template] = make(
+            subject = self.subjects[candidate.template] = make(
                 self.target, request.object, request.old_object
             )
         return subject
@@ -473,9 +261,6 @@ class _Evaluation:
                 return override.actions
         return policy.actions
 
-    def _capped(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
-        return actions if self.most is Action.DENY else capped(actions, self.most)
-
     def _ask(self, check: AuthorizerCheck) -> AuthorizerDecision:
         if self.decisions is None:
             raise EvaluationError("it asks the authorizer, and there is nobody to ask offline")
@@ -493,7 +278,7 @@ class _Evaluation:
     ) -> None:
         """Put each violation where it belongs: accepted, existing, or counted."""
         old: Activation | None = None
-        excuses = self._excuses = self._excuses or self._find_excuses()
+        excuses = self.excuses
         ratchet = policy.ratchet and self.request.operation == "UPDATE" and subject.old_object is not None
         for position, (violation, validation, container) in enumerate(findings.violations):
             try:
@@ -503,8 +288,8 @@ class _Evaluation:
                     continue
                 if ratchet and (not excuse.ended or self._is_leaving()):
                     if old is None:
-                        old = _on_old(activation, subject, policy)
-                        ratchet = _took(policy, old)
+                        old = on_old(activation, subject, policy)
+                        ratchet = took(policy, old)
                     if ratchet and is_existing(violation, validation, container, subject, old):
                         self.existing.append(violation)
                         continue
@@ -521,35 +306,15 @@ class _Evaluation:
         """Tell whether the object is being deleted: its finalizers must come off, whatever has expired."""
         return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
-    def _find_excuses(self) -> Excuses:
+    def find_excuses(self) -> Excuses:
+        """Return what finds excuses for the violations of the request."""
         # What it gets doesn't lead back to this evaluation: in a cycle a request's objects would wait for
         # the garbage collector, and the next ones would be decoded into memory that no cache holds.
         request, snapshot = self.request, self.snapshot
-        params = partial(_params, request, snapshot)
         control_holds = partial(
             _control_holds, request, snapshot, self.now, self.budget, self.decisions, self.lacking
         )
-        return Excuses(request, snapshot, self.now, self.budget, params, control_holds, self.lacking)
-
-
-def _params(
-    request: AdmissionRequest, snapshot: Snapshot, policy: CompiledPolicy
-) -> Sequence[Mapping[str, Any] | None]:
-    """Return what the policy is judged with, one after another; None is none at all."""
-    source = policy.param_source
-    if source is None:
-        return (policy.params,)
-    namespace = policy.ref.namespace or request.namespace
-    if not namespace and not source.namespace and snapshot.params.lie_in_namespaces(source):
-        raise EvaluationError(
-            f"its {source.kind} parameters lie in namespaces and this object in none: "
-            "spec.paramRef.namespace must say where they are"
-        )
-    found = snapshot.params.find(source, namespace)
-    if not found and source.required:
-        which = source.name or "its selector"
-        raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
-    return found
+        return Excuses(request, snapshot, self.now, self.budget, control_holds, self.lacking)
 
 
 def _control_holds(
@@ -581,35 +346,3 @@ def _can_have_labels(obj: Mapping[str, Any] | None) -> bool:
 
 def _needs_namespace(policy: CompiledPolicy) -> bool:
     return bool(policy.namespace_selector or policy.overrides) or "namespaceObject" in policy.references
-
-
-def _took(policy: CompiledPolicy, old: Activation) -> bool:
-    """Tell whether the policy judged the old object too: else the change is what brought it under the policy.
-
-    A condition on the change itself says nothing of that.
-    """
-    if policy.object_selector and not policy.object_selector.matches(labels_of(old.object)):
-        return False
-    if "oldObject" in policy.references:
-        return True
-    try:
-        return conditions_hold(policy, old)
-    except BudgetExceeded:
-        raise
-    except EvaluationError:
-        return False
-
-
-def _on_old(activation: Activation, subject: Subject, policy: CompiledPolicy) -> Activation:
-    """Return an activation in which nothing has changed: the old object stands in both places."""
-    old = Activation(
-        object=subject.old_object,
-        oldObject=subject.old_object,
-        request=activation.request,
-        params=activation.params,
-        namespaceObject=activation.namespaceObject,
-        authorizer=activation.authorizer,
-        budget=activation.budget,
-    )
-    old.use_variables(policy.variables)
-    return old

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from webhook.core.acceptance import Acceptance
 from webhook.core.activation import Activation, Budget
@@ -27,7 +26,6 @@ _POD = GroupKind("", "Pod")
 _MADE_BY_CONTROLLERS = frozenset({_POD, GroupKind("apps", "ReplicaSet"), GroupKind("batch", "Job")})
 _ON_ITS_WAY = timedelta(minutes=1)
 
-Params = Callable[[CompiledPolicy], Sequence[Mapping[str, Any] | None]]
 ControlHolds = Callable[[CompiledPolicy], bool]
 
 
@@ -57,7 +55,6 @@ class Excuses:
         snapshot: acceptances, owners and policies.
         now: the time to judge at.
         budget: steps for judging the templates of owners.
-        params: gives the parameters of a policy for this request.
         control_holds: tells whether a policy passes for the request's object.
         lacking: takes what a later snapshot would have to bring.
     """
@@ -68,7 +65,6 @@ class Excuses:
         snapshot: Snapshot,
         now: datetime,
         budget: Budget,
-        params: Params,
         control_holds: ControlHolds,
         lacking: list[Lack],
     ) -> None:
@@ -78,7 +74,6 @@ class Excuses:
         self.now = now
         self.budget = budget
         self._lacking = lacking
-        self._params = params
         self._control_holds = control_holds
         self._kind = GroupKind(request.kind[0], request.kind[2])
         self._chain: Chain | None = None
@@ -170,7 +165,7 @@ class Excuses:
                 budget=self.budget,
             )
             known = []
-            for params in self._params(policy):
+            for params in self.snapshot.params.of(policy, self.request.namespace):
                 activation.params = params
                 activation.use_variables(policy.variables)
                 findings = judge(policy, subject, activation, policy.actions)

@@ -13,13 +13,49 @@ from typing import Any
 from webhook.core.activation import Activation, Budget
 from webhook.core.constraint import Constraint, Found, Review
 from webhook.core.errors import BudgetExceeded, EvaluationError
-from webhook.core.judge import Subject, containers_of
+from webhook.core.judge import Subject, conditions_hold, containers_of
 from webhook.core.model import Violation
-from webhook.core.policy import Validation
+from webhook.core.policy import CompiledPolicy, Validation
+from webhook.core.selectors import labels_of
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\[(["'])(.*?)\3\]""")
 _ABSENT = object()
 _NOWHERE = object()
+
+
+def on_old(activation: Activation, subject: Subject, policy: CompiledPolicy) -> Activation:
+    """Return an activation in which nothing has changed: the old object stands in both places."""
+    old = Activation(
+        object=subject.old_object,
+        oldObject=subject.old_object,
+        request=activation.request,
+        params=activation.params,
+        namespaceObject=activation.namespaceObject,
+        authorizer=activation.authorizer,
+        budget=activation.budget,
+    )
+    old.use_variables(policy.variables)
+    return old
+
+
+def took(policy: CompiledPolicy, old: Activation) -> bool:
+    """Tell whether the policy judged the old object too: else the change is what brought it under the policy.
+
+    A condition on the change itself says nothing of that.
+
+    Raises:
+        BudgetExceeded: no steps are left to find out.
+    """
+    if policy.object_selector and not policy.object_selector.matches(labels_of(old.object)):
+        return False
+    if "oldObject" in policy.references:
+        return True
+    try:
+        return conditions_hold(policy, old)
+    except BudgetExceeded:
+        raise
+    except EvaluationError:
+        return False
 
 
 def is_existing(

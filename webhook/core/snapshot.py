@@ -8,6 +8,7 @@ from typing import Any
 
 from webhook.core.constraint import ConstraintContext
 from webhook.core.coverage import Register
+from webhook.core.errors import EvaluationError
 from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
 from webhook.core.model import PolicyRef
@@ -34,6 +35,31 @@ class Params:
             key = (str(metadata.get("namespace") or ""), str(metadata.get("name", "")))
             kind = self._by_kind.setdefault((group, str(obj.get("kind"))), {})
             kind.setdefault(key, {})[version] = obj
+
+    def of(self, policy: CompiledPolicy, namespace: str) -> Sequence[Mapping[str, Any] | None]:
+        """Return what a policy is judged with for a request, one after another; None is none at all.
+
+        Args:
+            policy: the policy.
+            namespace: the request's.
+
+        Raises:
+            EvaluationError: there is nothing to judge it with, and it says that this is an error.
+        """
+        source = policy.param_source
+        if source is None:
+            return (policy.params,)
+        namespace = policy.ref.namespace or namespace
+        if not namespace and not source.namespace and self.lie_in_namespaces(source):
+            raise EvaluationError(
+                f"its {source.kind} parameters lie in namespaces and this object in none: "
+                "spec.paramRef.namespace must say where they are"
+            )
+        found = self.find(source, namespace)
+        if not found and source.required:
+            which = source.name or "its selector"
+            raise EvaluationError(f"no {source.kind} {which} was found as its parameter")
+        return found
 
     def lie_in_namespaces(self, source: ParamSource) -> bool:
         """Tell whether the objects of a policy's paramKind are namespaced, as far as that is known."""
