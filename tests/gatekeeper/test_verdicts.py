@@ -247,6 +247,18 @@ def test_an_update_that_adds_nothing_passes_where_the_constraint_says_so(
     assert bool(got.existing) is allowed
 
 
+def test_what_is_being_deleted_lets_go_of_its_finalizers_though_its_acceptance_has_ended() -> None:
+    ratcheting = constraint()
+    ratcheting["metadata"]["annotations"] = {"tidewaiter.dev/existing-violations": "Allow"}
+    ended = risk()
+    ended["spec"] |= {"validFrom": "2026-10-01T00:00:00Z", "validUntil": "2026-11-26T00:00:00Z"}
+    around = (TEMPLATE, ratcheting, APPETITE, ended, approval(ended))
+    held = pod(finalizers=["example.com/held"])
+    assert not verdict(*around, of=request(pod(), held), context=TRUSTED).allowed, "its expiry bites"
+    held["metadata"]["deletionTimestamp"] = "2026-11-27T00:00:00Z"
+    assert verdict(*around, of=request(pod(), held), context=TRUSTED).existing
+
+
 def config(*match: Any, sync: Any = ()) -> dict[str, Any]:
     return {
         "apiVersion": "config.gatekeeper.sh/v1alpha1",

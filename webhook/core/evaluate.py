@@ -15,7 +15,6 @@ from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision, Deci
 from webhook.core.errors import EvaluationError
 from webhook.core.evaluation import Evaluation
 from webhook.core.excuses import Excuses
-from webhook.core.fields import metadata_of
 from webhook.core.judge import Findings, Subject, conditions_hold, judge, template_subject
 from webhook.core.judge_constraints import judge_constraint, judge_expanded
 from webhook.core.match import EVERY_POLICY, Bucket, Candidate, PolicyIndex, Selection
@@ -286,7 +285,7 @@ class _Evaluation(Evaluation):
                 if excuse.accepted is not None:
                     self.accepted.append(excuse.accepted)
                     continue
-                if ratchet and (not excuse.ended or self._is_leaving()):
+                if ratchet and (not excuse.ended or self.is_leaving):
                     if old is None:
                         old = on_old(activation, subject, policy)
                         ratchet = took(policy, old)
@@ -301,10 +300,6 @@ class _Evaluation(Evaluation):
             if excuse.hints:
                 self.hints[violation.fingerprint] = excuse.hints
             self.violations.append(violation)
-
-    def _is_leaving(self) -> bool:
-        """Tell whether the object is being deleted: its finalizers must come off, whatever has expired."""
-        return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
     def find_excuses(self) -> Excuses:
         """Return what finds excuses for the violations of the request."""

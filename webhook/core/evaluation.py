@@ -10,6 +10,7 @@ from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
 from webhook.core.constraint import Review
 from webhook.core.excuses import Excuses
+from webhook.core.fields import metadata_of
 from webhook.core.judge import Subject
 from webhook.core.match import Selection
 from webhook.core.model import Action, Violation, capped
@@ -74,6 +75,11 @@ class Evaluation(ABC):
         if known is None:
             known = self._excuses = self.find_excuses()
         return known
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the object is being deleted: its finalizers must come off, whatever has expired."""
+        return bool(metadata_of(self.request.old_object).get("deletionTimestamp"))
 
     def capped(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
         """Return what a violation does where no policy may do more than the installation lets it."""

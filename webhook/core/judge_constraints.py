@@ -168,7 +168,11 @@ def _sort(
             if excuse.accepted is not None:
                 evaluation.accepted.append(excuse.accepted)
                 continue
-            if ratchet and not excuse.ended and is_existing_of_constraint(each, constraint, review, budget):
+            if (
+                ratchet
+                and (not excuse.ended or evaluation.is_leaving)
+                and is_existing_of_constraint(each, constraint, review, budget)
+            ):
                 evaluation.existing.append(violation)
                 continue
         except (EvaluationError, RecursionError) as error:
