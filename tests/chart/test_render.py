@@ -205,6 +205,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a digest that isn't one": ({"image": {"digest": "sha256:abc"}}, "digest"),
     "a webhook without TLS": ({"webhook": {"url": "http://10.0.0.7"}}, "url"),
     "a user that can't be quoted": ({"exemptUsers": ["it's me"]}, "exemptUsers"),
+    "a label that YAML takes for a boolean": (
+        {"webhook": {"configurationLabels": {"admissions.enforcer/disabled": True}}},
+        "configurationLabels",
+    ),
+    "a label that is ours": (
+        {"webhook": {"configurationLabels": {"app.kubernetes.io/name": "a"}}},
+        "invalid propertyName 'app.kubernetes.io/name'",
+    ),
     "no replicas": ({"replicas": 0}, "replicas"),
     "given files, not named": ({"tls": {"mode": "existingSecret"}}, "name it in tls.existingSecret"),
     "Secrets as parameters": (
@@ -302,6 +310,11 @@ def test_only_the_operator_has_a_token(helms: Path, tmp_path: Path) -> None:
         ({"cluster": "eu"}, "operator", "--cluster=eu"),
         ({"webhook": {"url": "https://h:1"}}, "operator", "--webhook-url=https://h:1"),
         ({"webhook": {"configurationName": "other"}}, "operator", "--webhook-name=other"),
+        (
+            {"webhook": {"configurationLabels": {"admissions.enforcer/disabled": "true"}}},
+            "operator",
+            "--webhook-label=admissions.enforcer/disabled=true",
+        ),
         ({"tls": {"mode": "certManager"}}, "operator", "--cert-source=/run/tidewaiter/cert-source"),
         ({"tls": {"minVersion": "1.2"}}, "webhook", "--tls-min-version=1.2"),
         (

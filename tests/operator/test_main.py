@@ -117,11 +117,24 @@ def test_a_url_that_the_api_server_would_refuse_is_refused(url: str) -> None:
         ({"exempt_users": ("",)}, "--exempt-user ''"),
         ({"exempt_users": ("jane\n",)}, "control characters"),
         ({"risk_admin_groups": ("sec\x00",)}, "--risk-admin-group"),
+        ({"webhook_labels": ("a",)}, "--webhook-label 'a': must be KEY=VALUE"),
+        ({"webhook_labels": ("a=b c",)}, "must be KEY=VALUE"),
+        ({"webhook_labels": ("A.example.com/a=b",)}, "must be KEY=VALUE"),
+        ({"webhook_labels": (f"{'a' * 254}/a=b",)}, "must be KEY=VALUE"),
+        ({"webhook_labels": ("a=b\n",)}, "must be KEY=VALUE"),
+        ({"webhook_labels": ("app.kubernetes.io/managed-by=me",)}, "a label that we set ourselves"),
     ],
 )
 def test_names_that_can_be_none_are_refused(more: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         Options(Path("snapshot"), Path("certificates"), **more).check()
+
+
+def test_labels_of_the_webhook_configuration_may_be_any_that_kubernetes_takes() -> None:
+    given = ("admissions.enforcer/disabled=true", "team=", f"{'a' * 253}/{'B' * 63}={'C' * 63}")
+    options = Options(Path("snapshot"), Path("certificates"), webhook_labels=given)
+    options.check()
+    assert options.labels == dict(each.split("=", 1) for each in given)
 
 
 @pytest.mark.parametrize("text", ["", "no: kubeconfig", "{", "[]", "a: &a [*a]"])

@@ -56,10 +56,13 @@ def _writes(plane: ControlPlane, name: str, by: str) -> int:
 
 EXPRESSION = {"key": "control-plane", "operator": "DoesNotExist"}
 LABEL = {"admissions.enforcer/seen": "true"}
+OPT_OUT = "admissions.enforcer/disabled"
 
 
 class AdmissionsEnforcer:
     """AKS's second writer: it adds an expression to each entry, and a label, wherever they are absent.
+
+    It leaves alone what has its opt-out label.
 
     https://learn.microsoft.com/azure/aks/faq#can-admission-controller-webhooks-impact-kube-system-and-internal-aks-namespaces-
     """
@@ -84,6 +87,8 @@ class AdmissionsEnforcer:
             await asyncio.sleep(0.1)
 
     def satisfied(self, found: dict[str, Any]) -> bool:
+        if found["metadata"]["labels"].get(OPT_OUT) == "true":
+            return True
         selectors = [entry.get("namespaceSelector") or {} for entry in found["webhooks"]]
         if not all(EXPRESSION in each.get("matchExpressions", ()) for each in selectors):
             return False
@@ -130,6 +135,47 @@ async def test_a_second_writer_that_adds_its_own_settles(plane: ControlPlane, tm
         await asyncio.gather(task, return_exceptions=True)
     for number in range(3):
         await call(plane, "DELETE", f"{POLICIES}/enforced-{number}")
+
+
+async def test_a_second_writer_never_writes_where_its_opt_out_label_is_kept(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    name = "opted-out"
+    enforcer = AdmissionsEnforcer(plane, name)
+    async with replicas(plane, tmp_path, 1, name=name, webhook_labels=(f"{OPT_OUT}=true",)):
+        task = asyncio.create_task(enforcer.run())
+
+        async def labelled() -> bool:
+            found = await _configuration(plane, name)
+            return bool(found) and found["metadata"]["labels"].get(OPT_OUT) == "true"
+
+        await becomes(labelled, True)
+        await call(plane, "POST", POLICIES, policy("opted-out"))
+
+        async def entries() -> int:
+            return len((await _configuration(plane, name))["webhooks"])
+
+        await becomes(entries, 4)
+        await asyncio.sleep(1)  # time for it to look several times
+        assert enforcer.writes == 0
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+        # Whoever takes the label off, or overwrites it, is put right; what else they set stays.
+        for theirs in (None, "false"):
+            labels = {OPT_OUT: theirs, "team": "platform"}
+            body = {"metadata": {"labels": labels}}
+            status, _ = await call(plane, "PATCH", f"{CONFIGURATIONS}/{name}", body, MERGE)
+            assert status == 200
+            await becomes(labelled, True)
+        found = await _configuration(plane, name)
+        assert found["metadata"]["labels"]["team"] == "platform"
+        assert all(EXPRESSION not in _expressions(entry) for entry in found["webhooks"])
+    await call(plane, "DELETE", f"{POLICIES}/opted-out")
+
+
+def _expressions(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    return list((entry.get("namespaceSelector") or {}).get("matchExpressions") or ())
 
 
 async def test_somebody_who_keeps_changing_ours_is_met_with_patience_and_named(

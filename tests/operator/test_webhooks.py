@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from webhook.core.selectors import Selector
 from webhook.operator.certificates import next_bundle
 from webhook.operator.informer import Object
 from webhook.operator.mend import merged
-from webhook.operator.webhooks import Endpoint, Registration, desired, path_of, unsent
+from webhook.operator.webhooks import OWN_LABELS, Endpoint, Registration, desired, path_of, unsent
 
 ENDPOINT = Endpoint(b"PEM", url="https://127.0.0.1:8443")
 EXEMPT = frozenset({"kube-system", "tidewaiter-system"})
@@ -332,6 +333,30 @@ def test_an_edited_guard_is_put_back(position: int, field: str, value: Any) -> N
     change = merged(wanted, live)
     assert change is not None
     assert change["webhooks"] == wanted["webhooks"]
+
+
+OPT_OUT = {"admissions.enforcer/disabled": "true"}
+
+
+@pytest.mark.parametrize("live_labels", [{}, {"admissions.enforcer/disabled": "false"}, {"team": "platform"}])
+def test_a_label_that_is_asked_for_is_put_back(live_labels: dict[str, str]) -> None:
+    wanted = desired([], replace(REGISTRATION, labels={**OPT_OUT, "app.kubernetes.io/name": "other"}))
+    assert wanted["metadata"]["labels"] == {**OPT_OUT, **OWN_LABELS}
+    live = copy.deepcopy(wanted)
+    live["metadata"]["labels"] = live_labels
+    change = merged(wanted, live)
+    assert change is not None
+    assert change["metadata"]["labels"] == {**live_labels, **OPT_OUT, **OWN_LABELS}
+
+
+def test_a_label_that_nobody_asks_us_for_is_left_to_whoever_set_it() -> None:
+    wanted, live = _live([])
+    live["metadata"]["labels"] |= OPT_OUT
+    assert merged(wanted, live) is None
+    live["webhooks"][0]["timeoutSeconds"] = 1
+    change = merged(wanted, live)
+    assert change is not None
+    assert change["metadata"] == {}, "a merge patch that says nothing of labels keeps them"
 
 
 def test_an_entry_that_is_no_longer_wanted_goes() -> None:

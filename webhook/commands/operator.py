@@ -52,6 +52,13 @@ from webhook.commands import shared
 )
 @shared.cluster
 @shared.webhook_name
+@click.option(
+    "--webhook-label",
+    "webhook_labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Another label of the ValidatingWebhookConfiguration, kept as the rest of it; repeatable.",
+)
 @shared.failure_policy
 @shared.max_action
 @shared.gatekeeper
@@ -103,6 +110,7 @@ def command(
     settle_seconds: float,
     cluster: str,
     webhook_name: str,
+    webhook_labels: tuple[str, ...],
     failure_policy: str,
     max_action: str,
     gatekeeper: str,
@@ -142,6 +150,7 @@ def command(
         settle_seconds=settle_seconds,
         cluster=cluster,
         webhook_name=webhook_name,
+        webhook_labels=webhook_labels,
         failure_policy=failure_policy,
         max_action=max_action,
         gatekeeper=gatekeeper,

@@ -262,6 +262,7 @@ class Operator:
             self._exempt_namespaces(),
             self._own_users,
             options.exempt_users,
+            options.labels,
         )
         return WebhookReconciler(
             client,

@@ -10,9 +10,15 @@ from urllib.parse import urlsplit
 from webhook.adapters.addresses import Address
 from webhook.core.errors import InputError
 from webhook.operator.leader import Timing
+from webhook.operator.webhooks import OWN_LABELS
 
 SETTLE_SECONDS = 60.0
 _NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes wants it
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_LABEL_NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL = re.compile(
+    rf"(?P<key>((?=[^/]{{1,253}}/)[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?{_LABEL_NAME})=(?P<value>({_LABEL_NAME})?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Options:
         service_port: its port.
         cluster: the cluster's name, for acceptances with ``clusters``.
         webhook_name: of the webhook configuration.
+        webhook_labels: more labels of it, as ``KEY=VALUE``.
         failure_policy: ``Fail`` or ``Ignore``.
         max_action: ``Deny``, or ``Warn`` or ``Audit``: the most that any policy does.
         exempt_namespaces: not judged unless a policy names them, beside the built-in ones and our own.
@@ -66,6 +73,7 @@ class Options:
     service_port: int = 443
     cluster: str = ""
     webhook_name: str = "tidewaiter"
+    webhook_labels: tuple[str, ...] = ()
     failure_policy: str = "Fail"
     max_action: str = "Deny"
     exempt_namespaces: tuple[str, ...] = ()
@@ -96,6 +104,7 @@ class Options:
             InputError: something can't be.
         """
         _ = self.hosts
+        _ = self.labels
         for name in self.exempt_namespaces:
             if not _NAMESPACE.fullmatch(name):
                 raise InputError(f"--exempt-namespace {name!r}: is no name of a namespace")
@@ -121,3 +130,20 @@ class Options:
         if url.scheme != "https" or not url.hostname or url.query or url.fragment or url.username:
             raise InputError(f"{self.webhook_url!r}: must be https://HOST:PORT, without user or query")
         return (url.hostname,)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What labels the webhook configuration gets beside ours.
+
+        Raises:
+            InputError: one is no label, or is one of ours.
+        """
+        found = {}
+        for text in self.webhook_labels:
+            match = _LABEL.fullmatch(text)
+            if match is None:
+                raise InputError(f"--webhook-label {text!r}: must be KEY=VALUE, as a label of Kubernetes is")
+            if match["key"] in OWN_LABELS:
+                raise InputError(f"--webhook-label {text!r}: {match['key']} is a label that we set ourselves")
+            found[match["key"]] = match["value"]
+        return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.core.match import versions_named
@@ -23,6 +23,7 @@ CONFIGURATIONS = Resource(
     "ValidatingWebhookConfiguration",
 )
 TIMEOUT_SECONDS = 5
+OWN_LABELS = {"app.kubernetes.io/name": "tidewaiter", "app.kubernetes.io/managed-by": "tidewaiter"}
 SUFFIX = f".{GROUP}"
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _ANY = "*"
@@ -116,6 +117,7 @@ class Registration:
         exempt_namespaces: not sent to policies, unless a policy names them.
         own_users: users whose requests are not sent to policies: our own service accounts.
         exempt_users: others of that sort, as the administrator named them.
+        labels: more labels of the configuration, such as one that keeps a cloud from changing it.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Registration:
     exempt_namespaces: frozenset[str] = frozenset()
     own_users: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +171,7 @@ def desired(policies: Iterable[CompiledPolicy], registration: Registration) -> d
     return {
         "apiVersion": CONFIGURATIONS.api_version,
         "kind": CONFIGURATIONS.kind,
-        "metadata": {
-            "name": registration.name,
-            "labels": {"app.kubernetes.io/name": "tidewaiter", "app.kubernetes.io/managed-by": "tidewaiter"},
-        },
+        "metadata": {"name": registration.name, "labels": {**registration.labels, **OWN_LABELS}},
         "webhooks": entries,
     }
 
