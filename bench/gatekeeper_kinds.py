@@ -59,8 +59,9 @@ def _definition(group: str, kind: str, plural: str, scope: str, versions: tuple[
                     "name": version,
                     "served": True,
                     "storage": version == versions[0],
-                    "subresources": {"status": {}},
                     "schema": schema,
+                    # What a Pod says of an object is written as a whole, status and all.
+                    **({} if group == "status.gatekeeper.sh" else {"subresources": {"status": {}}}),
                 }
                 for version in versions
             ],

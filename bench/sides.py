@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ import yaml
 
 from bench import answers, gatekeeper_kinds, manifests
 from bench.client import Target, load
+from bench.manager import Manager
 from bench.pods import samples
 from bench.process import Process, ready
 from bench.rules import Policy
@@ -117,13 +116,9 @@ class Gatekeeper:
     """
 
     def __init__(self, program: Path, plane: ControlPlane, folder: Path) -> None:
-        self._program = program
         self._plane = plane
-        self._folder = folder
-        folder.mkdir(parents=True)
-        self._certificate = Path(write_pair(folder).certificate)
-        shutil.copy(self._certificate, folder / "ca.crt")
-        self._apply([*gatekeeper_kinds.OWN, manifests.namespace(), *gatekeeper_kinds.KINDS])
+        self._manager = Manager(program, plane, folder)
+        self._manager.apply([*gatekeeper_kinds.OWN, manifests.namespace(), *gatekeeper_kinds.KINDS])
 
     def install(self, policies: Sequence[Policy], engine: str = "Rego") -> None:
         """Bring templates and constraints in place of those that are there.
@@ -137,21 +132,21 @@ class Gatekeeper:
         """
         templates = manifests.templates(policies, engine)
         with ExitStack() as stack:
-            process, _, health = self._start(stack, "webhook", "generate")
+            process, _, health = self._manager.start(stack, "webhook", "generate")
             process.wait_for(lambda: ready(health), "readiness of Gatekeeper's generator")
             self._plane.kubectl("delete", "constrainttemplates", "--all", "--timeout=60s")
-            self._apply(templates)
+            self._manager.apply(templates)
             for template in templates:
                 name = f"{template['metadata']['name']}.{manifests.CONSTRAINTS}"
                 process.wait_for(partial(self._is_established, name), f"the kind {name}")
-            self._apply([manifests.constraint(policy) for policy in policies])
+            self._manager.apply([manifests.constraint(policy) for policy in policies])
 
     def start(self, stack: ExitStack, policies: Sequence[Policy]) -> Side:
         """Start its webhook, as the chart runs it, and return it once it judges by those policies."""
-        process, port, health = self._start(stack, "webhook")
+        process, port, health = self._manager.start(stack, "webhook")
         process.wait_for(lambda: ready(health), "readiness of Gatekeeper")
         target = Target(
-            port, "/v1/admit?timeout=5s", self._certificate, answers.gatekeeper, denying(policies)
+            port, "/v1/admit?timeout=5s", self._manager.certificate, answers.gatekeeper, denying(policies)
         )
         side = Side("Gatekeeper", process, target, lambda: rss(process.pid))
         process.wait_for(side.answers, "right answers of Gatekeeper")
@@ -160,33 +155,10 @@ class Gatekeeper:
     def start_audit(self, stack: ExitStack, interval: int) -> tuple[Process, int]:
         """Start its audit, of the constraints' kinds alone, and return it with the port of its metrics."""
         metrics = free_port()
-        cache = self._folder / "cache"
-        cache.mkdir(exist_ok=True)
-        more = (f"--audit-interval={interval}", "--audit-match-kind-only", f"--api-cache-dir={cache}")
-        process, _, health = self._start(stack, "audit", "status", metrics=metrics, more=more)
+        more = (f"--audit-interval={interval}", "--audit-match-kind-only")
+        process, _, health = self._manager.start(stack, "audit", "status", metrics=metrics, more=more)
         process.wait_for(lambda: ready(health), "readiness of Gatekeeper's audit")
         return process, metrics
-
-    def _start(
-        self, stack: ExitStack, *operations: str, metrics: int = 0, more: Sequence[str] = ()
-    ) -> tuple[Process, int, int]:
-        port, health = free_port(), free_port()
-        arguments: tuple[str | Path, ...] = (
-            *(self._program, "--kubeconfig", self._plane.kubeconfig),
-            *("--disable-cert-rotation", f"--cert-dir={self._folder}", "--host=127.0.0.1", f"--port={port}"),
-            *(f"--health-addr=127.0.0.1:{health}", f"--prometheus-port={metrics or free_port()}"),
-            *("--logtostderr", *more),
-            *("--disable-opa-builtin={http.send}", *(f"--operation={name}" for name in operations)),
-        )
-        names = {"POD_NAME": gatekeeper_kinds.POD, "POD_NAMESPACE": gatekeeper_kinds.NAMESPACE}
-        environment = {**names, "HOME": str(self._folder), "PATH": os.environ.get("PATH", "")}
-        return stack.enter_context(Process(arguments, self._folder / "log", environment)), port, health
-
-    def _apply(self, documents: Sequence[manifests.Manifest]) -> None:
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
-        # Their schemas take anything, and reading them all takes kubectl longer than it waits.
-        words = ("apply", "--server-side", "--validate=false", "-f", "-")
-        self._plane.kubectl(*words, input=text, check=True)
 
     def _is_established(self, kind: str) -> bool:
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind}"

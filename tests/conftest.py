@@ -38,6 +38,13 @@ def oracles() -> Path:
 
 
 @pytest.fixture(scope="session")
+def gatekeeper_manager() -> Path:
+    """Return ``gatekeeper-manager``, Gatekeeper itself."""
+    name = "gatekeeper-manager"
+    return _programs("TIDEWAITER_ORACLES", (name,), name) / name
+
+
+@pytest.fixture(scope="session")
 def assets() -> Path:
     """Return the folder with a real control plane, as controller-runtime's envtest names it."""
     names = ("kube-apiserver", "etcd", "kubectl", "kube-controller-manager")

@@ -33,7 +33,7 @@ _MACROS = {
     "transformMapEntry",
 }
 # Options of other programs that the pages show.
-_FOREIGN: frozenset[str] = frozenset()
+_FOREIGN = frozenset({"--disable-enforcementaction-validation"})  # of Gatekeeper
 
 
 def _name(page: Path) -> str:

@@ -1,81 +1,190 @@
-"""Beside Gatekeeper: a constraint is taken over and given back, and both are compared."""
+"""Beside Gatekeeper itself: constraints are taken over and given back, as the migration guide says."""
 
 from __future__ import annotations
 
 import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controlplane import ControlPlane
-from tests.e2e.cluster import Cluster, configmap, eventually
-from tests.gatekeeper.gk import cel_template, constraint
+from tests.e2e.cluster import ROOT, Cluster, eventually, pod
+from tests.e2e.gatekeeper import Gatekeeper, Probe
+from tests.gatekeeper.gk import constraint, rego_template
 from webhook import cli
-from webhook.dialects.gatekeeper.crd import definition
-from webhook.dialects.gatekeeper.kinds import definitions
-from webhook.dialects.gatekeeper.template import compile_template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-gatekeeper")]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-beside-gatekeeper")]
 
-TEMPLATE = cel_template("K8sEmpty", validations=[{"expression": "has(object.data)", "message": "no data"}])
-EMPTY = constraint("K8sEmpty", "empty", match={"kinds": [{"apiGroups": [""], "kinds": ["ConfigMap"]}]})
+GUIDE = ROOT / "docs/how-to/migrate-from-gatekeeper.md"
+REGO = """package k8sallowedrepos
+
+violation[{"msg": msg}] {
+  container := input.review.object.spec.containers[_]
+  allowed := [repo | repo := input.parameters.repos[_]; startswith(container.image, repo)]
+  count(allowed) == 0
+  msg := sprintf("container <%v> has an invalid image repo <%v>", [container.name, container.image])
+}
+"""
+KIND = "k8sallowedrepos.constraints.gatekeeper.sh"
+REPOS = constraint(
+    "K8sAllowedRepos",
+    "prod-repos",
+    match={"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}], "namespaces": ["shop"]},
+    parameters={"repos": ["registry.example.com/"]},
+)
+MESSAGE = "[prod-repos] container <app> has an invalid image repo <evil.example.com/app:1>"
+BAD = pod("shop", "bad", image="evil.example.com/app:1")
+
+Say = Callable[[str], str]
 
 
-def test_a_constraint_is_taken_over_and_given_back(
-    assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def plane(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(assets, tmp_path_factory.mktemp("beside"), kcm=True) as started:
+        started.kubectl("create", "namespace", "shop", check=True)
+        _apply(started, {**BAD, "metadata": {**BAD["metadata"], "name": "old"}})
+        yield started
+
+
+@pytest.fixture
+def gatekeeper(gatekeeper_manager: Path, plane: ControlPlane) -> Iterator[Gatekeeper]:
+    """Gatekeeper, with a constraint that it enforces."""
+    with Gatekeeper(gatekeeper_manager, plane) as started:
+        _apply(plane, rego_template(REGO, "K8sAllowedRepos"))
+        eventually(lambda: plane.kubectl("get", "crd", KIND).returncode == 0, "Gatekeeper's kind", 60)
+        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{KIND}", check=True)
+        _apply(plane, REPOS)
+        eventually(lambda: _probe(plane).once() == {"gatekeeper"}, "Gatekeeper's denial", 60)
+        yield started
+    plane.kubectl("delete", "constrainttemplate", "k8sallowedrepos", check=True)
+    eventually(lambda: plane.kubectl("get", "crd", KIND).returncode, "the end of the kind", 60)
+
+
+@pytest.fixture
+def say(plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command of the migration guide against the cluster."""
+    commands = _commands(GUIDE.read_text())
+
+    def run(command: str) -> str:
+        assert command in commands, f"the guide doesn't say: {command}"
+        words = shlex.split(command)[1:]
+        status = cli.run([*words, "--kubeconfig", str(plane.kubeconfig)])
+        said = capsys.readouterr()
+        assert status == 0, said
+        return said.out + said.err
+
+    return run
+
+
+def test_a_constraint_is_taken_over_and_given_back_and_never_is_nobody_there(
+    gatekeeper: Gatekeeper, plane: ControlPlane, say: Say
 ) -> None:
-    with ControlPlane(assets, tmp_path / "plane", kcm=True) as plane:
-        config = ["--kubeconfig", str(plane.kubeconfig)]
+    before = _get(plane)["spec"]
+    with Cluster(plane, "--gatekeeper", "beside") as cluster:
+        eventually(lambda: _get(plane).get("status", {}).get("totalViolations"), "Gatekeeper's audit", 60)
+        assert "1 results the same, 0 different" in say("tidewaiter gatekeeper compare")
+        assert "pods" not in json.dumps(cluster.configuration()), "it is left to Gatekeeper"
 
-        def say(*words: str) -> str:
-            assert cli.run(["gatekeeper", *words, *config]) in (0, 1), capsys.readouterr()
-            return capsys.readouterr().out
+        shown = say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos --dry-run")
+        assert "tidewaiter.dev/enforcement-action" in shown
+        assert _get(plane)["spec"] == before
+        with _probe(plane) as probe:
+            said = say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos")
+        assert "deny is enforced by Tidewaiter, at webhook.tidewaiter.dev" in said
+        assert not probe.let_through
+        assert len(probe.said) == 2, probe.said
+        assert all(message.endswith(f"denied the request: {MESSAGE}") for message in probe.said)
+        eventually(lambda: _ends(plane, "gatekeeper"), "the end of Gatekeeper's enforcement")
+        again = say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos")
+        assert "it was taken over already" in again
 
-        # What Gatekeeper brings and makes.
-        kinds = [*definitions(), definition(compile_template(TEMPLATE))]
-        plane.kubectl("apply", "-f", "-", input="\n---\n".join(map(json.dumps, kinds)), check=True)
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all", check=True)
-        with Cluster(plane, "--gatekeeper", "beside") as cluster:
-            cluster.apply(TEMPLATE, EMPTY, check=True)
-            space = cluster.namespace()
-            empty = {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": "none", "namespace": space},
-            }
-            cluster.allowed(empty)
-            assert "configmaps" not in json.dumps(cluster.configuration()), "it is left to Gatekeeper"
-            dry = say("takeover", "K8sEmpty/empty", "--dry-run")
-            assert "webhook.tidewaiter.dev" in dry
-            assert "scoped" not in _spec(cluster)["enforcementAction"]
-            assert "deny is enforced by Tidewaiter, at webhook.tidewaiter.dev" in say(
-                "takeover", "K8sEmpty/empty"
-            )
-            said = cluster.denied({**empty, "metadata": {"name": "other", "namespace": space}})
-            assert "[empty] no data" in said
-            cluster.allowed(configmap(space, key="x"))
-            assert "it was taken over already" in say("takeover", "K8sEmpty/empty")
+        at = _get(plane)["status"]["auditTimestamp"]
+        eventually(lambda: _get(plane)["status"]["auditTimestamp"] > at, "Gatekeeper's next audit")
+        assert _get(plane)["status"]["totalViolations"] == 1, "its audit goes on"
 
-            assert "Gatekeeper enforces it again, as before (deny)" in say(
-                "takeover", "K8sEmpty/empty", "--undo"
-            )
-            assert _spec(cluster) == {**EMPTY["spec"], "enforcementAction": "deny"}
-            free = {**empty, "metadata": {"name": "free", "namespace": space}}
-            eventually(lambda: cluster.apply(free).returncode == 0, "the end of our enforcement")
-
-            # What Gatekeeper's audit would have left there, but for one.
-            found = {"kind": "ConfigMap", "name": "none", "namespace": space, "message": "no data"}
-            status = {"totalViolations": 1, "auditTimestamp": "2026-11-27T12:00:00Z", "violations": [found]}
-            patch = json.dumps({"status": status})
-            resource = "k8sempty.constraints.gatekeeper.sh/empty"
-            merge = ("--type=merge", "--subresource=status", "-p", patch)
-            cluster.kubectl("patch", resource, *merge, check=True)
-            out = say("compare")
-            assert f"only tidewaiter ConfigMap {space}/free K8sEmpty/empty\n    no data" in out
-            assert "1 results the same, 1 different" in out
+        with _probe(plane) as probe:
+            said = say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos --undo")
+        assert "Gatekeeper enforces it again, as before (deny)" in said
+        assert not probe.let_through
+        assert _get(plane)["spec"] == before
+        assert not [name for name in _notes(plane) if name.startswith("tidewaiter.dev/")]
+        eventually(lambda: _ends(plane, "tidewaiter"), "the end of our enforcement")
 
 
-def _spec(cluster: Cluster) -> Any:
-    found = cluster.kubectl("get", "k8sempty.constraints.gatekeeper.sh", "empty", "-o", "json", check=True)
-    return json.loads(found.stdout)["spec"]
+def test_each_goes_on_without_the_other(
+    gatekeeper: Gatekeeper,
+    gatekeeper_manager: Path,
+    plane: ControlPlane,
+    say: Say,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Cluster(plane, "--gatekeeper", "beside"):
+        say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos")
+        gatekeeper.__exit__()
+        assert _probe(plane).once() == {"tidewaiter"}
+        words = ["gatekeeper", "takeover", "K8sAllowedRepos/prod-repos", "--undo", "--wait", "1"]
+        assert cli.run([*words, "--kubeconfig", str(plane.kubeconfig)]) == 2
+        assert "Gatekeeper does not say within 1 s that it enforces it" in capsys.readouterr().err
+        assert _probe(plane).once() == {"tidewaiter"}, "it is kept as long as nobody else has it"
+        with Gatekeeper(gatekeeper_manager, plane):
+            say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos --undo")
+            assert "gatekeeper" in _probe(plane).once()
+    # Ours is gone, and its configuration with it.
+    with Gatekeeper(gatekeeper_manager, plane):
+        eventually(lambda: _probe(plane).once() == {"gatekeeper"}, "Gatekeeper's denial")
+
+
+def test_statuses_and_kinds_are_left_to_gatekeeper(
+    gatekeeper: Gatekeeper, plane: ControlPlane, say: Say
+) -> None:
+    with Cluster(plane, "--gatekeeper", "beside"):
+        say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos")
+        _is_quiet(plane)
+        assert {each["id"] for each in _get(plane)["status"]["byPod"]} == {"gatekeeper-0"}
+
+
+def _is_quiet(plane: ControlPlane) -> None:
+    """Check that nobody but Gatekeeper's audit writes constraint, template and kind for a while."""
+    time.sleep(2)  # for what the last change brought
+    known = len(plane.audit_events())
+    time.sleep(10)
+    writes = Counter(
+        (event["objectRef"]["resource"], event["userAgent"].partition("/")[0])
+        for event in plane.audit_events()[known:]
+        if event["verb"] in ("create", "update", "patch")
+        and event["objectRef"].get("resource")
+        in ("k8sallowedrepos", "constrainttemplates", "customresourcedefinitions")
+    )
+    assert set(writes) <= {("k8sallowedrepos", "gatekeeper")}, writes
+    assert writes.total() <= 8, "an audit every three seconds, and no more"
+
+
+def _commands(text: str) -> set[str]:
+    return {line for line in text.splitlines() if line.startswith("tidewaiter gatekeeper ")}
+
+
+def _probe(plane: ControlPlane) -> Probe:
+    return Probe(plane, "/api/v1/namespaces/shop/pods", BAD)
+
+
+def _ends(plane: ControlPlane, who: str) -> bool:
+    """Tell whether none of some tries in a row is denied by one of both."""
+    return all(who not in _probe(plane).once() for _ in range(5))
+
+
+def _apply(plane: ControlPlane, *objects: dict[str, Any]) -> None:
+    plane.kubectl("apply", "-f", "-", input="\n---\n".join(map(json.dumps, objects)), check=True)
+
+
+def _get(plane: ControlPlane) -> Any:
+    return json.loads(plane.kubectl("get", KIND, "prod-repos", "-o", "json", check=True).stdout)
+
+
+def _notes(plane: ControlPlane) -> dict[str, str]:
+    found: dict[str, str] = _get(plane)["metadata"].get("annotations") or {}
+    return found

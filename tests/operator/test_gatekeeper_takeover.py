@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from webhook.core.errors import InputError
-from webhook.operator.gatekeeper_takeover import giving_back, merged, taking_over
+from webhook.operator.gatekeeper_takeover import giving_back, merged, taking_over, with_annotations
 
 
 def constraint(**spec: Any) -> dict[str, Any]:
@@ -31,30 +31,32 @@ def scoped(*entries: tuple[str, list[str]]) -> dict[str, Any]:
     }
 
 
-OURS, AUDIT, GATOR = "webhook.tidewaiter.dev", "audit.gatekeeper.sh", "gator.gatekeeper.sh"
+AUDIT, GATOR = "audit.gatekeeper.sh", "gator.gatekeeper.sh"
 WEBHOOK, VAP = "validation.gatekeeper.sh", "vap.k8s.io"
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "ours"),
     [
-        ({}, scoped(("deny", [OURS, AUDIT, GATOR]))),
-        ({"enforcementAction": "warn"}, scoped(("warn", [OURS, AUDIT, GATOR]))),
-        (scoped(("deny", [WEBHOOK])), scoped(("deny", [OURS]))),
-        (scoped(("deny", [WEBHOOK, AUDIT])), scoped(("deny", [OURS, AUDIT]))),
-        (scoped(("deny", ["*"])), scoped(("deny", [OURS, AUDIT, GATOR]))),
-        (
-            scoped(("warn", [WEBHOOK]), ("deny", [AUDIT, VAP])),
-            scoped(("warn", [OURS]), ("deny", [AUDIT, VAP])),
-        ),
+        ({}, scoped(("deny", [AUDIT, GATOR])), "deny"),
+        ({"enforcementAction": "warn"}, scoped(("warn", [AUDIT, GATOR])), "warn"),
+        (scoped(("deny", [WEBHOOK])), scoped(), "deny"),
+        (scoped(("deny", [WEBHOOK, AUDIT])), scoped(("deny", [AUDIT])), "deny"),
+        (scoped(("deny", ["*"])), scoped(("deny", [AUDIT, GATOR])), "deny"),
+        (scoped(("warn", [WEBHOOK]), ("deny", [AUDIT, VAP])), scoped(("deny", [AUDIT, VAP])), "warn"),
+        (scoped(("warn", [WEBHOOK]), ("deny", [WEBHOOK])), scoped(), "deny"),
     ],
 )
-def test_enforcement_moves_and_comes_back(before: Any, after: Any) -> None:
+def test_enforcement_moves_and_comes_back(before: Any, after: Any, ours: str) -> None:
     original = constraint(**before)
     change = taking_over(original)
     assert change is not None
+    both = with_annotations(original, change)
+    assert both["spec"] == original["spec"], "Gatekeeper goes on until we enforce it"
+    assert taking_over(both) == change, "what was begun can be ended"
     taken = merged(original, change)
     assert {name: taken["spec"][name] for name in after} == after
+    assert taken["metadata"]["annotations"]["tidewaiter.dev/enforcement-action"] == ours
     assert taken["metadata"]["labels"] == {"a": "b"}
     assert "status" not in taken
     assert taking_over(taken) is None, "it was taken over already"
@@ -66,26 +68,23 @@ def test_enforcement_moves_and_comes_back(before: Any, after: Any) -> None:
     assert giving_back(restored) is None
 
 
-def test_where_gatekeeper_refuses_our_point_an_annotation_says_it() -> None:
-    original = constraint()
-    change = taking_over(original, annotated=True)
+def test_what_held_at_our_point_before_holds_there_again() -> None:
+    original = constraint(enforcementAction="dryrun")
+    original["metadata"]["annotations"] = {"tidewaiter.dev/enforcement-action": "warn"}
+    change = taking_over(original)
     assert change is not None
     taken = merged(original, change)
-    assert taken["metadata"]["annotations"]["tidewaiter.dev/enforcement-action"] == "deny"
-    assert (
-        taken["spec"]["scopedEnforcementActions"]
-        == scoped(("deny", [AUDIT, GATOR]))["scopedEnforcementActions"]
-    )
+    assert taken["metadata"]["annotations"]["tidewaiter.dev/enforcement-action"] == "warn"
     back = giving_back(taken)
     assert back is not None
-    assert merged(taken, back)["spec"] == original["spec"]
+    assert merged(taken, back)["metadata"]["annotations"] == original["metadata"]["annotations"]
 
 
 @pytest.mark.parametrize(
     ("spec", "why"),
     [
-        (scoped(("deny", [AUDIT])), "not enforced at admission"),
-        (scoped(), "not enforced at admission"),
+        (scoped(("deny", [AUDIT])), "does not enforce it at admission"),
+        (scoped(), "does not enforce it at admission"),
         ({"enforcementAction": "never"}, "'never' is no enforcementAction"),
         ({"enforcementAction": "scoped", "scopedEnforcementActions": [{"action": "deny"}]}, "can't be read"),
         (scoped(("never", [WEBHOOK])), "an action that is none"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from webhook.core.errors import InputError
 
 if TYPE_CHECKING:
     from webhook.adapters.gator_compare import Comparison
+    from webhook.operator.gatekeeper_handover import Moving
 
 
 @click.group(name="gatekeeper")
@@ -46,37 +47,68 @@ def compare(paths: Sequence[str], gator: str, kubeconfig: str, output: str) -> i
 @click.argument("constraints", nargs=-1, required=True, metavar="KIND/NAME...")
 @click.option("--undo", is_flag=True, help="Put it back as it was.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; print the constraints as they would be.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="For who takes a constraint to enforce it; with 0 nobody may for a moment.",
+)
 @shared.kubeconfig
+@click.option(
+    "--namespace",
+    "-n",
+    metavar="NAME",
+    default="tidewaiter-system",
+    show_default=True,
+    help="The namespace of the installation.",
+)
 @shared.webhook_name
 @shared.output
 def takeover(
-    constraints: Sequence[str], undo: bool, dry_run: bool, kubeconfig: str, webhook_name: str, output: str
+    constraints: Sequence[str],
+    undo: bool,
+    dry_run: bool,
+    wait: float,
+    kubeconfig: str,
+    namespace: str,
+    webhook_name: str,
+    output: str,
 ) -> int:
     """Move a constraint's enforcement at admission from Gatekeeper to Tidewaiter.
 
-    Gatekeeper keeps its audit and gator. What was there before is noted in an annotation, and --undo puts it
-    back. Where constraints come from Git, commit what --dry-run prints.
+    First both enforce it; once Tidewaiter does, Gatekeeper keeps its audit and gator alone. What was there
+    before is noted in an annotation, and --undo puts it back, in the same way. Where constraints come from
+    Git, commit what --dry-run prints.
 
     Exit status: 0 done, 2 a constraint could not be moved.
     """
     from webhook.adapters.reports import as_json
     from webhook.adapters.text_report import printable
 
-    named = [_named(text) for text in constraints]
-    results, problems = asyncio.run(_takeover(named, kubeconfig, webhook_name, undo, dry_run))
-    for problem in problems:
-        click.echo(printable(f"error: {problem}"), err=True)
+    named = list(dict.fromkeys(_named(text) for text in constraints))
+    moved = asyncio.run(_takeover(named, kubeconfig, namespace, webhook_name, wait, undo=undo, dry=dry_run))
+    for each in moved:
+        if each.problem:
+            click.echo(printable(f"error: {each.kind}/{each.name}: {each.problem}"), err=True)
+    done = [each for each in moved if not each.problem]
     if output == "json":
         click.echo(
-            as_json([{"constraint": name, "result": said, "object": obj} for name, said, obj in results])
+            as_json(
+                [
+                    {"constraint": f"{each.kind}/{each.name}", "result": each.said, "object": each.object}
+                    for each in done
+                ]
+            )
         )
     else:
-        for name, said, obj in results:
-            click.echo(printable(f"{'# ' if dry_run else ''}{name}: {said}"))
+        for each in done:
+            click.echo(printable(f"{'# ' if dry_run else ''}{each.kind}/{each.name}: {each.said}"))
             if dry_run:
                 click.echo("---")
-                click.echo(as_json(obj))
-    return 2 if problems else 0
+                click.echo(as_json(each.object))
+    return 2 if len(done) < len(moved) else 0
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -87,26 +119,27 @@ def _named(text: str) -> tuple[str, str]:
 
 
 async def _takeover(
-    named: Sequence[tuple[str, str]], kubeconfig: str, webhook_name: str, undo: bool, dry: bool
-) -> tuple[list[tuple[str, str, Mapping[str, Any]]], list[str]]:
-    from webhook.operator import gatekeeper_takeover
+    named: Sequence[tuple[str, str]],
+    kubeconfig: str,
+    namespace: str,
+    webhook_name: str,
+    wait: float,
+    *,
+    undo: bool,
+    dry: bool,
+) -> Sequence[Moving]:
+    from webhook.operator import gatekeeper_handover
     from webhook.operator.client import ApiError, connect
 
     client = await connect(kubeconfig)
-    results: list[tuple[str, str, Mapping[str, Any]]] = []
-    problems = []
+    where = gatekeeper_handover.Where(client, namespace, webhook_name, wait)
+    move = gatekeeper_handover.give_back if undo else gatekeeper_handover.take_over
     try:
-        for kind, name in named:
-            try:
-                said, obj = await gatekeeper_takeover.run(
-                    client, kind, name, webhook_name, undo=undo, dry=dry
-                )
-                results.append((f"{kind}/{name}", said, obj))
-            except (InputError, ApiError) as error:
-                problems.append(f"{kind}/{name}: {error}")
+        return await move(where, named, dry=dry)
+    except ApiError as error:
+        raise InputError(f"the API server can't be asked: {error}") from None
     finally:
         await client.close()
-    return results, problems
 
 
 def _of_manifests(paths: Sequence[str], gator: str) -> Comparison:

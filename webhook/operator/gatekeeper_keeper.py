@@ -28,7 +28,8 @@ from webhook.operator.gatekeeper_informers import TEMPLATES, GatekeeperInformers
 from webhook.operator.informer import Object
 
 _LOOK_AGAIN = 60.0  # for definitions that somebody deleted
-_ID = "tidewaiter"
+ID = "tidewaiter"
+"""What we call ourselves among the Pods of a status."""
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class GatekeeperKeeper:
         else:
             await self._define(template, definition(made))
         by_pod: dict[str, Any] = {
-            "id": _ID,
+            "id": ID,
             "observedGeneration": generation_of(template),
             "operations": ["webhook"],
             "templateUID": metadata.get("uid", ""),
@@ -146,7 +147,7 @@ class GatekeeperKeeper:
     ) -> None:
         metadata = constraint["metadata"]
         by_pod: dict[str, Any] = {
-            "id": _ID,
+            "id": ID,
             "constraintUID": metadata.get("uid", ""),
             "enforced": policy is not None,
             "observedGeneration": generation_of(constraint),

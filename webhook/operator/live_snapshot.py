@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webhook.adapters.gatekeeper import BESIDE, REPLACE
@@ -32,12 +32,14 @@ class Live:
         at: the API server's time, in seconds since the epoch.
         notes: what could not be read and may make a difference, for people.
         objects: what the snapshot is of.
+        context: what it is judged in.
     """
 
     snapshot: Snapshot
     at: float
     notes: tuple[str, ...]
     objects: tuple[Object, ...] = ()
+    context: Context = field(default_factory=Context)
 
 
 async def read(client: Client, namespace: str, webhook_name: str, cluster: str = "", only: str = "") -> Live:
@@ -85,8 +87,8 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
             if error.status in (0, 401):
                 raise
             notes.append(f"Gatekeeper's templates and constraints: {error.message}")
-    snapshot = build(objects, _context(told, cluster))
-    return Live(snapshot, found.at, tuple(notes), tuple(objects))
+    context = _context(told, cluster)
+    return Live(build(objects, context), found.at, tuple(notes), tuple(objects), context)
 
 
 async def objects(
