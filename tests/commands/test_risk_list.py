@@ -228,8 +228,18 @@ def test_show_warns_of_shared_accounts_that_apply_every_tenants_repository(run: 
     shown = run("risk", "show", "legacy", file, *AT, "-o", "json").data
     assert any("is by its name a shared account of Flux or Argo CD" in each for each in shown["warnings"])
     assert any("is a claim" in each for each in shown["warnings"])
-    own = write("own.yaml", policy(), appetite(), acceptance())
+    named = [{"kind": "ClusterPolicy", "name": "no-latest", "severity": "medium"}]
+    own = write("own.yaml", policy(), appetite(), acceptance(policies=named))
     assert run("risk", "show", "legacy", own, *AT, "-o", "json").data["warnings"] == []
+
+
+def test_show_warns_where_a_policy_that_is_edited_to_be_weaker_would_need_fewer_approvals(run: Any) -> None:
+    policies = [{"kind": "ClusterPolicy", "name": name} for name in ("no-latest", "other")]
+    policies.append({"kind": "ClusterPolicy", "name": "third", "severity": "high"})
+    asked = acceptance(policies=policies)
+    file = write("all.yaml", policy(), appetite(), asked, approval(asked))
+    (warning,) = run("risk", "show", "legacy", file, *AT, "-o", "json").data["warnings"]
+    assert "it names no severity for ClusterPolicy no-latest, ClusterPolicy other: should" in warning
 
 
 def test_an_emergency_is_flagged(run: Any) -> None:

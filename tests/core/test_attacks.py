@@ -167,6 +167,16 @@ HONEST: dict[str, Callable[[], Verdict]] = {
         made(signed(NAMED, MAXS, MAX), -9 * DAY),
         made_of=recreated(Severity.HIGH, -DAY),
     ),
+    "by a signature that was given anew after another revocation": lambda: asked_for(
+        made(RISK, -DAY),
+        made(signed(RISK, approvedAt=at(-DAY)), -DAY),
+        revocations={digest_of(RISK): NOW - 2 * DAY, "sha256:another": NOW},
+    ),
+    "by a cluster user anew after a revocation, who began a little before it": lambda: asked_for(
+        made(RISK, -DAY),
+        made(approval(RISK, approvedAt=at(-DAY - timedelta(minutes=5))), -DAY + timedelta(minutes=1)),
+        revocations={digest_of(RISK): NOW - DAY},
+    ),
     "by two people, one by a key and one in the cluster": lambda: asked_for(
         RISK, signed(RISK), approval(RISK, MAX), made_of=TWO
     ),
@@ -240,6 +250,27 @@ USED: dict[str, tuple[Callable[[], Verdict], str]] = {
     "made again after it was revoked, signed": (
         lambda: asked_for(made(RISK, -DAY), made(signed(RISK), -2 * DAY)),
         "delete it and apply it again",
+    ),
+    "brought again after it was revoked, signed": (
+        lambda: asked_for(
+            made(RISK, -DAY),
+            made(signed(RISK, approvedAt=at(-3 * DAY)), timedelta()),
+            revocations={digest_of(RISK): NOW - 2 * DAY},
+        ),
+        "what it approves was revoked at 2026-11-21T12:00:00Z: sign it anew",
+    ),
+    "brought again after it was revoked, by an applier": (
+        lambda: asked_for(
+            made(RISK, -DAY),
+            made(brought(RISK, approvedAt=at(-2 * DAY)), timedelta()),
+            made_of=LOW,
+            revocations={digest_of(RISK): NOW - 2 * DAY},
+        ),
+        "what it approves was revoked at",
+    ),
+    "brought again in the second in which it was revoked": (
+        lambda: asked_for(made(RISK, -DAY), made(GIVEN, -DAY), revocations={digest_of(RISK): NOW - DAY}),
+        "what it approves was revoked at 2026-11-22T12:00:00Z: give it anew",
     ),
     "a policy made again, weaker": (
         lambda: asked_for(RISK, made(GIVEN, -2 * DAY), made_of=recreated(Severity.MEDIUM, -DAY)),

@@ -38,7 +38,7 @@ from tests.e2e.test_guard import (
 )
 from tests.faults.conftest import QUICK
 from tests.faults.containers import ROOT, Replica
-from tests.faults.world import World
+from tests.faults.world import OWN_NAMESPACE, World
 from tests.server.builders import make_review
 from webhook.adapters.signatures import public_key, sign, statement
 from webhook.core.acceptance import digest_of
@@ -442,7 +442,52 @@ def recreated_after_it_was_revoked(world: World) -> None:
     stage.later()
     stage.delete("riskacceptance", "legacy").check_returncode()
     stage.done(write(stage.plane, asked, *as_user(JOHN)))
+    stage.refused("what it approves was revoked at")
+
+
+def recreated_after_it_was_deleted(world: World) -> None:
+    stage = Stage(world)
+    asked = stage.ask()
+    stage.approve(asked)
+    stage.honoured()
+    stage.later()
+    stage.delete("riskacceptance", "legacy").check_returncode()
+    stage.done(write(stage.plane, asked, *as_user(JOHN)))
     stage.refused("the acceptance was deleted and made again")
+
+
+def recreated_with_its_signature_after_it_was_revoked(world: World) -> None:
+    """Bring what is signed, which holds whoever brings it: the cluster remembers the revocation."""
+    stage = Stage(world)
+    asked = stage.ask()
+    signed = stage.signed(asked)
+    stage.bring(signed)
+    stage.honoured()
+    # Whoever revokes says when; that may be a lie.
+    revoked = changed(asked, revoked={"at": stamp(-24 * HOUR), "by": JANE, "reason": "misused"})
+    stage.done(write(stage.plane, revoked, *as_user(JANE), verb="apply"))
+    stage.delete("riskacceptance", "legacy").check_returncode()
+    stage.done(write(stage.plane, asked, *as_user(JOHN)))
+    stage.refused("what it approves was revoked at")
+    assert "what it approves was revoked at" in stage.bring(named(signed, "again"))
+    stage.delete("riskapproval", signed["metadata"]["name"]).check_returncode()
+    stage.bring(signed)
+    stage.refused("what it approves was revoked at")
+    # Another replica knows it by the record alone, and nobody takes it out of that for long.
+    record = ("configmap", "tidewaiter-revocations", "-n", OWN_NAMESPACE)
+
+    def recorded() -> str:
+        found = world.plane.kubectl("get", *record, "-o", "json")
+        key = digest_of(asked).removeprefix("sha256:")
+        return json.loads(found.stdout)["data"].get(key, "") if found.returncode == 0 else ""
+
+    eventually(recorded, "the record")
+    world.plane.kubectl("delete", *record, check=True)
+    eventually(recorded, "the record, put back")
+    assert "what it approves was revoked at" in stage.use().stderr
+    stage.later()
+    stage.bring(stage.signed(asked))
+    stage.honoured()
 
 
 def recreated_weaker_policy(world: World) -> None:
@@ -599,6 +644,8 @@ ATTACKS: dict[str, Callable[[World], None]] = {
         deleted_appetite,
         recreated_appetite,
         recreated_after_it_was_revoked,
+        recreated_after_it_was_deleted,
+        recreated_with_its_signature_after_it_was_revoked,
         recreated_weaker_policy,
         recreated_weaker_policy_and_a_signature_brought_again,
         recreated_weaker_policy_of_a_named_severity,

@@ -330,7 +330,23 @@ def _warnings(acceptance: Acceptance, given: Sequence[Given], snapshot: Snapshot
     ]
     if acceptance.break_glass:
         found.append("it is for an emergency (break-glass): one approval was enough, for a short time")
-    return tuple(found)
+    unnamed = unnamed_severity(acceptance)
+    return (*found, unnamed) if unnamed else tuple(found)
+
+
+def unnamed_severity(acceptance: Acceptance) -> str:
+    """Say for which policies an acceptance names no severity; empty where it does for all.
+
+    The cluster keeps no older version of a policy: where nothing else says how severe it was taken to be when
+    somebody approved, it is as severe as it is now.
+    """
+    unnamed = [f"{each.kind} {each.name}" for each in acceptance.policies if each.severity is None]
+    if not unnamed:
+        return ""
+    return (
+        f"it names no severity for {', '.join(unnamed)}: should somebody edit that policy to be less severe, "
+        "its approvals count by the rule for the lesser severity"
+    )
 
 
 def named(risks: Iterable[Risk], name: str, namespace: str) -> list[Risk]:

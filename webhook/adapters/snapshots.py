@@ -60,6 +60,7 @@ class Context:
         gatekeeper: how we stand to Gatekeeper: ``replace``, or ``beside`` it, where we enforce its
             constraints only at our own enforcement point.
         sync_everything: where nothing says what is synced, every object is Gatekeeper's inventory.
+        revocations: digests of acceptances that were revoked, each with when that was last, as RFC 3339.
     """
 
     cluster: str = ""
@@ -72,6 +73,7 @@ class Context:
     guarded_since: str = ""
     gatekeeper: str = gatekeeper.REPLACE
     sync_everything: bool = False
+    revocations: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a cap that is none: enforcing more, or less, than was meant would go unseen."""
@@ -127,6 +129,7 @@ def _assemble(known: Sequence[Read], context: Context, cache: Cache, revision: s
         cluster=context.cluster,
         clock_skew=timedelta(seconds=context.clock_skew),
         guarded_since=parse_time(context.guarded_since) if context.guarded_since else None,
+        revocations={digest: parse_time(moment) for digest, moment in context.revocations},
     )
     cache.register = Register(
         sorted_out.get(Acceptance, ()), sorted_out.get(Approval, ()), surroundings, cache.register

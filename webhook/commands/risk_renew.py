@@ -230,7 +230,7 @@ def _tell_consequences(risk: Risk, covered: Sequence[Cover], how: str) -> None:
         click.echo("A deleted acceptance can be applied again: --how digest forbids that for good.", err=True)
     elif how == "spec" and any(each.approval.signed for each in risk.given):
         click.echo(
-            "Its approvals are signed: whoever may delete and write it could bring it again as it was. "
-            "--how digest forbids that for good.",
+            "Its approvals are signed. A cluster in which it was revoked counts none of them again; others "
+            "do. --how digest forbids it for good, wherever the RiskAppetite holds.",
             err=True,
         )

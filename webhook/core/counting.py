@@ -41,6 +41,7 @@ class Evidence:
         guarded_since: since when every writer's identity is judged; None where that bounds nothing.
         policy_created: when the API server created the policy; None in files.
         severity_named: the acceptance says how severe it takes the policy to be.
+        revoked: when one that said the same was last revoked; None where none is known of.
     """
 
     trusted: bool
@@ -49,6 +50,7 @@ class Evidence:
     guarded_since: datetime | None = None
     policy_created: datetime | None = None
     severity_named: bool = False
+    revoked: datetime | None = None
 
     def unguarded(self, created: datetime | None) -> bool:
         """Tell whether what was created then may have been written without anybody judging by whom."""
@@ -198,6 +200,7 @@ def _problem(approval: Approval, signer: Signer | str | None, case: Case) -> str
         return f"a {case.severity} risk needs an approval by {' or '.join(sorted(case.rule.routes))}"
     return (
         ("" if route == SIGNATURE else _evidence(approval, case))
+        or _taken_back(approval, case.evidence)
         or _outlived(approval, case.evidence)
         or _standing_of_approver(approval, signer, case)
         or ("it was given for another version of the acceptance" if approval.digest != case.digest else "")
@@ -279,6 +282,21 @@ def _evidence(approval: Approval, case: Case) -> str:
     return ""
 
 
+def _taken_back(approval: Approval, evidence: Evidence) -> str:
+    """Say that what was approved was revoked since: a yes from before is none to bring it again."""
+    revoked = evidence.revoked
+    if revoked is None or _given(approval) > revoked:
+        return ""
+    again = "sign it anew" if approval.signed else "give it anew"
+    return f"what it approves was revoked at {format_time(revoked)}: {again}"
+
+
+def _given(approval: Approval) -> datetime:
+    """Return when an approval was given: anybody may bring once more what somebody else gave."""
+    brought = approval.signed or approval.applied_by
+    return approval.approved_at if brought or approval.created is None else approval.created
+
+
 def _outlived(approval: Approval, evidence: Evidence) -> str:
     """Say what was deleted and made again after an approval came, so that nobody approved what is there now.
 
@@ -294,9 +312,7 @@ def _outlived(approval: Approval, evidence: Evidence) -> str:
         return f"the acceptance was deleted and made again at {format_time(evidence.created)}: {again}"
     if evidence.policy_created is None or (approval.signed and evidence.severity_named):
         return ""
-    # Anybody may bring once more what somebody else gave: what counts is when that was.
-    given = approval.approved_at if brought else approval.created
-    if given < evidence.policy_created:
+    if _given(approval) < evidence.policy_created:
         since = format_time(evidence.policy_created)
         return f"it was given before the policy was made, or made again, at {since}: {_once_more(approval)}"
     return ""

@@ -7,8 +7,8 @@ never by a timer.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from webhook.core.acceptance import Acceptance
@@ -78,6 +78,8 @@ class Surroundings:
         clock_skew: the API server's clock minus our own.
         guarded_since: since when every writer of the risk kinds is judged by who they are; None where that
             bounds nothing.
+        revocations: when the acceptance of a digest was last revoked, as the cluster remembers it though the
+            acceptance may be gone.
     """
 
     appetite: Appetite | None = None
@@ -85,6 +87,7 @@ class Surroundings:
     cluster: str = ""
     clock_skew: timedelta = timedelta()
     guarded_since: datetime | None = None
+    revocations: Mapping[str, datetime] = field(default_factory=dict)
 
     def clocks(self, at: datetime) -> tuple[datetime, datetime]:
         """Return what the later and the earlier of both clocks show when our own shows `at`."""
@@ -209,6 +212,7 @@ def counted_approvals(
             guarded_since=surroundings.guarded_since,
             policy_created=policy.created,
             severity_named=acceptance.severity_of(policy.ref) is not None,
+            revoked=surroundings.revocations.get(acceptance.digest),
         ),
         earliest=earliest,
         latest=latest,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from webhook.operator.client import ApiError, Client
 
@@ -35,6 +36,10 @@ class Clock:
         self.known = False
         self._client = client
         self._on_change = on_change
+
+    def now(self) -> datetime:
+        """Return the API server's time, as far as it is known."""
+        return datetime.now(UTC) + timedelta(seconds=self.skew)
 
     async def run(self) -> None:
         """Follow the API server's clock until cancelled."""

@@ -13,7 +13,7 @@ from webhook.core.model import GROUP, VERSION
 from webhook.operator import params, workloads
 from webhook.operator.client import ApiError, Client, Resource
 from webhook.operator.gatekeeper_informers import GatekeeperInformers
-from webhook.operator.informer import Informer, Key, Object
+from webhook.operator.informer import Informer, Key, Object, strip
 from webhook.operator.params import ParamKind, Source
 
 CLUSTER_POLICIES = Resource(GROUP, VERSION, "clusterpolicies", "ClusterPolicy")
@@ -72,10 +72,16 @@ class Inventory:
         client: the API server.
         on_change: called after every change; True when it must not wait.
         gatekeeper: Gatekeeper's kinds are watched too.
+        keep: returns what to keep of an acceptance; it sees each version that the API server tells of.
     """
 
     def __init__(
-        self, client: Client, on_change: Callable[[bool], None], *, gatekeeper: bool = False
+        self,
+        client: Client,
+        on_change: Callable[[bool], None],
+        *,
+        gatekeeper: bool = False,
+        keep: Callable[[Object], Object | None] = strip,
     ) -> None:
         self._client = client
         self._on_change = on_change
@@ -83,7 +89,11 @@ class Inventory:
         self.own = {
             # What is accepted goes with its kind; policies without a kind deny on until it is back.
             resource.kind: Informer(
-                client, resource, self._own_changed, forgets=resource not in (CLUSTER_POLICIES, POLICIES)
+                client,
+                resource,
+                self._own_changed,
+                keep if resource in (ACCEPTANCES, CLUSTER_ACCEPTANCES) else strip,
+                forgets=resource not in (CLUSTER_POLICIES, POLICIES),
             )
             for resource in OWN_RESOURCES
         }

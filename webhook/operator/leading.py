@@ -44,6 +44,7 @@ class Parts:
         statuses: keeps the statuses.
         audit: judges what is there already; None where nobody is to.
         gatekeeper: keeps the kinds of Gatekeeper's constraints; None where somebody else does.
+        revocations: writes down what was revoked; tells whether it is done.
     """
 
     certificate: Callable[[], Awaitable[Given | None]]
@@ -52,6 +53,7 @@ class Parts:
     statuses: StatusReconciler
     audit: Keeper | None = None
     gatekeeper: GatekeeperKeeper | None = None
+    revocations: Callable[[], Awaitable[bool]] | None = None
 
 
 class Leading:
@@ -119,6 +121,8 @@ class Leading:
         done = True
         if self.parts.gatekeeper is not None:  # first: constraints wait for their kinds
             done = await self.parts.gatekeeper.reconcile(snapshot)
+        if self.parts.revocations is not None:
+            done = await self.parts.revocations() and done
         done = await self._keep_webhooks(snapshot) and done
         self._latest = snapshot
         self._statuses_due.set()

@@ -14,8 +14,8 @@ from webhook.core.model import GroupKind
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Snapshot
 from webhook.core.times import parse_time
-from webhook.operator import gatekeeper_live, listing, params, replicas, status_reading
-from webhook.operator.client import ApiError, Client, Resource
+from webhook.operator import gatekeeper_live, listing, params, replicas, revocations, status_reading
+from webhook.operator.client import ApiError, Client, Resource, get_or_none
 from webhook.operator.floor import NEVER
 from webhook.operator.inventory import NAMESPACES, OWN_RESOURCES
 from webhook.operator.leader import LEASES
@@ -87,7 +87,9 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
             if error.status in (0, 401):
                 raise
             notes.append(f"Gatekeeper's templates and constraints: {error.message}")
-    context = _context(told, cluster)
+    context = replace(
+        _context(told, cluster), revocations=await _revoked(client, namespace, webhook_name, notes)
+    )
     return Live(build(objects, context), found.at, tuple(notes), tuple(objects), context)
 
 
@@ -128,6 +130,20 @@ async def objects(
             if error.status in (0, 401):
                 raise
             yield resource, f"{resource.plural}: {error.message}"
+
+
+async def _revoked(
+    client: Client, namespace: str, webhook_name: str, notes: list[str]
+) -> tuple[tuple[str, str], ...]:
+    record = revocations.resource(namespace, webhook_name)
+    try:
+        found = await get_or_none(client, record.path_of(namespace, record.name))
+    except ApiError as error:
+        if error.status in (0, 401):
+            raise
+        notes.append(f"what was revoked and is gone, in {record.name}: {error.message}")
+        return ()
+    return revocations.as_context(revocations.recorded(found))
 
 
 async def _namespaces(client: Client, only: str, notes: list[str]) -> list[Object]:

@@ -12,6 +12,8 @@ The rights it needs, and no more (API group: resources: verbs):
 * core: namespaces: list, watch; events: create (cluster-wide: they lie where the object is).
 * core, in the own namespace, only the one named Secret: get, list, watch, create, patch. None of it with
   ``--cert-source``.
+* core, in the own namespace, only the one named ConfigMap, which remembers what was revoked: list, watch,
+  create, patch.
 * ``coordination.k8s.io`` leases, in the own namespace: get, list, create, update, patch, delete: the leader's
   Lease, and one for each replica.
 * ``admissionregistration.k8s.io`` validatingwebhookconfigurations, only the one named: get, list, watch,
@@ -75,6 +77,7 @@ from webhook.operator.publisher import Publisher
 from webhook.operator.reconcile import WebhookReconciler
 from webhook.operator.replicas import ReplicaLease, Replicas
 from webhook.operator.reporting import Reporter
+from webhook.operator.revocations import Revocations, as_context
 from webhook.operator.serving import FolderSource, SecretSource, Serving, Source
 from webhook.operator.status_writer import StatusReconciler
 from webhook.operator.uninstalling import uninstalling
@@ -112,9 +115,22 @@ class Operator:
         self.client = client
         self._trigger = asyncio.Event()
         self.clock = Clock(client, lambda: self._changed(at_once=False))
-        self.inventory = Inventory(client, self._changed, gatekeeper=options.gatekeeper != "off")
+        self.revocations = Revocations(
+            client,
+            options.namespace,
+            options.webhook_name,
+            self.clock.now,
+            lambda: self._changed(at_once=True),
+        )
+        self.inventory = Inventory(
+            client, self._changed, gatekeeper=options.gatekeeper != "off", keep=self.revocations.keep
+        )
         self.floor = Floor(client, options.guard_policy, lambda: self._changed(at_once=True))
-        contents = Contents(self.inventory, self._context, lambda: self.floor.known and self.clock.known)
+        contents = Contents(
+            self.inventory,
+            self._context,
+            lambda: self.floor.known and self.clock.known and self.revocations.known,
+        )
         self.publisher = Publisher(options.snapshot, contents, self._trigger.set)
         self.acknowledgements = Acknowledgements(options.snapshot, self._trigger.set)
         name = SECRET_NAME.format(options.webhook_name)
@@ -151,6 +167,7 @@ class Operator:
             self.serving,
             self.clock,
             self.floor,
+            self.revocations,
         )
         self.lease = ReplicaLease(
             client,
@@ -223,6 +240,7 @@ class Operator:
             "lease": self.lease.run,
             "denials": self.denials.run,
             "floor": self.floor.run,
+            "revocations": self.revocations.run,
         }
         if self.options.cert_source is None:
             parts["secret"] = self.secret.run
@@ -245,6 +263,7 @@ class Operator:
             exempt_users=self.options.exempt_users,
             administrators=self.options.risk_admin_groups,
             guarded_since=self.floor.since,
+            revocations=as_context(self.revocations.all),
             gatekeeper=BESIDE if self.options.gatekeeper == BESIDE else REPLACE,
         )
 
@@ -320,6 +339,7 @@ class Operator:
             )
             if self.inventory.gatekeeper is not None and options.gatekeeper == REPLACE
             else None,
+            lambda: self.revocations.record(client),
         )
         compiled = Compiled(lambda: bool(self.publisher.revision), self.inventory.objects, self._context)
         try:

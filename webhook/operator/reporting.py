@@ -15,6 +15,7 @@ from webhook.operator.inventory import Inventory
 from webhook.operator.options import Options
 from webhook.operator.publisher import Publisher
 from webhook.operator.reconcile import WebhookReconciler
+from webhook.operator.revocations import Revocations
 from webhook.operator.serving import Serving
 
 _SKEW_SECONDS = 30.0
@@ -32,6 +33,7 @@ class Reporter:
         serving: their certificate.
         clock: the API server's.
         floor: of the guard.
+        revocations: what was revoked.
 
     Attributes:
         webhooks: keeps the webhook configuration while this replica leads; None while it doesn't.
@@ -48,6 +50,7 @@ class Reporter:
         serving: Serving,
         clock: Clock,
         floor: Floor,
+        revocations: Revocations,
     ) -> None:
         self.webhooks: WebhookReconciler | None = None
         self.audit: Keeper | None = None
@@ -59,10 +62,11 @@ class Reporter:
         self._serving = serving
         self._clock = clock
         self._floor = floor
+        self._revocations = revocations
 
     def problems(self) -> list[str]:
         """Return what is wrong with this replica and with what it keeps, as text for people."""
-        found = [self._serving.problem, self._floor.problem]
+        found = [self._serving.problem, self._floor.problem, self._revocations.problem]
         if self.webhooks is not None:
             found.append(self.webhooks.problem)
         if self._publisher.failing:
