@@ -20,6 +20,7 @@ from tests.controlplane import _Authority
 from tests.e2e.cluster import APPETITE, acceptance, configmap, deployment, eventually, namespace, policy
 from tests.e2e.report_kinds import OPENREPORTS
 from webhook.cli import group
+from webhook.core.acceptance import digest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -264,7 +265,14 @@ def test_a_policy_may_ask_the_authorizer_and_an_acceptance_is_read(site: Site) -
     apply(site, asked)
     path = f"/apis/tidewaiter.dev/v1alpha1/namespaces/{SPACE}/riskacceptances/{metadata['name']}"
     eventually(lambda: site.plane.request("GET", path)[1].get("status"), "the acceptance has a status", 60)
-    site.plane.kubectl("delete", "riskacceptance", metadata["name"], "-n", SPACE, check=True)
+    # What is revoked is remembered when it is gone.
+    revoked = json.dumps({"spec": {"revoked": {"at": "2026-11-28T00:00:00Z"}}})
+    named = ("riskacceptance", metadata["name"], "-n", SPACE)
+    site.plane.kubectl("patch", *named, "--type=merge", "-p", revoked, check=True)
+    site.plane.kubectl("delete", *named, check=True)
+    record = f"/api/v1/namespaces/{NAMESPACE}/configmaps/tidewaiter-revocations"
+    key = digest_of(asked).removeprefix("sha256:")
+    eventually(lambda: key in (site.plane.request("GET", record)[1].get("data") or ()), "the record", 60)
     site.plane.kubectl("delete", "clusterpolicy", name, check=True)
 
 
@@ -342,6 +350,7 @@ NOT_SEEN = {
         if (plural, verb) != ("clusterrolebindings", "get")  # a role of ours is read
     ),
     # What server-side apply creates is a patch in the audit log.
+    ("", "configmaps", "create"),
     ("", "secrets", "create"),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "create"),
     # Nobody here has such a workload whose Pods are denied, or that is looked at again.

@@ -69,6 +69,7 @@ async def made(monkeypatch: pytest.MonkeyPatch) -> Any:
         statuses=Statuses(),
         gatekeeper=None,
         audit=None,
+        revocations=None,
     )
     trigger = asyncio.Event()
     return SimpleNamespace(parts=parts, trigger=trigger, work=Leading(None, parts, trigger, snapshot))  # type: ignore[arg-type]
