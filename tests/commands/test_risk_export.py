@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 NOW = "2026-11-27T00:00:00Z"
 AT = ("--at", NOW, "--trust-approvals")
+# NIST's own for OSCAL 1.1.3; README.md beside it says where the copy comes from.
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "adapters/oscal/oscal_complete_schema-1.1.3.json").read_text()
 )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from webhook.adapters.risk_warnings import warnings_of
 from webhook.core.acceptance import Acceptance, AcceptedPolicy
-from webhook.core.appetite import SHARED_APPLIERS
 from webhook.core.approvals import Approval
 from webhook.core.counting import route_of
 from webhook.core.ending import notice
@@ -268,7 +268,7 @@ def _risk(
         found.append(ForPolicy(named, ref, policy, severity, standing, standards.get(ref, ())))
     given = _given(acceptance, found, snapshot, at)
     latest, _ = register.surroundings.clocks(at)
-    warnings = _warnings(acceptance, given, snapshot)
+    warnings = warnings_of(acceptance, [each.approval for each in given], snapshot.register.appetite)
     return Risk(obj, acceptance, tuple(found), given, at, latest, warnings)
 
 
@@ -306,47 +306,6 @@ def _given(
         counts = approval.ref in counting
         made.append(Given(approval, route_of(approval), counts, "" if counts else text))
     return tuple(made)
-
-
-def _warnings(acceptance: Acceptance, given: Sequence[Given], snapshot: Snapshot) -> tuple[str, ...]:
-    """Say what evidence is weaker than it looks.
-
-    The shared accounts with which Flux and Argo CD apply every tenant's repository vouch for nobody.
-    """
-    appetite = snapshot.register.appetite
-    found = []
-    if acceptance.applied_by:
-        found.append(
-            f"{acceptance.applied_by} brought it: that {acceptance.requester} asked for it is a claim"
-        )
-    brought = {acceptance.applied_by, *(each.approval.applied_by for each in given)}
-    listed = appetite.shared_appliers() if appetite is not None else ()
-    shared = {user for user in brought if user.rpartition(":")[2] in SHARED_APPLIERS}
-    shared.update(user for user in listed if appetite and appetite.trusts(user, acceptance.ref.namespace))
-    found += [
-        f"{user} is by its name a shared account of Flux or Argo CD that applies every tenant's repository: "
-        "whoever may write to one can bring approvals; use an account of its own for the reviewed folder"
-        for user in sorted(shared)
-    ]
-    if acceptance.break_glass:
-        found.append("it is for an emergency (break-glass): one approval was enough, for a short time")
-    unnamed = unnamed_severity(acceptance)
-    return (*found, unnamed) if unnamed else tuple(found)
-
-
-def unnamed_severity(acceptance: Acceptance) -> str:
-    """Say for which policies an acceptance names no severity; empty where it does for all.
-
-    The cluster keeps no older version of a policy: where nothing else says how severe it was taken to be when
-    somebody approved, it is as severe as it is now.
-    """
-    unnamed = [f"{each.kind} {each.name}" for each in acceptance.policies if each.severity is None]
-    if not unnamed:
-        return ""
-    return (
-        f"it names no severity for {', '.join(unnamed)}: should somebody edit that policy to be less severe, "
-        "its approvals count by the rule for the lesser severity"
-    )
 
 
 def named(risks: Iterable[Risk], name: str, namespace: str) -> list[Risk]:

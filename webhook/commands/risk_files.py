@@ -80,7 +80,7 @@ def show(acceptance: Mapping[str, Any], digest: str) -> None:
     """Write an acceptance to standard error, so that standard output has the result alone."""
     import yaml
 
-    from webhook.adapters.risks import unnamed_severity
+    from webhook.adapters.risk_warnings import unnamed_severity
     from webhook.adapters.text_report import printable
     from webhook.commands.options import Output
     from webhook.core.acceptance import parse_acceptance
@@ -92,7 +92,10 @@ def show(acceptance: Mapping[str, Any], digest: str) -> None:
     text = yaml.safe_dump(acceptance.get("spec") or {}, sort_keys=False, allow_unicode=True, width=100)
     lines += [f"  {printable(line)}" for line in text.splitlines()]
     click.echo("\n".join([*lines, f"digest: {digest}"]), err=True)
-    warning = unnamed_severity(parse_acceptance(acceptance))
+    try:
+        warning = unnamed_severity(parse_acceptance(acceptance))
+    except (ValueError, TypeError, OverflowError) as error:
+        warning = f"it can't be read, so that it accepts nothing: {error}"
     if warning:
         click.echo(printable(f"warning: {warning}"), err=True)
 

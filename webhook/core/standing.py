@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import Appetite, AppetiteRule
 from webhook.core.approvals import Approval, is_person
-from webhook.core.counting import Case, Count, Evidence, count
+from webhook.core.counting import Count, count
 from webhook.core.model import Severity
 from webhook.core.policy import AcceptanceLimits, CompiledPolicy
+from webhook.core.provenance import Case, Evidence
 from webhook.core.times import format_time, later
 
 
