@@ -55,15 +55,20 @@ def reports_of(
         categories: of the policies, as far as they have one.
     """
     ordered = sorted(findings, key=lambda each: (each.target, each.uid))
-    return [
-        report
-        for _, found in itertools.groupby(ordered, lambda each: (each.target, each.uid))
-        for report in reports_on(list(found), at, family, categories)
-    ]
+    made: dict[str, dict[str, Any]] = {}
+    for (target, uid), found in itertools.groupby(ordered, lambda each: (each.target, each.uid)):
+        form = target.version if name_of(target, uid) in made else ""
+        for report in reports_on(list(found), at, family, categories, form):
+            made[report["metadata"]["name"]] = report
+    return list(made.values())
 
 
 def reports_on(
-    findings: Sequence[Finding], at: datetime, family: Family, categories: Mapping[PolicyRef, str] = NONE
+    findings: Sequence[Finding],
+    at: datetime,
+    family: Family,
+    categories: Mapping[PolicyRef, str] = NONE,
+    form: str = "",
 ) -> list[dict[str, Any]]:
     """Return the reports on one object: one, or several where one would be too large for the API server.
 
@@ -74,6 +79,7 @@ def reports_on(
         at: when it was judged.
         family: which kind of reports.
         categories: of the policies, as far as they have one.
+        form: the API version that it was judged in, where it was judged in others, too.
     """
     parts: list[tuple[list[Finding], list[dict[str, Any]]]] = []
     size = MOST_BYTES
@@ -86,15 +92,19 @@ def reports_on(
         size += length
         parts[-1][0].append(finding)
         parts[-1][1].append(result)
-    return [_report(found, results, number, family) for number, (found, results) in enumerate(parts, start=1)]
+    target, uid = findings[0].target, findings[0].uid
+    return [
+        _report(name_of(target, uid, number, form), found, results, family)
+        for number, (found, results) in enumerate(parts, start=1)
+    ]
 
 
 def _report(
-    findings: Sequence[Finding], results: list[dict[str, Any]], part: int, family: Family
+    name: str, findings: Sequence[Finding], results: list[dict[str, Any]], family: Family
 ) -> dict[str, Any]:
     kind = FAMILIES[family]
     target, uid = findings[0].target, findings[0].uid
-    metadata: dict[str, Any] = {"name": name_of(target, uid, part), "labels": dict(LABELS)}
+    metadata: dict[str, Any] = {"name": name, "labels": dict(LABELS)}
     if target.namespace:
         metadata["namespace"] = target.namespace
     if uid:
@@ -112,16 +122,18 @@ def _report(
     }
 
 
-def name_of(target: ObjectRef, uid: str, part: int = 1) -> str:
+def name_of(target: ObjectRef, uid: str, part: int = 1, form: str = "") -> str:
     """Return the name of a report on an object.
 
     Args:
         target: the object.
         uid: its uid; empty for what is not in a cluster.
         part: which of several, from 1.
+        form: the API version that it was judged in, where it was judged in others, too.
     """
     parts = [target.group, target.kind, target.namespace, target.name]
     name = f"{SOURCE}-{uid or hashlib.sha256(canonical_json(parts)).hexdigest()[:32]}"
+    name = f"{name}-{form}" if form else name
     return name if part == 1 else f"{name}-{part}"
 
 

@@ -85,8 +85,8 @@ def command(
     """Report what violates the policies and what is accepted until when, with every violation whole.
 
     With PATH it judges manifests, as check does; with --cluster what runs, as far as the user of the
-    kubeconfig may read it, by the policies, acceptances and approvals of that cluster. Policies with
-    background: false are left out there. Workloads are judged, not what Kubernetes makes of them.
+    kubeconfig may read it, by the policies, acceptances and approvals of that cluster: just as the audit
+    does, whose reports say the same.
 
     Exit status: 0 nothing fails, 1 something fails, 2 something could not be read or evaluated.
     """
@@ -136,37 +136,32 @@ def _of_manifests(
 async def _of_cluster(
     kubeconfig: str, namespace: str, webhook_name: str, cluster: str
 ) -> tuple[datetime, Report, Policies]:
-    from webhook.adapters.findings import findings_of
     from webhook.adapters.findings_report import Found, Report
-    from webhook.adapters.offline import later_snapshot, verdict_of
     from webhook.core.errors import InputError
-    from webhook.core.owners import is_made_from_workload
-    from webhook.core.review import UserInfo, request_for
     from webhook.operator import live_snapshot
+    from webhook.operator.audit.judging import Judge, as_listed
     from webhook.operator.client import ApiError, connect
+    from webhook.operator.listing import matched
 
     client = await connect(kubeconfig)
     try:
-        live = await live_snapshot.read(client, namespace, webhook_name, cluster)
+        live = await live_snapshot.read(client, namespace, webhook_name, cluster, owners=True)
         at = datetime.fromtimestamp(live.at, UTC)
         known = {policy.ref: policy for policy in live.snapshot.policies}
         problems = dict.fromkeys(f"{each.ref} does not compile" for each in live.snapshot.failures)
-        later = later_snapshot(live.snapshot)
+        judge = Judge(live.snapshot)
+        listed = await matched(client, map(as_listed, judge.policies))
+        judge = Judge(live.snapshot, listed.versions)
+        once = {(each.group, each.plural): each for each in reversed(listed.resources)}
         found, objects = [], 0
-        async for resource, obj in live_snapshot.objects(client, live):
+        async for resource, obj in live_snapshot.listed(client, listed):
             if isinstance(obj, str):
                 problems[f"not looked at: {obj}"] = None
                 continue
-            if is_made_from_workload(obj):
-                continue
-            objects += 1
-            metadata = obj["metadata"]
-            place = metadata["name"] if resource.kind == "Namespace" else metadata.get("namespace", "")
-            request = request_for(obj, resource=resource.plural, namespace=place, user=UserInfo())
-            verdict = verdict_of(request, live.snapshot, later, at)
-            findings = tuple(each for each in findings_of(request, verdict) if known[each.policy].background)
+            objects += resource.version == once[resource.group, resource.plural].version
+            findings = judge(obj, resource, at).findings
             if findings:
-                found.append(Found(request.target, findings))
+                found.append(Found(findings[0].target, findings))
         found.sort(key=lambda each: each.target)
         return at, Report(found, objects, list(problems), live.notes), known
     except ApiError as error:

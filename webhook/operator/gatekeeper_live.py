@@ -42,12 +42,12 @@ async def compare(client: Client) -> Comparison:
     notes = [*read.notes, *(f"{each.ref}: {each.message}" for each in snapshot.failures)]
     policies = [policy for policy in snapshot.policies if policy.constraint is not None]
     context = for_audit(snapshot.constraints)
-    resources, problems = await listing.matched(client, policies)
-    notes += problems
+    matched = await listing.matched(client, policies)
+    notes += matched.problems
     ours: list[Row] = []
     objects = 0
     now = datetime.now(UTC)
-    for resource in resources:
+    for resource in matched.resources:
         if names.is_gatekeepers(resource.group):
             continue
         try:

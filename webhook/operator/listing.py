@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from webhook.core.model import GROUP
 from webhook.core.policy import CompiledPolicy, Rule
@@ -27,12 +27,25 @@ _NEVER_BY_WILDCARD = frozenset(
 _PODS = ("", "pods")
 
 Object = dict[str, Any]
+Versions = Mapping[tuple[str, str], Sequence[str]]
 
 
-async def matched(client: Client, policies: Iterable[CompiledPolicy]) -> tuple[list[Resource], list[str]]:
-    """Return the resources that policies match and that can be listed, and what could not be found out.
+class Matched(NamedTuple):
+    """What policies match.
 
-    Of several versions: one that a policy names, else the one that the API server prefers.
+    Attributes:
+        resources: those that can be listed, each in every version in which some policy judges it.
+        problems: what could not be found out.
+        versions: by group and plural, the versions that the API server has, the preferred one first.
+    """
+
+    resources: Sequence[Resource]
+    problems: Sequence[str]
+    versions: Versions
+
+
+async def matched(client: Client, policies: Iterable[CompiledPolicy]) -> Matched:
+    """Return the resources that policies match.
 
     Raises:
         ApiError: the API server does not answer.
@@ -40,23 +53,54 @@ async def matched(client: Client, policies: Iterable[CompiledPolicy]) -> tuple[l
     known = list(policies)
     rules = [rule for policy in known for rule in policy.rules]
     templates = any(policy.pod_templates and _is_named(policy.rules, *_PODS) for policy in known)
-    found, problems = [], []
+    served: dict[tuple[str, str], list[Resource]] = {}
+    problems = []
     for group, versions in (await _groups(client)).items():
         if group == GROUP or not _concerns(rules, group, templates=templates):
             continue
-        wanted = {version for rule in rules if rule.groups & {group, "*"} for version in rule.versions}
-        version = next((each for each in versions if each in wanted), versions[0])
-        try:
-            found += await _resources(client, group, version, rules, templates=templates)
-        except ApiError as error:
-            if error.status in (0, 401):
-                raise
-            problems.append(f"{group}/{version}: {error.message}".lstrip("/"))
-    return [each for each in found if any(concerns(policy, each) for policy in known)], problems
+        for version in versions:
+            try:
+                for each in await _resources(client, group, version, rules, templates=templates):
+                    served.setdefault((group, each.plural), []).append(each)
+            except ApiError as error:
+                if error.status in (0, 401):
+                    raise
+                problems.append(f"{group}/{version}: {error.message}".lstrip("/"))
+    names = {place: [each.version for each in forms] for place, forms in served.items()}
+    found = [
+        each
+        for forms in served.values()
+        for each in forms
+        if any(judges(policy, each, names) for policy in known)
+    ]
+    return Matched(found, problems, names)
+
+
+def judges(policy: CompiledPolicy, resource: Resource, versions: Versions) -> bool:
+    """Tell whether a policy is asked about a resource in just this version.
+
+    At admission ``matchPolicy: Equivalent`` brings each policy the version that it names. So here each judges
+    the first of those that it names, in the API server's order, and what names none judges the preferred one.
+
+    Args:
+        policy: any.
+        resource: in one version.
+        versions: of `Matched`.
+    """
+    if not concerns(policy, resource):
+        return False
+    place = resource.group, resource.plural
+    served = versions.get(place) or [resource.version]
+    naming = [rule for rule in policy.rules if _is_named((rule,), *place)]
+    if policy.constraint is not None or not naming:
+        return resource.version == served[0]
+    named = frozenset().union(*(rule.versions for rule in naming))
+    wanted = [each for each in served if each in named or "*" in named]
+    return bool(wanted) and resource.version == wanted[0]
 
 
 def concerns(policy: CompiledPolicy, resource: Resource) -> bool:
-    """Tell whether a policy's rules name a resource, or the Pods that it is a template of."""
+    """Tell whether a policy's rules name a resource in any version, or the Pods that it is a template of."""
     place = resource.group, resource.plural
     if policy.constraint is not None and not policy.constraint.concerns(resource.group, resource.kind):
         return False  # it names kinds; its rules only say under which resources they may be served

@@ -14,11 +14,22 @@ from webhook.core.model import GroupKind
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import EXEMPT_NAMESPACES, Snapshot
 from webhook.core.times import parse_time
-from webhook.operator import gatekeeper_live, listing, params, replicas, revocations, status_reading
+from webhook.operator import (
+    gatekeeper_live,
+    listing,
+    params,
+    replicas,
+    revocations,
+    status_reading,
+    workloads,
+)
 from webhook.operator.client import ApiError, Client, Resource, get_or_none
 from webhook.operator.floor import NEVER
 from webhook.operator.inventory import NAMESPACES, OWN_RESOURCES
 from webhook.operator.leader import LEASES
+from webhook.operator.listing import Matched
+
+_ACCEPTING = frozenset({"RiskAcceptance", "ClusterRiskAcceptance"})
 
 Object = dict[str, Any]
 
@@ -42,7 +53,15 @@ class Live:
     context: Context = field(default_factory=Context)
 
 
-async def read(client: Client, namespace: str, webhook_name: str, cluster: str = "", only: str = "") -> Live:
+async def read(
+    client: Client,
+    namespace: str,
+    webhook_name: str,
+    cluster: str = "",
+    only: str = "",
+    *,
+    owners: bool = False,
+) -> Live:
     """Return the snapshot of an installation.
 
     Args:
@@ -51,6 +70,7 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
         webhook_name: of its webhook configuration.
         cluster: the cluster's name; empty for what its replicas were told.
         only: as far as it matters in this namespace, which needs no rights in others; empty for all.
+        owners: with the workloads by which acceptances cover what Kubernetes makes of these.
 
     Raises:
         ApiError: the API server does not answer, or does not know the user.
@@ -90,7 +110,9 @@ async def read(client: Client, namespace: str, webhook_name: str, cluster: str =
     context = replace(
         _context(told, cluster), revocations=await _revoked(client, namespace, webhook_name, notes)
     )
-    return Live(build(objects, context), found.at, tuple(notes), tuple(objects), context)
+    above = await _owners(client, objects, notes) if owners else []
+    snapshot = build([*objects, *above], context)
+    return Live(snapshot, found.at, tuple(notes), tuple(objects), context)
 
 
 async def objects(
@@ -113,10 +135,31 @@ async def objects(
         ApiError: the API server does not answer.
     """
     wanted = live.snapshot.policies if policies is None else policies
-    resources, problems = await listing.matched(client, wanted)
-    for problem in problems:
+    matched = await listing.matched(client, wanted)
+    # Who looks at all policies at once looks at each object once, in one version.
+    once = {(each.group, each.plural): each for each in reversed(matched.resources)}
+    first = matched._replace(resources=[each for each in matched.resources if each in once.values()])
+    async for found in listed(client, first, kinds, only):
+        yield found
+
+
+async def listed(
+    client: Client, matched: Matched, kinds: Container[GroupKind] | None = None, only: str = ""
+) -> AsyncIterator[tuple[Resource, Object | str]]:
+    """Give each object of what policies match, page by page; in place of a resource that can't be, why.
+
+    Args:
+        client: the API server.
+        matched: what they match.
+        kinds: only objects of these; None for all.
+        only: only objects of this namespace; empty for all.
+
+    Raises:
+        ApiError: the API server does not answer.
+    """
+    for problem in matched.problems:
         yield Resource("", "", "", ""), problem
-    for each in resources:
+    for each in matched.resources:
         if kinds is not None and GroupKind(each.group, each.kind) not in kinds:
             continue
         if only and not each.namespaced:
@@ -157,6 +200,25 @@ async def _namespaces(client: Client, only: str, notes: list[str]) -> list[Objec
         notes.append(f"the labels of the namespace {only}: {error.message}")
         return [bare_namespace(only)]
     return [{**found, "apiVersion": "v1", "kind": "Namespace"}]
+
+
+async def _owners(client: Client, objects: Iterable[Object], notes: list[str]) -> list[Object]:
+    """Return the workloads that the snapshot of an installation holds, too: where a risk is accepted."""
+    accepting = [obj for obj in objects if obj["kind"] in _ACCEPTING]
+    places = workloads.covered_namespaces(accepting)
+    if not places:
+        return []
+    keep = workloads.keep_in(places)
+    found: list[Object] = []
+    for resource in workloads.RESOURCES:
+        try:
+            async for page in listing.pages(client, resource):
+                found += [kept for obj in page if (kept := keep(obj)) is not None]
+        except ApiError as error:
+            if error.status in (0, 401):
+                raise
+            notes.append(f"{resource.plural}, through which acceptances cover Pods: {error.message}")
+    return found
 
 
 async def _all(client: Client, resource: Resource) -> list[Object]:

@@ -196,6 +196,77 @@ async def test_what_the_snapshot_does_not_know_yet_is_judged_again(
         await until(lambda: site.counts("one")[0] >= 1, 30)
 
 
+WIDGETS = "apis/audit.example.com"
+
+
+def two_versions(preferred: str, other: str) -> dict[str, Any]:
+    """Return a kind that is served in two versions."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.audit.example.com"},
+        "spec": {
+            "group": "audit.example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
+            "versions": [
+                {"name": name, "served": True, "storage": name == preferred, "schema": schema}
+                for name in (preferred, other)
+            ],
+        },
+    }
+
+
+async def test_each_policy_judges_the_version_that_it_names(
+    client: KubernetesClient, site: Site, until: Until
+) -> None:
+    site.make(two_versions("v2", "v1beta1"), *WGPOLICY)
+    site.plane.kubectl("wait", "--for=condition=Established", "crd", "--all", check=True)
+    widget = {"apiVersion": "audit.example.com/v2", "kind": "Widget"}
+    site.make({**widget, "metadata": {"namespace": site.space, "name": "a"}})
+    named = {"new": ["v2"], "old": ["v1beta1"], "both": ["v1beta1", "v2"], "any": ["*"], "none": ["v1"]}
+    rules = {
+        name: {"apiGroups": ["audit.example.com"], "apiVersions": versions, "operations": ["CREATE"]}
+        for name, versions in named.items()
+    }
+    policies = []
+    for name, rule in rules.items():
+        made = policy(name, site.space, ["widgets"])
+        made["spec"]["matchConstraints"]["resourceRules"] = [{**rule, "resources": ["widgets"]}]
+        made["spec"]["validations"][0]["messageExpression"] = "object.apiVersion"
+        policies.append(made)
+    site.publish(*policies)
+    path = f"/apis/wgpolicyk8s.io/v1alpha2/namespaces/{site.space}/policyreports"
+
+    def reported() -> dict[str, set[tuple[str, str]]]:
+        found = site.plane.request("GET", path)[1]["items"]
+        return {
+            each["scope"]["apiVersion"].partition("/")[2]: {
+                (result["policy"], result["message"].partition("/")[2]) for result in each["results"]
+            }
+            for each in found
+        }
+
+    expected = {"v2": {("new", "v2"), ("both", "v2"), ("any", "v2")}, "v1beta1": {("old", "v1beta1")}}
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: all(site.counts(name)[1] for name in named), 60)
+        assert {name: site.counts(name)[0] for name in named} == {**dict.fromkeys(named, 1), "none": 0}
+        assert site.facts.objects == 1, "one object, however many versions it is judged in"
+        await until(lambda: reported() == expected, 60)
+        # Nobody names the old version any more: what was found in it goes, and the rest stays.
+        site.publish(*(each for each in policies if each["metadata"]["name"] != "old"))
+        await until(lambda: reported() == {"v2": expected["v2"]}, 60)
+        site.plane.request("DELETE", f"/{WIDGETS}/v2/namespaces/{site.space}/widgets/a")
+        await until(lambda: not reported(), 60)
+    # The version that a policy names need not be the preferred one.
+    site.make({**widget, "metadata": {"namespace": site.space, "name": "b"}})
+    site.publish(policies[1])
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: site.counts("old") == (1, True), 60)
+        await until(lambda: reported() == {"v1beta1": {("old", "v1beta1")}}, 60)
+
+
 async def test_an_answer_that_is_too_large_is_not_read(client: KubernetesClient) -> None:
     with pytest.raises(ApiError) as caught:
         await client.request("GET", "/api/v1/namespaces", most=10)

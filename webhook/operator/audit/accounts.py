@@ -28,6 +28,11 @@ def name_of(resource: Resource) -> str:
     return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
+def objects(followers: Iterable[Follower]) -> int:
+    """Return how many objects there are; each once, in however many versions it is judged."""
+    return sum({(each.resource.group, each.resource.plural): each.count for each in followers}.values())
+
+
 def heard(followers: Iterable[Follower]) -> float:
     """Return until when the API server was heard of everything that may be read."""
     return min((each.contact for each in followers if not each.refused), default=time.time())

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from webhook.operator.audit.current import Current
 from webhook.operator.audit.facts import AuditFacts, PolicyFacts
 from webhook.operator.audit.follower import Follower, Object, Pace
 from webhook.operator.audit.impact import Affected, Calendar, impact
-from webhook.operator.audit.judging import Judge
+from webhook.operator.audit.judging import Judge, as_listed
 from webhook.operator.audit.ledger import Ledger, Record
-from webhook.operator.audit.reports import Key, Reports, Source, wanted
+from webhook.operator.audit.reports import CHECK_SECONDS, Reports
 from webhook.operator.audit.telling import Telling
+from webhook.operator.audit.wanted import Key, Source, wanted
 from webhook.operator.client import ApiError, Client, Resource
 
 TICK = 0.5
@@ -65,10 +66,16 @@ class Auditor:
         folder: where the operator publishes snapshots.
         family: which reports to write; None for none.
         tell: called with what is known, whenever that changed.
+        check: after so many seconds it looks whether somebody else changed or removed reports.
     """
 
     def __init__(
-        self, client: Client, folder: Path, family: Family | None, tell: Callable[[AuditFacts], None]
+        self,
+        client: Client,
+        folder: Path,
+        family: Family | None,
+        tell: Callable[[AuditFacts], None],
+        check: float = CHECK_SECONDS,
     ) -> None:
         self.ledger = Ledger()
         self.followers: dict[Resource, Follower] = {}
@@ -76,14 +83,16 @@ class Auditor:
         self._current = Current(folder)
         self._family: Family = family or "openreports"
         self._named_family = family or "none"
-        self._reports = Reports(client, self._family, self._visit, self._visit_all) if family else None
+        self._reports = Reports(client, self._family, self, check) if family else None
         self._telling = Telling(client)
         self._tell = tell
+        self._versions: listing.Versions = {}
         self._judge = Judge(Snapshot())
         self._calendar = Calendar(Snapshot())
         self._categories: dict[PolicyRef, str] = {}
         self._serial = 0
         self._since: dict[PolicyRef, int] = {}
+        self._forms: dict[Resource, str] = {}
         self._matched: dict[PolicyRef, frozenset[Resource]] = {}
         self._problems: list[str] = []
         self._tasks: dict[Resource, asyncio.Task[None]] = {}
@@ -138,17 +147,18 @@ class Auditor:
         if not judged.findings:
             self._remove(resource, key)
             return
-        made = wanted(judged.findings, self._family, self._categories)
+        form = self._forms[resource]
+        made = wanted(judged.findings, self._family, self._categories, form)
         before = self.ledger.records.get(resource, {}).get(key)
         tally, parts = (before.tally, before.parts) if before is not None else ((), 0)
         self.ledger.put(resource, key, judged.findings, made.digest, sweep, len(made.bodies))
         known = False
         if self._reports is not None:
             target, uid = judged.findings[0].target, judged.findings[0].uid
-            keys = _names(target, uid, 1, len(made.bodies))
+            keys = _names(target, uid, form, 1, len(made.bodies))
             known = self._reports.says(keys[0], made.digest)
             self._reports.want(Source(resource, target.namespace, target.name), keys, made)
-            self._reports.remove(_names(target, uid, len(keys) + 1, parts))
+            self._reports.remove(_names(target, uid, form, len(keys) + 1, parts))
         failed = {kind.policy for kind in tally if kind.result is Result.FAIL}
         new = [each for each in judged.findings if each.policy not in failed]
         if not known and new:
@@ -173,16 +183,31 @@ class Auditor:
     def _unreport(self, resource: Resource, record: Record) -> None:
         if self._reports is not None:
             target = ObjectRef(resource.group, resource.version, resource.kind, record.namespace, record.name)
-            self._reports.remove(_names(target, record.uid, 1, record.parts))
+            self._reports.remove(_names(target, record.uid, self._forms[resource], 1, record.parts))
 
     # What is judged again.
+
+    def look_again(self, source: Source) -> None:
+        """Judge an object again: its report is to be written and was not kept."""
+        self._visit(source)
 
     def _visit(self, source: Source) -> None:
         follower = self.followers.get(source.resource)
         if follower is not None:
             follower.visit(source.namespace, source.name)
 
-    def _visit_all(self) -> None:
+    def look_again_at(self, keys: Iterable[Key]) -> None:
+        """Judge again what these reports are on: somebody else changed or removed them."""
+        wanted = set(keys)
+        for resource, records in self.ledger.records.items():
+            for record in records.values():
+                target = ObjectRef(
+                    resource.group, resource.version, resource.kind, record.namespace, record.name
+                )
+                if wanted.intersection(_names(target, record.uid, self._forms[resource], 1, record.parts)):
+                    self._visit(Source(resource, record.namespace, record.name))
+
+    def all_again(self) -> None:
         """Judge everything again, and by that find out what else is to be reported, and what no longer."""
         self._serial += 1
         self._full = self._serial
@@ -243,7 +268,7 @@ class Auditor:
     def _judge_by(self, snapshot: Snapshot) -> None:
         before = self._judge.snapshot
         changes = impact(before, snapshot)
-        self._judge = Judge(snapshot)
+        self._judge = Judge(snapshot, self._versions)
         self._categories = {policy.ref: policy.category for policy in self._judge.policies}
         if before.register is not snapshot.register or before.policies != snapshot.policies:
             self._calendar = Calendar(snapshot)
@@ -295,26 +320,46 @@ class Auditor:
                 self._discover.set()
 
     async def _follow(self) -> None:
-        policies = [_created(policy) for policy in self._judge.policies]
         serial = self._serial
-        found, self._problems = await listing.matched(self._client, policies)
+        policies = self._judge.policies
+        matched = await listing.matched(self._client, map(as_listed, policies))
+        found, self._problems = matched.resources, list(matched.problems)
+        self._serve(matched.versions)
         for resource in [each for each in self.followers if each not in found]:
             self._tasks.pop(resource).cancel()
             del self.followers[resource]
             for record in self.ledger.drop(resource):
                 self._unreport(resource, record)
+            del self._forms[resource]
         for resource in found:
             if resource not in self.followers:
                 follower = Follower(
                     self._client, resource, self, self._gate, self._pace, lambda: self._serial
                 )
+                self._forms[resource] = self._form_of(resource)
                 self.followers[resource] = follower
                 self._tasks[resource] = asyncio.create_task(follower.run())
         self._matched = {
-            policy.ref: frozenset(each for each in found if listing.concerns(policy, each))
+            policy.ref: frozenset(each for each in found if self._judge.judges(policy, each))
             for policy in policies
         }
         self._discovered = serial
+
+    def _form_of(self, resource: Resource) -> str:
+        """Return what tells reports of this version from those of others in which the same is judged."""
+        plain = {(each.group, each.plural) for each, form in self._forms.items() if not form}
+        return resource.version if (resource.group, resource.plural) in plain else ""
+
+    def _serve(self, versions: listing.Versions) -> None:
+        """Take in which versions there are; where they differ, policies may judge another one."""
+        before, self._versions = self._versions, versions
+        if before == versions:
+            return
+        self._judge = Judge(self._judge.snapshot, versions)
+        for resource, follower in self.followers.items():
+            place = resource.group, resource.plural
+            if before.get(place) != versions.get(place):
+                follower.list_again()
 
     # What is told.
 
@@ -351,7 +396,7 @@ class Auditor:
             and all(each.serial >= self._full or each.refused for each in followers),
             at=accounts.heard(followers) if self._discovered else 0.0,
             seconds=self._seconds,
-            objects=sum(each.count for each in followers),
+            objects=accounts.objects(followers),
             findings=accounts.findings(self.ledger),
             unreadable={
                 **{accounts.name_of(each.resource): each.error for each in followers if each.error},
@@ -380,15 +425,10 @@ class Auditor:
         return accounts.of(policy, self.ledger, matched, serial)
 
 
-def _created(policy: CompiledPolicy) -> CompiledPolicy:
-    rules = tuple(rule for rule in policy.rules if rule.operations & {"CREATE", "*"})
-    return replace(policy, rules=rules)
-
-
 def _key(metadata: Mapping[str, Any]) -> str:
     uid = metadata.get("uid")
     return uid if isinstance(uid, str) and uid else f"{metadata.get('namespace', '')}/{metadata.get('name')}"
 
 
-def _names(target: ObjectRef, uid: str, first: int, last: int) -> list[Key]:
-    return [Key(target.namespace, name_of(target, uid, part)) for part in range(first, last + 1)]
+def _names(target: ObjectRef, uid: str, form: str, first: int, last: int) -> list[Key]:
+    return [Key(target.namespace, name_of(target, uid, part, form)) for part in range(first, last + 1)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.adapters.findings import Finding, findings_of
 from webhook.core.activation import Budget
@@ -20,10 +20,14 @@ from webhook.core.review import UserInfo, request_for
 from webhook.core.snapshot import Snapshot
 from webhook.core.verdict import NamespaceLack, OwnerLack
 from webhook.operator.client import Resource
+from webhook.operator.listing import Versions, judges
 
 OBJECT_SECONDS = 1.0
 """How long one object may compute, all its policies together: four times what a request may."""
 
+NO_VERSIONS: Versions = {}
+
+_MAKING = frozenset({"CREATE", "*"})
 _NOBODY = UserInfo()
 _MANAGER = UserInfo("system:kube-controller-manager")
 
@@ -41,6 +45,13 @@ class Judged:
     again: bool
 
 
+class _By(NamedTuple):
+    """What judges: whatever was made by a user, and what Kubernetes made of a workload."""
+
+    all: Snapshot
+    made: Snapshot
+
+
 def is_audited(policy: CompiledPolicy) -> bool:
     """Tell whether the audit judges by a policy."""
     return not why_not_audited(policy)
@@ -52,9 +63,15 @@ def why_not_audited(policy: CompiledPolicy) -> str:
         return "NotInBackground"
     if policy.make_authorizer is not None:
         return "AsksAuthorizer"  # nobody makes the object now, so there is nobody to ask about
-    if not any(rule.operations & {"CREATE", "*"} for rule in policy.rules):
+    if not any(rule.operations & _MAKING for rule in policy.rules):
         return "NotAboutObjects"  # a change, a deletion or a connection is over once it has been judged
     return ""
+
+
+def as_listed(policy: CompiledPolicy) -> CompiledPolicy:
+    """Return a policy with only those of its rules that say what is to be listed."""
+    rules = tuple(rule for rule in policy.rules if rule.operations & _MAKING)
+    return policy if rules == policy.rules else replace(policy, rules=rules)
 
 
 class Judge:
@@ -65,15 +82,37 @@ class Judge:
 
     Args:
         snapshot: policies, acceptances and all that they need.
+        versions: those that the API server has of each resource: a policy judges an object in one.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, versions: Versions = NO_VERSIONS) -> None:
         snapshot = replace(snapshot, constraints=for_audit(snapshot.constraints))
         self.snapshot = snapshot
         self.policies = [policy for policy in snapshot.policies if is_audited(policy)]
-        self._all = replace(snapshot, index=PolicyIndex(self.policies))
-        plain = [policy for policy in self.policies if not policy.pod_templates]
-        self._made = replace(snapshot, index=PolicyIndex(plain))
+        self._versions = versions
+        self._every = self._by(self.policies)
+        self._narrowed: dict[Resource, _By] = {}
+
+    def _by(self, policies: Sequence[CompiledPolicy]) -> _By:
+        plain = [policy for policy in policies if not policy.pod_templates]
+        return _By(
+            replace(self.snapshot, index=PolicyIndex(policies)),
+            replace(self.snapshot, index=PolicyIndex(plain)),
+        )
+
+    def _for(self, resource: Resource) -> _By:
+        """Return what judges a resource as it was listed: where policies name several versions, a part."""
+        if len(self._versions.get((resource.group, resource.plural), ())) < 2:
+            return self._every
+        by = self._narrowed.get(resource)
+        if by is None:
+            by = self._by([each for each in self.policies if self.judges(each, resource)])
+            self._narrowed[resource] = by
+        return by
+
+    def judges(self, policy: CompiledPolicy, resource: Resource) -> bool:
+        """Tell whether a policy judges a resource in just this version."""
+        return judges(as_listed(policy), resource, self._versions)
 
     def __call__(self, obj: Mapping[str, Any], resource: Resource, at: datetime) -> Judged:
         """Judge an object at a time.
@@ -91,7 +130,8 @@ class Judge:
             obj, resource=resource.plural, namespace=place, user=_MANAGER if made else _NOBODY
         )
         budget = Budget(taken=time.thread_time, seconds=OBJECT_SECONDS)
-        verdict = evaluate(request, self._made if made else self._all, at, budget=budget)
+        by = self._for(resource)
+        verdict = evaluate(request, by.made if made else by.all, at, budget=budget)
         again = any(isinstance(lack, NamespaceLack | OwnerLack) for lack in verdict.lacking)
         if verdict.found_nothing:
             return Judged((), again)

@@ -3,85 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextlib
 import itertools
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Protocol
 
-import orjson
-
-from webhook.adapters.findings import Finding
-from webhook.adapters.openreports import FAMILIES, LABELS, Family, reports_on
-from webhook.core.model import PolicyRef
+from webhook.adapters.openreports import FAMILIES, LABELS, Family
 from webhook.operator import params
+from webhook.operator.audit.wanted import SOMETHING, Body, Key, Source, There, Wanted, digest_of, there
 from webhook.operator.client import ApiError, Client, Resource, apply
 from webhook.operator.informer import PAGE
 from webhook.operator.params import ParamKind
 
-DIGEST = "tidewaiter.dev/digest"
-"""The annotation by which the next leader knows what a report says without reading it."""
 MOST_WAITING = 8 * 2**20
 """So many bytes of reports wait in memory to be written; of more, only where their objects are."""
+
+CHECK_SECONDS = 600.0
+"""So often it looks whether somebody else changed or removed reports."""
 
 _AT_ONCE = 4
 _EACH_SECONDS = 0.02
 _LOOK_SECONDS = 60.0
-_CHECK_SECONDS = 600.0
 _AGAIN = 2.0
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 logger = logging.getLogger(__name__)
 
 
-class Key(NamedTuple):
-    """Which report."""
+class Judging(Protocol):
+    """Finds out again what reports must say."""
 
-    namespace: str
-    name: str
+    def look_again(self, source: Source) -> None:
+        """Judge an object whose report is to be written and was not kept."""
 
+    def look_again_at(self, keys: Iterable[Key]) -> None:
+        """Judge what these reports are on, as somebody else changed or removed them."""
 
-class Source(NamedTuple):
-    """The object that a report is on."""
-
-    resource: Resource
-    namespace: str
-    name: str
-
-
-class Wanted(NamedTuple):
-    """The reports on an object.
-
-    Attributes:
-        digest: of what they say, whenever it was found.
-        bodies: the reports as JSON, without their time.
-    """
-
-    digest: bytes
-    bodies: Sequence[bytes]
-
-
-def wanted(findings: Sequence[Finding], family: Family, categories: Mapping[PolicyRef, str]) -> Wanted:
-    """Return the reports on an object, and their digest."""
-    bodies = [orjson.dumps(each) for each in reports_on(findings, _EPOCH, family, categories)]
-    return Wanted(hashlib.sha256(b"\n".join(bodies)).digest()[:16], bodies)
-
-
-class _Body(NamedTuple):
-    """A report that waits to be written."""
-
-    digest: bytes
-    data: bytes
-
-    def report(self, at: datetime) -> dict[str, Any]:
-        """Return it, written at a time."""
-        report: dict[str, Any] = orjson.loads(self.data)
-        report["metadata"]["annotations"] = {DIGEST: self.digest.hex()}
-        for result in report["results"]:
-            result["timestamp"] = {"seconds": int(at.timestamp()), "nanos": 0}
-        return report
+    def all_again(self) -> None:
+        """Judge everything: reports can be written that could not be before."""
 
 
 class Reports:
@@ -90,8 +52,8 @@ class Reports:
     Args:
         client: the API server.
         family: which kind.
-        look_again: called with an object whose report is to be written and was not kept.
-        all_again: called when reports can be written that could not be before.
+        judging: what finds out again what they must say.
+        check: after so many seconds it looks whether somebody else changed or removed some.
 
     Attributes:
         problem: why no reports are written; empty when they are.
@@ -99,22 +61,18 @@ class Reports:
     """
 
     def __init__(
-        self,
-        client: Client,
-        family: Family,
-        look_again: Callable[[Source], None],
-        all_again: Callable[[], None],
+        self, client: Client, family: Family, judging: Judging, check: float = CHECK_SECONDS
     ) -> None:
         self.problem = "not looked at yet"
         self.results: Counter[str] = Counter({"written": 0, "removed": 0, "failed": 0})
         self._client = client
         self._kinds = FAMILIES[family]
-        self._look_again = look_again
-        self._all_again = all_again
+        self._judging = judging
+        self._check_every = check
         self._resources: dict[bool, Resource] = {}
-        self._known: dict[Key, bytes] = {}
+        self._known: dict[Key, There] = {}
         self._stale: set[Key] = set()
-        self._waiting: dict[Key, _Body | Source | None] = {}
+        self._waiting: dict[Key, Body | Source | None] = {}
         self._size = 0
         self._work = asyncio.Event()
         self._told = ""
@@ -126,7 +84,7 @@ class Reports:
 
     def says(self, key: Key, digest: bytes) -> bool:
         """Tell whether the report is there, and says so."""
-        return self._known.get(key) == digest
+        return self._known.get(key, SOMETHING).digest == digest
 
     def want(self, source: Source, keys: Sequence[Key], made: Wanted) -> None:
         """Have the reports on an object say what was found.
@@ -138,21 +96,21 @@ class Reports:
         """
         if not self._resources:
             return
-        for key, body in zip(keys, made.bodies, strict=True):
+        for key, body, digest in zip(keys, made.bodies, made.digests, strict=True):
             self._stale.discard(key)
             self._drop(key)
-            if self._known.get(key) == made.digest:
+            if self.says(key, digest):
                 continue
             fits = self._size + len(body) <= MOST_WAITING
             self._size += len(body) if fits else 0
-            self._waiting[key] = _Body(made.digest, body) if fits else source
+            self._waiting[key] = Body(digest, body) if fits else source
         if self._waiting:
             self._work.set()
 
-    def _drop(self, key: Key) -> _Body | Source | None:
+    def _drop(self, key: Key) -> Body | Source | None:
         """Take out what waits."""
         waiting = self._waiting.pop(key, None)
-        if isinstance(waiting, _Body):
+        if isinstance(waiting, Body):
             self._size -= len(waiting.data)
         return waiting
 
@@ -172,18 +130,19 @@ class Reports:
     async def run(self) -> None:
         """Write until cancelled."""
         pause = _AGAIN
+        check = time.monotonic() + self._check_every
         while True:
             if not self._resources and not await self._find():
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LOOK_SECONDS)
                 continue
             pause = _AGAIN
-            try:
-                async with asyncio.timeout(_CHECK_SECONDS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, check - time.monotonic())):
                     await self._work.wait()
-            except TimeoutError:
+            if time.monotonic() >= check:
                 await self._check()
-                continue
+                check = time.monotonic() + self._check_every
             self._work.clear()
             await self._write_all()
 
@@ -211,11 +170,11 @@ class Reports:
             return False
         self._resources = resources
         if not first:
-            self._all_again()
+            self._judging.all_again()
         return True
 
-    async def _list(self, resources: Any) -> dict[Key, bytes]:
-        known: dict[Key, bytes] = {}
+    async def _list(self, resources: Iterable[Resource]) -> dict[Key, There]:
+        known: dict[Key, There] = {}
         selector = ",".join(f"{name}={value}" for name, value in LABELS.items())
         for resource in resources:
             more = ""
@@ -229,7 +188,7 @@ class Reports:
                 for item in body.get("items") or ():
                     metadata = item["metadata"]
                     key = Key(metadata.get("namespace", ""), metadata["name"])
-                    known[key] = _digest((metadata.get("annotations") or {}).get(DIGEST))
+                    known[key] = there(item)
                 more = (body.get("metadata") or {}).get("continue") or ""
                 if not more:
                     break
@@ -243,9 +202,19 @@ class Reports:
             if error.status == 404:
                 self._resources = {}
             return
-        if present != self._known:
-            self._known = present
-            self._all_again()
+        known, self._known = self._known, {}
+        changed = set()
+        for key in present.keys() | known.keys():
+            there, ours = present.get(key), known.get(key)
+            if there is not None:
+                same = ours is not None and there.stored == ours.stored
+                self._known[key] = ours if ours is not None and same else There(b"", there.stored)
+                if ours is None:
+                    self._stale.add(key)  # nobody asked for it
+            if there is None or ours is None or there.stored != ours.stored:
+                changed.add(key)
+        if changed:
+            self._judging.look_again_at(changed)
 
     async def _write_all(self) -> None:
         while self._waiting:
@@ -258,27 +227,29 @@ class Reports:
                 return
             await asyncio.sleep(_AGAIN if any(problems) else _EACH_SECONDS * len(batch))
 
-    async def _one(self, key: Key, body: _Body | Source | None) -> bool:
+    async def _one(self, key: Key, body: Body | Source | None) -> bool:
         """Write or remove one; tell whether to be patient."""
         if isinstance(body, Source):
-            self._look_again(body)
+            self._judging.look_again(body)
             return False
         path = self._resources[bool(key.namespace)].path_of(*key)
+        # Whatever is asked for meanwhile is done after this, and not left out as done already.
+        self._known[key] = SOMETHING
         try:
             if body is None:
                 await self._client.request("DELETE", path)
                 self._known.pop(key, None)
                 self.results["removed"] += 1
             else:
-                await apply(self._client, path, body.report(datetime.now(UTC)))
-                self._known[key] = body.digest
+                stored = digest_of(await apply(self._client, path, body.report(datetime.now(UTC))))
+                self._known[key] = There(body.digest, stored)
                 self.results["written"] += 1
             self._tell("")
         except ApiError as error:
             return await self._failed(key, body, error)
         return False
 
-    async def _failed(self, key: Key, body: _Body | None, error: ApiError) -> bool:
+    async def _failed(self, key: Key, body: Body | None, error: ApiError) -> bool:
         if error.status == 404:
             self._known.pop(key, None)
             if body is None:
@@ -313,10 +284,3 @@ class Reports:
 
 def _missing(api_version: str) -> str:
     return f"the cluster has no reports of {api_version}: none are written"
-
-
-def _digest(text: Any) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except (TypeError, ValueError):
-        return b""
