@@ -27,6 +27,7 @@ from tests.e2e.cluster import (
     policy,
 )
 from tests.e2e.report_kinds import OPENREPORTS
+from tests.gatekeeper.gk import cel_template, constraint
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("audit")]
 
@@ -41,7 +42,7 @@ def cluster(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         definitions = "\n---\n".join(map(json.dumps, OPENREPORTS))
         plane.kubectl("apply", "-f", "-", input=definitions, check=True)
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", check=True)
-        with Cluster(plane) as started:
+        with Cluster(plane, "--gatekeeper", "replace") as started:
             started.apply(APPETITE, check=True)
             try:
                 yield started
@@ -110,6 +111,106 @@ def test_what_was_there_before_a_policy_is_found_and_a_fix_is_seen(cluster: Clus
     eventually(lambda: "ConfigMap/bad" not in reports(cluster, space), "the report gone")
     cluster.kubectl("delete", "namespace", space, check=True)
     audited(cluster, pods, 0)
+    eventually(lambda: not reports(cluster, space), "all reports of the namespace gone")
+
+
+def test_the_report_goes_with_its_object_its_policy_or_the_last_violation(cluster: Cluster) -> None:
+    space = cluster.namespace()
+    names = ["deleted", "relabelled", "left"]
+    cluster.apply(*(configmap(space, name, password="x") for name in names), check=True)
+    rule, other = policy(space, NO_SECRETS), policy(space, NO_SECRETS, validationActions=["Warn"])
+    cluster.enforce(rule, other)
+    eventually(
+        lambda: reports(cluster, space).keys() == {f"ConfigMap/{name}" for name in names}, "reports", 60
+    )
+    eventually(lambda: results(reports(cluster, space)["ConfigMap/left"]) == ["fail", "warn"], "both")
+    cluster.kubectl("delete", "configmap", "deleted", "-n", space, check=True)
+    cluster.apply(configmap(space, "relabelled"), check=True)
+    eventually(lambda: reports(cluster, space).keys() == {"ConfigMap/left"}, "one left", 60)
+    cluster.kubectl("delete", "clusterpolicy.tidewaiter.dev", rule["metadata"]["name"], check=True)
+    eventually(lambda: results(reports(cluster, space)["ConfigMap/left"]) == ["warn"], "one result", 60)
+    cluster.kubectl("delete", "clusterpolicy.tidewaiter.dev", other["metadata"]["name"], check=True)
+    eventually(lambda: not reports(cluster, space), "none left", 60)
+
+
+Said = set[tuple[str, ...]]
+
+
+def reported(cluster: Cluster, space: str) -> Said:
+    """Return what the audit's reports on a namespace say."""
+    return {
+        (
+            f"{each['scope']['kind']}/{each['scope']['name']}",
+            *(result[part] for part in ("policy", "rule", "result", "severity", "message")),
+            *(
+                result["properties"].get(part, "")
+                for part in ("resultID", "action", "container", "acceptance")
+            ),
+        )
+        for each in reports(cluster, space).values()
+        for result in each["results"]
+    }
+
+
+def told(cluster: Cluster, space: str) -> Said:
+    """Return what `tidewaiter report --cluster` says of it."""
+    words = ("report", "--cluster", "--kubeconfig", str(cluster.plane.kubeconfig), "-o", "json")
+    done = subprocess.run(
+        [sys.executable, "-m", "webhook", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    found = json.loads(done.stdout)
+    assert not found["problems"], done.stderr
+    return {
+        (
+            f"{each['object']['kind']}/{each['object']['name']}",
+            *(each[part] for part in ("policy", "validation", "result", "severity", "message")),
+            *(each[part] for part in ("resultID", "action", "container")),
+            f"{accepted['kind']}/{accepted['acceptance']}" if (accepted := each.get("accepted")) else "",
+        )
+        for each in found["findings"]
+        if each["object"]["namespace"] == space
+    }
+
+
+def test_the_command_finds_what_the_audit_finds(cluster: Cluster) -> None:
+    """One engine, one build of requests: of Pods and of templates, accepted or not, of any dialect."""
+    space = cluster.namespace()
+    cluster.apply(
+        cel_template("K8sNoDebug", validations=[{"expression": "false", "message": "no"}]), check=True
+    )
+    kinds = [{"apiGroups": [""], "kinds": ["ConfigMap"]}]
+    ruled = constraint("K8sNoDebug", "none", match={"kinds": kinds, "namespaces": [space]})
+    eventually(lambda: cluster.apply(configmap(space, "debug")).returncode == 0, "a ConfigMap")
+    eventually(lambda: cluster.apply(ruled).returncode == 0, "the constraint", 60)
+    cluster.apply(deployment(space, privileged=True), deployment(space, "other", privileged=True), check=True)
+    cluster.apply(pod(space, "bare", privileged=True), check=True)
+    eventually(
+        lambda: len(cluster.kubectl("get", "pods", "-n", space, "-o", "name").stdout.split()) == 3, "the Pods"
+    )
+    templates, pods = no_privileged(space), no_privileged(space)
+    pods["spec"]["podTemplates"] = False
+    silent = policy(space, "false", background=False)
+    cluster.enforce(templates, pods, silent)
+    risks = [
+        each
+        for rule in (templates, pods)
+        for each in acceptance(rule, space, ("apps", "Deployment"), ["legacy"])
+    ]
+    cluster.apply(*risks, check=True)
+    audited(cluster, templates, 2, 1)
+    audited(cluster, pods, 2, 1)
+
+    def shown() -> Any:
+        found = reported(cluster, space)
+        # Two on Deployments, two on their Pods, two on the bare Pod, and one of the constraint at least.
+        return found if len(found) >= 7 and {each[3] for each in found} == {"fail", "skip"} else None
+
+    expected = eventually(shown, "the reports", 60)
+    assert {each[0].partition("/")[0] for each in expected} == {"Deployment", "Pod", "ConfigMap"}
+    assert sum(each[3] == "skip" for each in expected) == 2
+    assert eventually(
+        lambda: (found := told(cluster, space)) == reported(cluster, space) and found, "the same"
+    )
 
 
 def test_an_acceptance_turns_a_failure_into_a_skip_until_it_ends(cluster: Cluster) -> None:
