@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -64,6 +67,76 @@ def test_what_can_not_be_read_makes_no_clean_report(run: Any) -> None:
     assert done.status == 2
     assert "nowhere: no such file or folder" in done.err
     assert ElementTree.fromstring(done.out).get("errors") == "1"
+
+
+FORMS = ("text", "json", "junit", "sarif", "openreports", "wgpolicy")
+BAD = {
+    "no YAML": b"kind: [",
+    "no object": b"- 1\n- 2\n",
+    "no text": b"\xff\xfe\x00\x01",
+    "an alias bomb": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b, *nowhere]\n",
+    "a bad one": b"apiVersion: tidewaiter.dev/v1alpha1\nkind: ClusterPolicy\nmetadata: {name: b}\nspec: 1\n",
+    "a name like a control sequence": b'apiVersion: v1\nkind: "\\e[2J"\nmetadata: {name: [}\n',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_bad_input_is_named_and_the_rest_is_still_told_in_every_form(
+    run: Any, folder: Path, bad: bytes, form: str
+) -> None:
+    write("all.yaml", pod(), policy())
+    (folder / "bad.yaml").write_bytes(bad)
+    done = run("report", "all.yaml", "bad.yaml", "-o", form)
+    assert done.status == 2
+    assert "bad.yaml" in done.err
+    assert "Traceback" not in done.err
+    assert "\x1b" not in done.err + done.out
+    if form == "junit":
+        assert ElementTree.fromstring(done.out).get("failures") == "1"
+    elif form == "text":
+        assert "1 failed" in done.out
+    else:
+        told = done.data
+        found = told.get("findings") or told.get("items") or told["runs"][0]["results"]
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [None, b"", b"{", b"- 1", b"apiVersion: v1\nkind: Config\n", b"\xff"],
+    ids=["missing", "empty", "no YAML", "no mapping", "no cluster", "no text"],
+)
+def test_a_cluster_that_can_not_be_asked_is_one_line_and_no_report(
+    run: Any, folder: Path, config: bytes | None
+) -> None:
+    if config is not None:
+        (folder / "config").write_bytes(config)
+    done = run("report", "--cluster", "--kubeconfig", "config", "-o", "json")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("error: config: ")
+    assert len(done.err.splitlines()) == 1, done.err
+
+
+def test_a_cluster_that_does_not_answer_is_said_so(run: Any, folder: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    (folder / "config").write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "one",
+                "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+                "users": [{"name": "one", "user": {"token": "none"}}],
+                "clusters": [{"name": "one", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            }
+        )
+    )
+    done = run("report", "--cluster", "--kubeconfig", "config", "-o", "json")
+    assert (done.status, done.out) == (2, "")
+    assert "the API server can't be asked" in done.err
 
 
 def test_without_a_policy_nothing_is_clean(run: Any) -> None:
