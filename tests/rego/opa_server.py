@@ -71,13 +71,6 @@ class Opa:
         text = answer.read()
         return answer.status, json.loads(text, parse_float=number_of) if text else None
 
-    def policy(self, name: str, text: str) -> str | None:
-        """Load a policy; return OPA's code if it refuses it."""
-        status, answer = self.ask("PUT", f"/v1/policies/{name}", text)
-        if status == 200:
-            return None
-        return str((answer.get("errors") or [answer])[0]["code"])
-
     def data(self, path: str, value: Any) -> None:
         """Store a base document."""
         status, answer = self.ask("PUT", f"/v1/data/{path}", json.dumps(value))
@@ -85,8 +78,9 @@ class Opa:
             raise RuntimeError(f"OPA doesn't take the data: {answer}")
 
     def value(self, path: str, value: Any) -> Any:
-        """Return what a rule is for an input: ``{"result": …}``, ``{}``, or ``{"error": code}``."""
+        """Return what a rule is for an input: ``{"result": …}``, ``{}``, or ``{"error": code and words}``."""
         status, answer = self.ask("POST", f"/v1/data/{path}", json.dumps({"input": value}))
         if status == 200:
             return {"result": answer["result"]} if "result" in answer else {}
-        return {"error": (answer.get("errors") or [answer])[0]["code"]}
+        first = (answer.get("errors") or [answer])[0]
+        return {"error": f"{first['code']}: {first['message']}".removeprefix("eval_")}

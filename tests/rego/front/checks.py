@@ -32,11 +32,12 @@ def problems(text: str, version: Version) -> list[str]:
     return []
 
 
-def problems_of_opa(opa: Opa, text: str) -> list[str]:
-    """Say what OPA refuses, in order of places."""
+def problems_of_opa(opa: Opa, text: str, *, keep: bool = False) -> list[str]:
+    """Say what OPA refuses, in order of places; what it takes may be kept."""
     status, answer = opa.ask("PUT", "/v1/policies/t.rego", text)
     if status == 200:
-        opa.ask("DELETE", "/v1/policies/t.rego", "")
+        if not keep:
+            opa.ask("DELETE", "/v1/policies/t.rego", "")
         return []
     found = answer.get("errors") or [answer]
     nowhere = {"row": 0, "col": 0}
