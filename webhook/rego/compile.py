@@ -41,6 +41,7 @@ from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.errors import Problems, RegoError
 from webhook.rego.passes import conflicts, dynamics, modifiers, safety
 from webhook.rego.passes.calls import Calls, erase_prints
+from webhook.rego.passes.constants import Constants
 from webhook.rego.passes.hoist import Hoist
 from webhook.rego.passes.local_variables import LocalVariables, Names
 from webhook.rego.passes.resolve import resolve
@@ -251,6 +252,8 @@ class _Compilation:
             raise RegoError(found[:10])
         strict = [rule for (name, _, _), rule in rules.items() if self.modules[name].strict]
         self.calls.check_deprecated(strict)
+        self.problems.check()
+        Constants(self.builtins, ((paths[id_], rules[id_]) for id_ in order), self.problems).check()
         self.problems.check()
         dependencies = {id_: tuple(dict.fromkeys(graph.edges(id_))) for id_ in rules}
         return Compiled(self.modules, rules, paths, tuple(order), dependencies, self.names.written)

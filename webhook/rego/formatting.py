@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import BuiltinError, check_string
 from webhook.rego.numbers import float_of, general_text, integer_of, text_of
-from webhook.rego.texts import encoded, quote, term_text
+from webhook.rego.raw_text import encoded
+from webhook.rego.texts import quote, term_text
 
 _FLAGS: Final = frozenset("#0+- ")
 _LARGE: Final = 1_000_000  # widths and precisions beyond are none to Go

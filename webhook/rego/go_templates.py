@@ -1,7 +1,8 @@
 """Go's text templates over values of JSON (https://pkg.go.dev/text/template), with some of its functions.
 
 Fields, variables, ``if``, ``with``, ``range``, ``else``, ``break``, ``continue``, comments and functions in
-`_FUNCTIONS` are there. Anything else stops the query, since a text that Go would make can't be guessed.
+`_FUNCTIONS` are there. Anything else is refused: where the template is a constant when the policy is
+compiled, else by stopping the query, since a text that Go would make can't be guessed.
 """
 
 from __future__ import annotations
@@ -48,14 +49,25 @@ def render(context: Context, template: str, values: Any) -> str:
         BuiltinError: it is no template, or an action fails.
         Halt: it uses what isn't there here, or makes too much.
     """
-    context.spend(20 + len(template))
-    nodes, rest = _Parser(template).block(0, 0)
-    if rest is not None:
-        raise BuiltinError(f"template: template:1: unexpected {{{{{rest}}}}}")
+    nodes = check(context, template)
     writer = _Writer(context)
     held = _held(values)
     writer.run(nodes, held, {"$": held})
     return "".join(writer.parts)
+
+
+def check(context: Context, template: str) -> list[Node]:
+    """Return the nodes of a template.
+
+    Raises:
+        BuiltinError: it is no template.
+        Halt: it uses what isn't there here.
+    """
+    context.spend(20 + len(template))
+    nodes, rest = _Parser(template).block(0, 0)
+    if rest is not None:
+        raise BuiltinError(f"template: template:1: unexpected {{{{{rest}}}}}")
+    return nodes
 
 
 def _unsupported(what: str) -> Halt:
@@ -133,7 +145,10 @@ def _pipeline(text: str) -> tuple[tuple[str, ...], str, list[list[Any]]]:
         found = _TOKEN.match(text, at)
         if found is None:
             raise _unsupported(f"{{{{{text}}}}}")
-        tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
+        kind, token = str(found.lastgroup), found[str(found.lastgroup)]
+        if kind == "field" and tokens[-1:] == [("sign", ")")] and text[at] == ".":
+            raise _unsupported(f"a field of what is in parentheses, {token},")
+        tokens.append((kind, token))
         at = found.end()
     names: list[str] = []
     sign = ""
@@ -141,6 +156,8 @@ def _pipeline(text: str) -> tuple[tuple[str, ...], str, list[list[Any]]]:
     if place >= 0:
         names = [value for kind, value in tokens[:place] if kind == "variable"]
         sign, tokens = tokens[place][1], tokens[place + 1 :]
+        if sign == "=":
+            raise _unsupported("setting a variable anew")
     commands, rest = _commands(tokens, 0, 0)
     if rest < len(tokens) or not all(commands):
         raise BuiltinError("template: template: missing value for command")
@@ -166,10 +183,22 @@ def _commands(tokens: list[tuple[str, str]], at: int, depth: int) -> tuple[list[
         elif value == "," and kind == "sign":
             raise _unsupported("a comma")
         else:
+            if kind == "word":
+                _check_word(value, first=not commands[-1])
+            elif kind == "string" and value[0] == '"':
+                _unquoted(value)
             commands[-1].append((kind, value))
     if depth:
         raise BuiltinError("template: template: unclosed left paren")
     return commands, at
+
+
+def _check_word(word: str, *, first: bool) -> None:
+    if word in ("true", "false") or (first and word in _FUNCTIONS):
+        return
+    if word != "nil" and word not in _FUNCTIONS and word not in _OTHERS:
+        raise BuiltinError(f'template: template:1: function "{word}" not defined')
+    raise _unsupported(f"the function {word}" if first and word != "nil" else word)
 
 
 class _Stop(Exception):  # noqa: N818 - never leaves this module
@@ -241,11 +270,9 @@ class _Writer:
 
     def pipe(self, pipeline: Any, dot: Any, variables: dict[str, Any]) -> Any:
         """Return a pipeline's value, and set its variable."""
-        names, sign, commands = pipeline
+        names, _, commands = pipeline
         found = self.commands(commands, dot, variables)
         if names:
-            if sign == "=":
-                raise _unsupported("setting a variable anew")
             variables[names[0]] = found
         return found
 
@@ -254,12 +281,9 @@ class _Writer:
         result: tuple[Any, ...] = ()
         for command in commands:
             first, operands = command[0], command[1:]
-            if first[0] == "word" and first[1] not in ("true", "false", "nil"):
-                function = _FUNCTIONS.get(first[1])
-                if function is None:
-                    raise _unsupported(f"the function {first[1]}")
+            if first[0] == "word" and first[1] not in ("true", "false"):
                 values = [self.operand(operand, dot, variables) for operand in operands]
-                result = (function(*values, *result),)
+                result = (_FUNCTIONS[first[1]](*values, *result),)
             elif operands or result:
                 raise BuiltinError("template: template: can't give argument to non-function")
             else:
@@ -276,8 +300,6 @@ class _Writer:
         if kind == "number":
             return number_of(text)
         if kind == "word":
-            if text not in ("true", "false"):
-                raise _unsupported(text)
             return text == "true"
         if text == ".":
             return dot
@@ -364,3 +386,8 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "eq": _same,
     "ne": lambda first, other: not _same(first, other),
 }
+
+_OTHERS: Final = frozenset(
+    ("call", "ge", "gt", "html", "index", "js", "le", "lt", "print", "printf", "println", "slice", "urlquery")
+)
+"""Go's own functions that aren't here."""

@@ -14,7 +14,8 @@ from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check
 from webhook.rego.formatting import shortest_text
 from webhook.rego.layouts import read
 from webhook.rego.numbers import Number, float_of, number_of, text_of
-from webhook.rego.texts import decoded, key_text, printable
+from webhook.rego.raw_text import decoded, printable
+from webhook.rego.texts import key_text
 from webhook.rego.values import RegoObject, RegoSet, entries
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

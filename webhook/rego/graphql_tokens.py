@@ -6,7 +6,8 @@ import re
 from typing import Final, NamedTuple
 
 from webhook.rego.builtins.declaration import BuiltinError
-from webhook.rego.texts import encoded, quote
+from webhook.rego.raw_text import encoded
+from webhook.rego.texts import quote
 
 _SPACE: Final = re.compile("(?:[\t ,\ufeff]+)")
 _NAME: Final = re.compile("[_A-Za-z][_A-Za-z0-9]*")

@@ -8,7 +8,8 @@ from typing import Any, Final, NoReturn
 
 from webhook.rego.builtins.declaration import BuiltinError, Halt
 from webhook.rego.numbers import number_of
-from webhook.rego.texts import encoded, quote
+from webhook.rego.raw_text import encoded
+from webhook.rego.texts import quote
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NESTED: Final = "JSON is nested too deeply"

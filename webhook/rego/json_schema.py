@@ -1,6 +1,7 @@
 """JSON Schema as far as policies use it, in the words of the library that OPA uses (xeipuuv/gojsonschema).
 
-Keywords that aren't here stop the query: what they say can't be left out.
+Keywords that aren't here are refused, since what they say can't be left out: where the schema is a constant
+when the policy is compiled, else by stopping the query.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import BuiltinError, Context, Halt
 from webhook.rego.numbers import text_of, whole
 from webhook.rego.patterns import compile_pattern
-from webhook.rego.texts import json_text, printable
+from webhook.rego.raw_text import printable
+from webhook.rego.texts import json_text
 from webhook.rego.values import key
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "null", "object", "string")
-_UNSUPPORTED: Final = frozenset(
+UNSUPPORTED: Final = frozenset(
     (
         *(
             "$ref",
@@ -64,7 +66,7 @@ def check_schema(context: Context, schema: Any, depth: int = 0) -> None:
     if schema.__class__ is not dict:
         raise _unsupported("a schema that is no object")
     for name in schema:
-        if name in _UNSUPPORTED:
+        if name in UNSUPPORTED:
             raise _unsupported(name)
     kinds = _kinds(schema)
     for kind in kinds:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from webhook.rego.builtins.declaration import BuiltinError
 from webhook.rego.builtins.encoding import base64_bytes
 from webhook.rego.json_reader import read_json
-from webhook.rego.texts import encoded
+from webhook.rego.raw_text import encoded
 
 ALGORITHMS: Final = frozenset(
     [

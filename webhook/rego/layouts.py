@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from webhook.rego.builtins.declaration import BuiltinError
-from webhook.rego.texts import encoded
+from webhook.rego.raw_text import encoded
 
 MONTHS: Final = [
     "January",

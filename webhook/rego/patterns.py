@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.patterns import linear_pattern, without_groups
 from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_items
-from webhook.rego.texts import printable
+from webhook.rego.raw_text import printable
 
 _MAX_PATTERN: Final = 16_384
 _TOO_LARGE: Final = "too large"  # what RE2 says of such patterns, after trying for long

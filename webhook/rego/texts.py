@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.rego.numbers import text_of
-from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order
+from webhook.rego.raw_text import printable
+from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order, to_json
 
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
 _PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
 _UNSAFE_JSON: Final = re.compile(r"[\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPES: Final = {
     "\a": "\\a",
     "\b": "\\b",
@@ -28,22 +28,16 @@ _JSON_ESCAPES: Final = {
 }  # fmt: skip
 
 
-def encoded(text: str) -> bytes:
-    """Return the bytes of a string; those that `decoded` couldn't read are what they were."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
-
-
-def decoded(data: bytes) -> str:
-    """Return bytes as a string; to Go any bytes are one, so what isn't UTF-8 is kept as lone surrogates."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def printable(text: str) -> str:
-    """Return a string that can leave the process: U+FFFD for each byte that isn't UTF-8, as in Go's JSON."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+def printable_json(value: Any) -> Any:
+    """Return a value as JSON data that can leave the process; see `printable`."""
+    kind = value.__class__
+    if kind is str:
+        return printable(value)
+    if kind is list:
+        return [printable_json(item) for item in value]
+    if kind is dict:
+        return {printable(name): printable_json(item) for name, item in value.items()}
+    return printable_json(to_json(value)) if kind is RegoSet or kind is RegoObject else value
 
 
 def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:

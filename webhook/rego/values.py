@@ -14,6 +14,7 @@ from functools import cmp_to_key
 from typing import Any, Final
 
 from webhook.rego.numbers import Numeral
+from webhook.rego.raw_text import encoded
 
 Value = Any
 """null, boolean, number, string, array, object or set, as this module's docstring says."""
@@ -264,6 +265,8 @@ def compare(a: Value, b: Value) -> int:
     """Return -1, 0 or 1: OPA's order of all values (ast.Compare)."""
     kind, other = a.__class__, b.__class__
     if kind is other and (kind is str or kind is int or kind is bool):
+        if kind is str and not (a.isascii() and b.isascii()):
+            a, b = encoded(a), encoded(b)  # in the order of bytes, as in Go
         return (a > b) - (a < b)  # type: ignore[no-any-return]
     rank, rank_of_other = _ORDER[kind], _ORDER[other]
     if rank != rank_of_other:
@@ -308,7 +311,9 @@ def ordered(values: Iterable[Value]) -> list[Value]:
     """Return `values` in OPA's order, equal ones in the order given."""
     listed = list(values)
     kinds = {value.__class__ for value in listed}
-    if len(kinds) == 1 and kinds <= {str, int}:
+    if kinds == {str}:
+        listed.sort(key=None if all(map(str.isascii, listed)) else encoded)
+    elif kinds == {int}:
         listed.sort()
     else:
         listed.sort(key=cmp_to_key(compare))
@@ -352,16 +357,12 @@ def entries_in_order(container: Value) -> Iterable[tuple[Value, Value]]:
     if kind is list:
         return enumerate(container)
     if kind is dict:
-        return sorted(container.items(), key=_first)
+        return [(name, container[name]) for name in ordered(container)]
     if kind is RegoSet:
         return [(v, v) for v in container.ordered()]
     if kind is RegoObject:
         return [container.members[key(k)] for k in ordered([pair[0] for pair in container.members.values()])]
     return ()
-
-
-def _first(pair: tuple[str, Value]) -> str:
-    return pair[0]
 
 
 def from_json(value: Any) -> Value:

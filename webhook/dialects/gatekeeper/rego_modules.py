@@ -14,7 +14,7 @@ from typing import Any
 from webhook.core.constraint import Found, Review
 from webhook.core.errors import CompileError, EvaluationError
 from webhook.dialects.gatekeeper.fields import Object, text, texts
-from webhook.rego import UNDEFINED, Context, RegoProgram, RegoSet, to_json
+from webhook.rego import UNDEFINED, Context, RegoProgram, RegoSet
 from webhook.rego.ast import (
     Call,
     Every,
@@ -34,6 +34,8 @@ from webhook.rego.compile import compile_modules
 from webhook.rego.errors import RegoError
 from webhook.rego.parser import parse_module
 from webhook.rego.program import generate
+from webhook.rego.raw_text import printable
+from webhook.rego.texts import printable_json
 from webhook.rego.values import RegoObject, entries, key
 
 ENTRY = "template"
@@ -126,7 +128,7 @@ def _asking(external: Callable[[str, Sequence[str]], Mapping[str, Any]]) -> Call
             raise EvaluationError("external_data: provider must be a string and keys a list of strings")
         if not all(isinstance(each, str) for each in keys or ()):
             raise EvaluationError("external_data: keys must be strings")
-        return external(provider or "", keys or [])
+        return external(printable(provider or ""), [printable(each) for each in keys or ()])
 
     return ask
 
@@ -142,10 +144,12 @@ def _results(found: Any) -> Sequence[Found]:
         if message is _ABSENT:
             continue
         if message.__class__ is not str:
-            raise EvaluationError(f"extracting message binding: msg must be a string: {to_json(message)!r}")
+            raise EvaluationError(
+                f"extracting message binding: msg must be a string: {printable_json(message)!r}"
+            )
         details = _get(each, "details")
         details = {} if details is _ABSENT else details
-        results.setdefault((message, key(details)), Found(message, to_json(details)))
+        results.setdefault((message, key(details)), Found(printable(message), printable_json(details)))
     return list(results.values())
 
 

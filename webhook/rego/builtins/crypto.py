@@ -8,7 +8,7 @@ from typing import Any
 
 from webhook.rego.builtins.declaration import Context, builtin
 from webhook.rego.builtins.strings import check_texts
-from webhook.rego.texts import encoded
+from webhook.rego.raw_text import encoded
 from webhook.rego.types import BOOLEAN, STRING
 
 

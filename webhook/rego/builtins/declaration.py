@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from webhook.core.activation import Budget
@@ -102,6 +102,8 @@ class Declaration:
         deprecated: whether Rego v1 refuses it.
         variadic: the type of any further operands, else None.
         pure: whether the same operands always give the same value.
+        constants: what looks at an operand that is a constant while a policy is compiled, by the operand's
+            place; it raises `Halt` at what isn't supported.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Declaration:
     deprecated: bool = False
     variadic: Type | None = None
     pure: bool = True
+    constants: Mapping[int, Callable[[Context, Any], object]] = field(default_factory=dict)
 
 
 DECLARATIONS: dict[str, Declaration] = {}
@@ -132,12 +135,21 @@ def builtin(
     needs_context: bool = False,
     deprecated: bool = False,
     pure: bool = True,
+    constants: Mapping[int, Callable[[Context, Any], object]] | None = None,
 ) -> Callable[[Implementation], Implementation]:
     """Declare the decorated function as the builtin `name`; see `Declaration`."""
 
     def declare(implementation: Implementation) -> Implementation:
         DECLARATIONS[name] = Declaration(
-            name, arguments, result, implementation, infix, needs_context, False, deprecated, None, pure
+            name,
+            arguments,
+            result,
+            implementation,
+            infix,
+            needs_context,
+            deprecated=deprecated,
+            pure=pure,
+            constants=constants or {},
         )
         return implementation
 

@@ -18,7 +18,8 @@ from webhook.rego.builtins.declaration import (
 from webhook.rego.builtins.objects import check_object
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.json_reader import is_json, read_json
-from webhook.rego.texts import decoded, encoded, json_text, key_text, quote, term_text
+from webhook.rego.raw_text import decoded, encoded
+from webhook.rego.texts import json_text, key_text, quote, term_text
 from webhook.rego.types import ANY, BOOLEAN, SET_OF_STRING, STRING, Array, Object, Union
 from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order
 

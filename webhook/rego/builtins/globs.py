@@ -15,7 +15,7 @@ from webhook.rego.builtins.declaration import (
 )
 from webhook.rego.builtins.regex import quote_meta
 from webhook.rego.patterns import compile_pattern
-from webhook.rego.texts import printable
+from webhook.rego.raw_text import printable
 from webhook.rego.types import BOOLEAN, NULL, STRING, Array, Union
 
 _SPECIAL: Final = frozenset("*?\\[]{}")

@@ -9,7 +9,8 @@ from webhook.rego.builtins.arithmetic import small_integer
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.patterns import Pattern, compile_pattern, matches
-from webhook.rego.texts import printable, quote
+from webhook.rego.raw_text import printable
+from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, NUMBER, STRING, Array
 
 _STRINGS: Final = Array(STRING)

@@ -26,8 +26,18 @@ def _document(context: Context, value: Any) -> Any:
     raise BuiltinError("wrong type, expected string or object")
 
 
+def _understood(context: Context, schema: Any) -> None:
+    from webhook.rego.json_schema import check_schema
+
+    check_schema(context, _document(context, schema))
+
+
 @builtin(
-    "json.match_schema", (_DOCUMENT, _DOCUMENT), Array(None, (BOOLEAN, Array(_FAILURE))), needs_context=True
+    "json.match_schema",
+    (_DOCUMENT, _DOCUMENT),
+    Array(None, (BOOLEAN, Array(_FAILURE))),
+    needs_context=True,
+    constants={1: _understood},
 )
 def match_schema(context: Context, document: Any, schema: Any) -> list[Any]:
     """Return whether a document is as a schema says, and what isn't."""
@@ -40,7 +50,11 @@ def match_schema(context: Context, document: Any, schema: Any) -> list[Any]:
 
 
 @builtin(
-    "json.verify_schema", (_DOCUMENT,), Array(None, (BOOLEAN, Union((NULL, STRING)))), needs_context=True
+    "json.verify_schema",
+    (_DOCUMENT,),
+    Array(None, (BOOLEAN, Union((NULL, STRING)))),
+    needs_context=True,
+    constants={0: _understood},
 )
 def verify_schema(context: Context, schema: Any) -> list[Any]:
     """Return whether it is a schema, and what is wrong with it."""

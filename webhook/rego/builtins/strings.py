@@ -19,7 +19,8 @@ from webhook.rego.builtins.declaration import (
     operand_error,
 )
 from webhook.rego.formatting import sprintf
-from webhook.rego.texts import decoded, encoded, term_text
+from webhook.rego.raw_text import decoded, encoded
+from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
 from webhook.rego.values import RegoObject, RegoSet, entries, to_json
 
@@ -391,7 +392,20 @@ def template_string(context: Context, parts: Any) -> str:
     return "".join(texts)
 
 
-@builtin("strings.render_template", (STRING, Object((), (STRING, ANY))), STRING, needs_context=True)
+def _understood(context: Context, template: Any) -> None:
+    from webhook.rego.go_templates import check
+
+    check_texts(template)
+    check(context, template)
+
+
+@builtin(
+    "strings.render_template",
+    (STRING, Object((), (STRING, ANY))),
+    STRING,
+    needs_context=True,
+    constants={0: _understood},
+)
 def render_template(context: Context, template: Any, values: Any) -> str:
     """Return a template of Go with values put in."""
     from webhook.rego.go_templates import render

@@ -23,7 +23,8 @@ from webhook.rego.keys import (
 )
 from webhook.rego.layouts import SECOND_NS
 from webhook.rego.numbers import float_of, number_of
-from webhook.rego.texts import decoded, encoded, json_text
+from webhook.rego.raw_text import decoded, encoded
+from webhook.rego.texts import json_text
 from webhook.rego.types import ANY, BOOLEAN, STRING, Array, Object
 from webhook.rego.values import compare, entries_in_order, type_name
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin
 from webhook.rego.builtins.strings import check_texts
-from webhook.rego.texts import decoded, encoded, quote
+from webhook.rego.raw_text import decoded, encoded
+from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, STRING, Object
 
 _ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")

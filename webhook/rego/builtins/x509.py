@@ -11,7 +11,7 @@ from webhook.rego.builtins.objects import check_object
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.keys import pem_block
 from webhook.rego.numbers import integer_of
-from webhook.rego.texts import decoded, encoded
+from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import ANY, BOOLEAN, STRING, Array, Object
 from webhook.rego.values import RegoSet, entries_in_order, type_name
 
