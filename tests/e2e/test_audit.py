@@ -99,12 +99,12 @@ def test_what_was_there_before_a_policy_is_found_and_a_fix_is_seen(cluster: Clus
     assert len(result["properties"]["resultID"]) == 32
     assert report["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
     events = cluster.kubectl("get", "events", "-n", space, "-o", "json", check=True)
-    told = {
+    told = [
         each["involvedObject"]["name"]
         for each in json.loads(events.stdout)["items"]
         if each["reason"] == "PolicyViolation"
-    }
-    assert told == {"bad", "web", "bare"}
+    ]
+    assert sorted(told) == ["bad", "bare", "web"]
 
     cluster.apply(configmap(space, "bad"), check=True)
     audited(cluster, rule, 0)
@@ -257,6 +257,28 @@ def test_a_restart_of_the_api_server_and_a_kill_of_the_audit_lose_nothing(cluste
     assert audits(cluster.process.pid) not in ([], [before])
     found = eventually(lambda: len(known := reports(cluster, space)) == 3 and known, "three reports", 60)
     assert found.keys() == {f"ConfigMap/{name}" for name in ("second", "third", "fourth")}
+
+
+def test_an_audit_that_stands_still_holds_nothing_up(cluster: Cluster) -> None:
+    """It is the last to get the CPU and the first to go; neither the leader nor the workers wait for it."""
+    (audit,) = eventually(lambda: audits(cluster.process.pid), "the audit")
+    assert os.getpriority(os.PRIO_PROCESS, audit) >= 10
+    assert int(Path(f"/proc/{audit}/oom_score_adj").read_text()) >= 500
+    space = cluster.namespace()
+    cluster.apply(configmap(space, "before", password="x"), check=True)
+    os.kill(audit, signal.SIGSTOP)
+    try:
+        rule = policy(space, NO_SECRETS)
+        cluster.enforce(rule)
+        cluster.denied(configmap(space, "after", password="x"))
+        asked, given = acceptance(rule, space, ("", "ConfigMap"), ["after"])
+        cluster.apply(asked, given, check=True)
+        eventually(lambda: cluster.apply(configmap(space, "after", password="x")).returncode == 0, "accepted")
+        assert "lastAudit" not in cluster.status_of("clusterpolicy", rule["metadata"]["name"])
+        assert audits(cluster.process.pid) == [audit]
+    finally:
+        os.kill(audit, signal.SIGCONT)
+    audited(cluster, rule, 1, 1)
 
 
 def audits(parent: int) -> list[int]:

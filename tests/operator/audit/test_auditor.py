@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -95,10 +96,10 @@ def site(plane: ControlPlane, tmp_path: Path) -> Site:
 
 @contextlib.asynccontextmanager
 async def auditing(
-    client: KubernetesClient, site: Site, family: Family | None = None
+    client: KubernetesClient, site: Site, family: Family | None = None, check: float = 600.0
 ) -> AsyncIterator[Auditor]:
     site.facts, site.policies = AuditFacts(), {}
-    auditor = Auditor(client, site.folder, family, site.tell)
+    auditor = Auditor(client, site.folder, family, site.tell, check)
     task = asyncio.create_task(auditor.run())
     try:
         yield auditor
@@ -194,6 +195,53 @@ async def test_what_the_snapshot_does_not_know_yet_is_judged_again(
         late.folder = site.folder
         late.publish(rule)
         await until(lambda: site.counts("one")[0] >= 1, 30)
+
+
+async def test_a_report_that_was_edited_or_removed_by_hand_is_as_it_was(
+    client: KubernetesClient, site: Site, until: Until
+) -> None:
+    site.make(*WGPOLICY, configmap(site.space, "a"), configmap(site.space, "b"))
+    site.plane.kubectl("wait", "--for=condition=Established", "crd", "--all", check=True)
+    site.publish(policy("one", site.space, ["configmaps"]))
+    path = f"/apis/wgpolicyk8s.io/v1alpha2/namespaces/{site.space}/policyreports"
+
+    def reported() -> dict[str, dict[str, Any]]:
+        return {each["scope"]["name"]: each for each in site.plane.request("GET", path)[1]["items"]}
+
+    def said() -> list[tuple[str, str, str]]:
+        return sorted(
+            (name, result["result"], result["message"])
+            for name, each in reported().items()
+            if name in "ab"
+            for result in each["results"]
+        )
+
+    right = [("a", "fail", "never"), ("b", "fail", "never")]
+    async with auditing(client, site, "wgpolicy", 0.5):
+        await until(lambda: said() == right, 60)
+        edit = {"results": [{"policy": "one", "result": "pass", "message": "all is well"}]}
+        name = reported()["a"]["metadata"]["name"]
+        words = ("patch", "policyreports", name, "-n", site.space, "--type=merge", "-p", json.dumps(edit))
+        site.plane.kubectl(*words, check=True)
+        await until(lambda: said() == right, 60)
+        site.plane.kubectl("delete", "policyreports", "-n", site.space, "--all", check=True)
+        await until(lambda: said() == right, 60)
+        await until(lambda: site.facts.waiting == 0, 30)
+        written = site.facts.written["written"]
+        await asyncio.sleep(3)
+        assert site.facts.written["written"] == written, "what is right is left alone"
+        # What somebody makes with our label, and nobody asked for, goes.
+        forged = copy.deepcopy(reported()["a"])
+        forged["metadata"] = {
+            "namespace": site.space,
+            "name": "tidewaiter-x",
+            "labels": forged["metadata"]["labels"],
+        }
+        site.make(forged)
+        await until(lambda: site.plane.request("GET", f"{path}/tidewaiter-x")[0] == 404, 60)
+    site.plane.kubectl(*words, check=True)
+    async with auditing(client, site, "wgpolicy"):
+        await until(lambda: said() == right, 60)
 
 
 WIDGETS = "apis/audit.example.com"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from webhook.operator.audit.follower import FIRST_PAGE, MOST_PAGE, MOST_VISITS, Follower, Pace, next_limit
+from webhook.operator.audit.follower import MOST_VISITS, Follower
+from webhook.operator.audit.pace import FIRST_PAGE, MOST_PAGE, Pace, next_limit
 from webhook.operator.client import Answer, ApiError, Resource
 
 MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from webhook.operator import listing
 from webhook.operator.audit import accounts
 from webhook.operator.audit.current import Current
 from webhook.operator.audit.facts import AuditFacts, PolicyFacts
-from webhook.operator.audit.follower import Follower, Object, Pace
+from webhook.operator.audit.follower import Follower, Object
 from webhook.operator.audit.impact import Affected, Calendar, impact
 from webhook.operator.audit.judging import Judge, as_listed
+from webhook.operator.audit.lacking import Lacking
 from webhook.operator.audit.ledger import Ledger, Record
+from webhook.operator.audit.pace import Pace
 from webhook.operator.audit.reports import CHECK_SECONDS, Reports
 from webhook.operator.audit.telling import Telling
 from webhook.operator.audit.wanted import Key, Source, wanted
@@ -39,23 +40,10 @@ DISCOVER = 60.0
 COMPARE = 60.0
 """Seconds between two listings for what Gatekeeper's constraints compare with, which changes all the time."""
 
-_MOST_TRIES = 5
-_MOST_AGAIN = 2000
 _AGAIN = 2.0
 _MADE = frozenset({("", "pods"), ("apps", "replicasets"), ("batch", "jobs")})
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """An object whose namespace or owner the snapshot lacked."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    due: float
-    tries: int
 
 
 class Auditor:
@@ -100,7 +88,7 @@ class Auditor:
         self._pace = Pace()
         self._discover = asyncio.Event()
         self._discovered = 0
-        self._left: dict[tuple[Resource, str], _Left] = {}
+        self._lacking = Lacking()
         self._ticked = datetime.now(UTC)
         self._full = 1
         self._seconds = 0.0
@@ -141,9 +129,9 @@ class Auditor:
         key = _key(metadata)
         judged = self._judge(obj, resource, datetime.now(UTC))
         if judged.again:
-            self._leave(resource, key, metadata)
+            self._lacking.add(resource, key, metadata, time.monotonic())
         else:
-            self._left.pop((resource, key), None)
+            self._lacking.remove(resource, key)
         if not judged.findings:
             self._remove(resource, key)
             return
@@ -167,7 +155,7 @@ class Auditor:
     def gone(self, resource: Resource, obj: Mapping[str, Any]) -> None:
         """Forget an object that was deleted."""
         key = _key(metadata_of(obj))
-        self._left.pop((resource, key), None)
+        self._lacking.remove(resource, key)
         self._remove(resource, key)
 
     def listed(self, resource: Resource, sweep: int) -> None:
@@ -230,16 +218,6 @@ class Auditor:
                     if record.namespace in namespaces:
                         self._visit(Source(resource, record.namespace, record.name))
 
-    def _leave(self, resource: Resource, key: str, metadata: Mapping[str, Any]) -> None:
-        known = self._left.get((resource, key))
-        tries = known.tries + 1 if known is not None else 1
-        if tries > _MOST_TRIES or len(self._left) >= _MOST_AGAIN:
-            self._left.pop((resource, key), None)
-            return
-        place = str(metadata.get("namespace") or "")
-        due = time.monotonic() + _AGAIN * tries
-        self._left[resource, key] = _Left(resource, place, str(metadata.get("name")), due, tries)
-
     # What changes.
 
     async def _keep_snapshot(self) -> None:
@@ -261,8 +239,8 @@ class Auditor:
             if self._compared and moment - self._compared_at >= COMPARE:
                 self._compared, self._compared_at = False, moment
                 self._list_again(policy for policy in self._judge.policies if policy.constraint is not None)
-            for left in [each for each in self._left.values() if each.due <= moment]:
-                self._visit(Source(left.resource, left.namespace, left.name))
+            for source in self._lacking.due(moment):
+                self._visit(source)
             await asyncio.sleep(TICK)
 
     def _judge_by(self, snapshot: Snapshot) -> None:
@@ -331,6 +309,7 @@ class Auditor:
             for record in self.ledger.drop(resource):
                 self._unreport(resource, record)
             del self._forms[resource]
+            self._lacking.drop(resource)
         for resource in found:
             if resource not in self.followers:
                 follower = Follower(

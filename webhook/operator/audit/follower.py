@@ -6,19 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from webhook.operator.audit.pace import FIRST_PAGE, MOST_BYTES, Pace, next_limit
 from webhook.operator.client import Answer, ApiError, Client, Resource
 from webhook.operator.informer import IDLE
 
-PAGE_BYTES = 4 * 2**20
-"""About so much of a list is in memory at once: pages of large objects hold fewer of them."""
-MOST_PAGE = 500
-MOST_BYTES = 16 * 2**20
-"""A page that is larger is asked for again with fewer objects: the first may be small, and the others not."""
-FIRST_PAGE = 50
 MOST_VISITS = 300
 """When more objects than these are to be looked at again, listing them costs the API server less."""
 
@@ -51,29 +45,6 @@ class Sink(Protocol):
 
     def listed(self, resource: Resource, sweep: int) -> None:
         """Take in that a listing has ended."""
-
-
-@dataclass(slots=True)
-class Pace:
-    """Rests as long as it worked, so that the audit takes half a CPU at most.
-
-    Attributes:
-        share: of the time in which it may work.
-        longest: pause, in seconds.
-    """
-
-    share: float = 0.5
-    longest: float = 2.0
-    _used: float = 0.0
-
-    def start(self) -> float:
-        """Return when some work begins."""
-        return time.thread_time()
-
-    def rest(self, started: float) -> Awaitable[None]:
-        """Rest after some work."""
-        worked = time.thread_time() - started
-        return asyncio.sleep(min(worked * (1 - self.share) / self.share, self.longest))
 
 
 class Follower:
@@ -307,17 +278,3 @@ class Follower:
             started = self._pace.start()
             self._take(answer.body)
             await self._pace.rest(started)
-
-
-def next_limit(limit: int, count: int, size: int) -> int:
-    """Return how many objects to ask for next, when so many were so many bytes.
-
-    Args:
-        limit: how many were asked for.
-        count: how many came.
-        size: the bytes of the answer.
-    """
-    if not count:
-        return limit
-    fitting = max(1, PAGE_BYTES * count // max(size, 1))
-    return min(fitting, 2 * limit, MOST_PAGE)
