@@ -63,6 +63,39 @@ def test_rego_says_the_same(tmp_path: Path, parameters: Any) -> None:
     assert len({each[1] for each in ours}) > 12
 
 
+NUMBERS = {
+    "small": 999_999,
+    "million": 1_000_000,
+    "user": 1_000_700_000,
+    "negative": -5_000_000,
+    "over53": 2**53 + 1,
+    "fraction": 1_234_567.5,
+    "tiny": 0.00001,
+    "listed": [3, 30_000_000],
+}
+SHOWING = """
+violation[{"msg": msg}] {
+  n := input.review.object.spec[k]
+  msg := sprintf("%v: %v %s %d %v", [k, n, json.marshal(n), n, [n]])
+}
+violation[{"msg": msg}] {
+  n := input.review.object.spec[k]
+  is_number(n)
+  msg := sprintf("%v: %v %v", [k, n * 2, n > 1000000])
+}
+"""
+
+
+def test_numbers_of_an_object_are_written_as_gatekeeper_writes_them(tmp_path: Path) -> None:
+    """Its driver decodes objects into Go's float64; a user of 1000700000 is 1.0007e+09 in a message."""
+    judged = {**thing("Deployment", "web", "apps/v1", namespace="shop"), "spec": NUMBERS}
+    objects = [rego_template(HEAD + SHOWING), constraint(), thing("Namespace", "shop"), judged]
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] == named(judged)]
+    assert as_gator(objects) == theirs
+    assert len(theirs) > 12
+    assert any("1.0007e+09" in each[3] for each in theirs)
+
+
 LIBRARY = "package lib.more\nimport data.lib.most\nsays(x) = most.says(x)\n"
 MOST = "package lib.most.deep\n"
 REFUSED: dict[str, tuple[Any, str, str]] = {

@@ -88,11 +88,15 @@ class Review:
         budget: the steps left.
         shows_namespace: templates see it too.
         now_ns: the time to judge at, in nanoseconds since 1970.
+
+    Attributes:
+        as_rego: what the engine Rego makes of the `document`, kept for its next template.
     """
 
     __slots__ = (
         "_document",
         "_states",
+        "as_rego",
         "budget",
         "external",
         "inventory",
@@ -129,6 +133,7 @@ class Review:
         self.inventory: Mapping[str, Any] = inventory if inventory is not None else {}
         self.external = external
         self.budget = budget or Budget()
+        self.as_rego: Mapping[str, Any] | None = None
         self._document: dict[str, Any] | None = None
         self._states: tuple[Mapping[str, Any], ...] | None = None
 

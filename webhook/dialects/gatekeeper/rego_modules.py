@@ -32,6 +32,7 @@ from webhook.rego.ast import (
 )
 from webhook.rego.compile import compile_modules
 from webhook.rego.errors import RegoError
+from webhook.rego.go_floats import through_float64
 from webhook.rego.parser import parse_module
 from webhook.rego.program import generate
 from webhook.rego.raw_text import printable
@@ -115,7 +116,11 @@ class _Program:
             None if external is None else _asking(external),
             review.budget,
         )
-        given = {"review": review.document, "parameters": parameters}
+        shown = review.as_rego
+        if shown is None:
+            # Once for all templates: the parameters and the inventory don't go this way.
+            shown = review.as_rego = through_float64(review.document)
+        given = {"review": shown, "parameters": parameters}
         found = self._program.evaluate(given, {"inventory": review.inventory}, context)
         return () if found is UNDEFINED else _results(found)
 
