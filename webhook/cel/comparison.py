@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from webhook.cel.complaints import NoOverload
 from webhook.cel.opaque import (
     CIDR,
     IP,
@@ -177,7 +178,7 @@ def _ordered(left: Any, right: Any) -> tuple[Any, Any]:
             if left != left or right != right:
                 raise EvaluationError("NaN values cannot be ordered")
         return left, right
-    raise EvaluationError("no such overload")
+    raise NoOverload("no such overload")
 
 
 def compare(left: Any, right: Any) -> int:

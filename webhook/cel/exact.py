@@ -185,7 +185,7 @@ def _choice(node: Choice) -> Closure:
 def _optional(value: Any) -> Optional:
     if value.__class__ is Optional:
         return value
-    raise EvaluationError("no such overload: not an optional")
+    raise EvaluationError(_NOT_BOOL)
 
 
 def _list_of(node: ListOf) -> Closure:

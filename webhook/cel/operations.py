@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from webhook.cel.complaints import NoOverload, no_such_overload, not_iterable
 from webhook.cel.comparison import equals, find_key, key_class
 from webhook.cel.library import FUNCTIONS, Function
 from webhook.cel.library.function import text_cost
@@ -287,7 +288,10 @@ def add(budget: Budget, left: Any, right: Any) -> Any:
         return left + right
     if kind is list and right.__class__ is list:
         charge(budget, len(left) + len(right))
-    return _add(left, right)
+    try:
+        return _add(left, right)
+    except NoOverload:
+        raise EvaluationError(no_such_overload("+", (left, right))) from None
 
 
 def _affix_cost(text: Any, sought: Any) -> int:
@@ -320,11 +324,12 @@ def call(budget: Budget, function: Function, *args: Any) -> Any:
         elif kind is list or kind is dict:
             charge(budget, len(result))
         return result
+    except NoOverload:
+        raise EvaluationError(no_such_overload(function.name, args)) from None
     except (EvaluationError, RecursionError, MemoryError):
         raise
     except Exception:  # a TypeError and the like: the values are of kinds that no overload takes
-        names = ", ".join(type_name(one) for one in args)
-        raise EvaluationError(f"no such overload: {function.name}({names})") from None
+        raise EvaluationError(no_such_overload(function.name, args)) from None
 
 
 def map_of(*entries: Any) -> dict[Any, Any]:
@@ -386,4 +391,4 @@ def iterable(value: Any) -> Any:
     """
     if value.__class__ is list or value.__class__ is dict:
         return value
-    raise EvaluationError(f"got '{type_name(value)}', expected a list or a map")
+    raise EvaluationError(not_iterable(value))

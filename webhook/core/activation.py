@@ -226,7 +226,7 @@ class Activation:
         """Return ``variables.<name>``.
 
         Raises:
-            EvaluationError: there is no such variable, or its own expression failed.
+            EvaluationError: there is no such variable, or its own expression failed; in Kubernetes' words.
         """
         values = self._values
         if name in values:
@@ -242,8 +242,10 @@ class Activation:
         try:
             value = program(self)
         except EvaluationError as error:
+            if error.__class__ is EvaluationError:  # others say more than their text
+                error = EvaluationError(f'composited variable "{name}" fails to evaluate: {error}')
             values[name] = _Failed(error)
-            raise
+            raise error from None
         finally:
             self.container, self.containerKind = container, kind
         values[name] = value

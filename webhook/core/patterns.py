@@ -10,6 +10,28 @@ _LITERAL: Final = frozenset(
 )
 _IN_CLASS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 /:_@=,;.-")
 _ESCAPED: Final = frozenset("./-:_@^$*+?()[]{}|\\")
+_GO_ERRORS: Final = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+    "trailing \\": "trailing backslash at end of expression",
+}
+
+
+def go_error(problem: str, pattern: str) -> str:
+    """Return RE2's complaint of a pattern in the words of Go's ``regexp``."""
+    for theirs, ours in _GO_ERRORS.items():
+        if problem == theirs or problem.startswith(theirs + ": "):
+            part = problem[len(theirs) + 2 :]
+            if ours.startswith("trailing"):
+                part = ""
+            return f"error parsing regexp: {ours}: `{part}`"
+    head, colon, part = problem.partition(": ")
+    return f"error parsing regexp: {head}: `{part if colon else pattern}`"
 
 
 def without_groups(pattern: str) -> str:

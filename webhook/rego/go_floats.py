@@ -51,7 +51,7 @@ def _changed(value: Any) -> Any:
     return value
 
 
-def _number(value: int | float) -> Any:
+def _number(value: float) -> Any:
     try:
         near = float(value)
     except OverflowError:

@@ -6,22 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from webhook.core.patterns import linear_pattern, without_groups
+from webhook.core.patterns import go_error, linear_pattern, without_groups
 from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_items
 from webhook.rego.raw_text import printable
 
 _MAX_PATTERN: Final = 16_384
 _TOO_LARGE: Final = "too large"  # what RE2 says of such patterns, after trying for long
-_GO_ERRORS: Final = {
-    "missing ]": "missing closing ]",
-    "missing )": "missing closing )",
-    "no argument for repetition operator": "missing argument to repetition operator",
-    "bad repetition operator": "invalid nested repetition operator",
-    "invalid repetition size": "invalid repeat count",
-    "invalid perl operator": "invalid or unsupported Perl syntax",
-    "invalid named capture group": "invalid named capture",
-    "trailing \\": "trailing backslash at end of expression",
-}
 
 
 class Pattern(NamedTuple):
@@ -108,21 +98,9 @@ def compile_pattern(context: Context, pattern: str, *, capture: bool = False) ->
         context.spend(100_000 if _TOO_LARGE in found else 100)
         if _TOO_LARGE in found:
             raise Halt(f"a regular expression is too large: {pattern[:200]}")
-        raise BuiltinError(_go_error(found, pattern))
+        raise BuiltinError(go_error(found, pattern))
     context.spend(1 + (found.size >> 3))
     return found
-
-
-def _go_error(problem: str, pattern: str) -> str:
-    """Return RE2's complaint in the words of Go's ``regexp``."""
-    for theirs, ours in _GO_ERRORS.items():
-        if problem == theirs or problem.startswith(theirs + ": "):
-            part = problem[len(theirs) + 2 :]
-            if ours.startswith("trailing"):
-                part = ""
-            return f"error parsing regexp: {ours}: `{part}`"
-    head, colon, part = problem.partition(": ")
-    return f"error parsing regexp: {head}: `{part if colon else pattern}`"
 
 
 def matches(context: Context, pattern: Pattern, text: str, limit: int = -1) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from webhook.cel.complaints import NoOverload
 from webhook.core.errors import EvaluationError
 
 MAX_STRING: Final = 8 * 1024 * 1024
@@ -84,9 +85,9 @@ class Library:
         return declare
 
 
-def no_overload(name: str) -> EvaluationError:
-    """Return what Kubernetes' CEL says when a function isn't made for these values."""
-    return EvaluationError(f"no such overload: {name}")
+def no_overload(name: str) -> NoOverload:
+    """Return the complaint of a function that isn't made for these values."""
+    return NoOverload(f"no such overload: {name}")
 
 
 def check_string(length: int) -> None:

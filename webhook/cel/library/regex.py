@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from webhook.cel.library.function import Library, check_list, no_overload
 from webhook.core.errors import EvaluationError
-from webhook.core.patterns import linear_pattern
+from webhook.core.patterns import go_error, linear_pattern
 
 LIBRARY = Library()
 _MAX_PATTERN: Final = 16_384
@@ -90,7 +90,7 @@ def compile_pattern(pattern: str) -> Pattern:
     if isinstance(found, str) and _TOO_LARGE in found:
         found = _compile_large(pattern)
     if isinstance(found, str):
-        raise EvaluationError(f"error parsing regexp: {found}: `{pattern[:200]}`")
+        raise EvaluationError(go_error(found, pattern))
     return found
 
 
