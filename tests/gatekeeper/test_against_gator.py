@@ -208,3 +208,40 @@ SUITES = sorted(Path(__file__).parent.glob("suites/*/suite.yaml"))
 def test_gator_passes_our_own_suites(suite: Path) -> None:
     status, said = oracle.verify(str(suite))
     assert (status, "PASS" in said) == (0, True), said
+
+
+FAILING: dict[str, Any] = {
+    "variables": [
+        {"name": "spec", "expression": "variables.anyObject.spec"},
+        {"name": "sizes", "expression": "variables.spec.items.map(x, quantity(string(x.size)))"},
+        {
+            "name": "names",
+            "expression": "variables.spec.items.filter(x, x.name.startsWith('a')).map(x, x.name)",
+        },
+    ],
+    "validations": [
+        {"expression": "variables.sizes.all(x, x.isGreaterThan(quantity('1')))", "message": "sizes"},
+        {"expression": "variables.names.all(x, x.matches(variables.spec.pattern))", "message": "names"},
+        {"expression": "variables.spec.items + variables.names == []", "message": "both"},
+    ],
+}
+SPECS: list[Any] = [
+    {"items": [{"name": "ab", "size": "2Gi"}, {"name": "b", "size": 3}], "pattern": "b$"},
+    {"items": [{"name": "ab", "size": "2Gx"}], "pattern": "("},
+    {"items": [{"name": 1, "size": [1]}, {"size": None}], "pattern": 1},
+    {"items": "text", "pattern": "a"},
+    {"items": {"a": 1}},
+    {"items": None},
+    {},
+    None,
+]
+
+
+def test_errors_of_cel_are_said_the_same(tmp_path: Path) -> None:
+    """Under failurePolicy Fail they are the denial's text, with the variables on the way to what failed."""
+    made = [{**thing(name=f"t{at}", namespace="shop"), "spec": spec} for at, spec in enumerate(SPECS)]
+    objects = [cel_template(**FAILING), constraint(), SHOP, *made]
+    names = {named(each) for each in made}
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in names]
+    assert [each for each in as_gator(objects) if each[0] in names] == theirs
+    assert any('composited variable "names" fails to evaluate: ' in each[3] for each in theirs)

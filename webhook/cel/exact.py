@@ -295,36 +295,51 @@ def _loop(node: Loop) -> Closure:
     turns, body = _turns(node), build(node.body)
     if node.kind in ("all", "exists"):
         return _quantifier(turns, body, node.kind == "exists")
-    condition = _always if node.condition is None else build(node.condition)
     if node.kind == "filter":
-        return lambda activation, frame: [
-            value for value in turns(activation, frame) if _bool(body(activation, frame))
-        ]
-    if node.kind == "map":
-        return lambda activation, frame: [
-            body(activation, frame) for _ in turns(activation, frame) if _bool(condition(activation, frame))
-        ]
+        kept = _kept(turns, body)
+        return lambda activation, frame: list(kept(activation, frame))
     if node.kind == "exists_one":
-        return lambda activation, frame: (
-            sum([_bool(body(activation, frame)) for _ in turns(activation, frame)]) == 1
-        )
+        kept = _kept(turns, body)
+        return lambda activation, frame: sum(1 for _ in kept(activation, frame)) == 1
+    kept = turns if node.condition is None else _kept(turns, build(node.condition))
+    if node.kind == "map":
+        return lambda activation, frame: [body(activation, frame) for _ in kept(activation, frame)]
     whole = node.kind == "transformMapEntry"
 
     def transform(activation: Activation, frame: list[Any]) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-        for key in turns(activation, frame):
-            if _bool(condition(activation, frame)):
-                if whole:
-                    op.insert(found, body(activation, frame))
-                else:
-                    found[key] = body(activation, frame)
+        for key in kept(activation, frame):
+            if whole:
+                op.insert(found, body(activation, frame))
+            else:
+                found[key] = body(activation, frame)
         return found
 
     return transform
 
 
-def _always(activation: Activation, frame: list[Any]) -> bool:
-    return True
+def _kept(turns: Closure, condition: Closure) -> Closure:
+    """Return a generator function that yields at the turns where the condition holds.
+
+    As in Kubernetes the loop goes on after a condition's error, and the last one is what is said.
+    """
+
+    def kept(activation: Activation, frame: list[Any]) -> Any:
+        error: EvaluationError | None = None
+        for value in turns(activation, frame):
+            try:
+                holds = _bool(condition(activation, frame))
+            except EvaluationError as failed:
+                if failed.__class__ is not EvaluationError:  # it says more than its text
+                    raise
+                error = failed
+                continue
+            if holds and error is None:
+                yield value
+        if error is not None:
+            raise error
+
+    return kept
 
 
 def _quantifier(turns: Closure, body: Closure, decides: bool) -> Closure:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from webhook.cel.complaints import NoOverload, no_such_overload, not_iterable
 from webhook.cel.comparison import equals, find_key, key_class
+from webhook.cel.complaints import NoOverload, no_such_overload, not_iterable
 from webhook.cel.library import FUNCTIONS, Function
 from webhook.cel.library.function import text_cost
 from webhook.cel.opaque import Authorizer, Decision, GroupCheck, PathCheck, ResourceCheck
@@ -132,9 +132,9 @@ def index_optional(operand: Any, index: Any) -> Optional:
 
 def _shown(index: Any) -> str:
     kind = index.__class__
-    return (
-        index if kind is str else str(index)[:100] if kind in (int, float, UInt, bool) else type_name(index)
-    )
+    if kind is str:
+        return index  # type: ignore[no-any-return]
+    return str(index).lower()[:100] if kind in (int, float, UInt, bool) else type_name(index)
 
 
 def maybe_field(operand: Any, field: str) -> Any:
