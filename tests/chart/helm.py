@@ -17,6 +17,15 @@ CHART = ROOT / "charts/tidewaiter"
 NAMESPACE = "tidewaiter-system"
 
 
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """Return the objects of manifests in the order in which they are made: those of a List one by one."""
+    found = []
+    for each in yaml.load_all(text, Loader=yaml.CSafeLoader):
+        if each:
+            found += each["items"] if each["kind"] == "List" else [each]
+    return found
+
+
 class Helm:
     """One version of Helm.
 
@@ -56,7 +65,7 @@ class Helm:
         """Return what the chart makes of `values`."""
         command = ["template", "tidewaiter", str(CHART), "--namespace", NAMESPACE, *words]
         text = self.run(*command, values=values or {}).stdout
-        return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
+        return objects_in(text)
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         """Return why the chart refuses `values`."""

@@ -1,4 +1,4 @@
-"""The floor of the guard comes before the roles for people, or what is written before it does not count."""
+"""The floor of the guard comes before the roles that may write the risk kinds, however it is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.helm import NAMESPACE, ROOT, Helm
+from tests.chart.helm import CHART, NAMESPACE, ROOT, Helm
 from tests.controlplane import ControlPlane
 from tests.e2e.cluster import APPETITE, acceptance, configmap, eventually, namespace
 from tests.faults.load import SPACE, load_policies
@@ -46,9 +46,14 @@ def order(objects: list[dict[str, Any]]) -> tuple[int, int]:
     return max(floor), min(roles)
 
 
-def test_the_plain_manifests_make_the_floor_first(assets: Path) -> None:
+def test_the_plain_manifests_make_the_floor_first() -> None:
     text = (ROOT / "deploy/tidewaiter.yaml").read_text()
     end, begin = order(list(yaml.load_all(text, Loader=yaml.CSafeLoader)))
+    assert end < begin
+
+
+def test_the_chart_makes_the_floor_first(helm: Helm) -> None:
+    end, begin = order(helm.template({}, "--no-hooks"))
     assert end < begin
 
 
@@ -78,6 +83,82 @@ def bind(role: str, user: str) -> dict[str, Any]:
     }
 
 
+BOUND = {
+    "bind": {
+        "requesters": {"users": [REQUESTER]},
+        "approvers": {"users": [APPROVER], "namespaces": ["default"]},
+    }
+}
+RESOURCES = (
+    "clusterroles,clusterrolebindings,roles,rolebindings,"
+    "validatingadmissionpolicies,validatingadmissionpolicybindings"
+)
+
+
+def listed(plane: ControlPlane) -> dict[str, str]:
+    """Return the uids of the floor, the roles and the bindings of the chart that are there."""
+    found = json.loads(plane.kubectl("get", RESOURCES, "-A", "-o", "json", check=True).stdout)["items"]
+    return {
+        f"{each['kind']} {each['metadata']['name']}": each["metadata"]["uid"]
+        for each in found
+        if each["metadata"]["name"].startswith("tidewaiter")
+    }
+
+
+def made(plane: ControlPlane) -> list[str]:
+    """Return what Helm has made of those so far, in the order of the API server's audit log."""
+    return [
+        f"{event['objectRef']['resource']} {event['objectRef']['name']}"
+        for event in plane.audit_events()
+        if event["userAgent"].lower().startswith("helm")
+        and event.get("responseStatus", {}).get("code") == 201
+        and event["objectRef"]["resource"] in RESOURCES.split(",")
+    ]
+
+
+@pytest.mark.e2e
+@pytest.mark.xdist_group("chart-order")
+@pytest.mark.parametrize("program", ["helm", "helm4"])
+def test_helm_makes_the_floor_first_and_keeps_it(
+    plane: ControlPlane, helms: Path, tmp_path: Path, program: str
+) -> None:
+    helm = Helm(helms / program, tmp_path, plane)
+    for round_ in range(2):  # and again, after an uninstall
+        before = len(made(plane))
+        values: dict[str, Any] = {"rbac": BOUND, "crds": {"upgrade": False}, "uninstall": {"hook": False}}
+        target = ("tidewaiter", str(CHART), "--namespace", NAMESPACE)
+        helm.run("install", *target, "--create-namespace", values=values)
+        created = made(plane)[before:]
+        floor = [place for place, name in enumerate(created) if name.startswith("validatingadmission")]
+        people = [place for place, name in enumerate(created) if "requester" in name or "approver" in name]
+        assert len(floor) == 8, created
+        assert len(people) == 5, created
+        assert max(floor) < min(people), created
+        installed = listed(plane)
+
+        values["risk"] = {"administratorGroups": ["security"]}
+        helm.run("upgrade", *target, values=values)
+        said = plane.kubectl(
+            "get", "validatingadmissionpolicy", "tidewaiter-guard-appetite", "-o", "yaml"
+        ).stdout
+        assert "security" in said
+        assert listed(plane) == installed, "nothing is made anew"
+        helm.run("rollback", "tidewaiter", "1", "--namespace", NAMESPACE)
+        said = plane.kubectl(
+            "get", "validatingadmissionpolicy", "tidewaiter-guard-appetite", "-o", "yaml"
+        ).stdout
+        assert "security" not in said
+        assert listed(plane) == installed, "nothing is made anew"
+
+        without = {**values, "risk": {"admissionPolicy": False}, "rbac": {"userRoles": False}}
+        helm.run("upgrade", *target, values=without)
+        assert not {name for name in listed(plane) if "guard" in name or "approver" in name}
+        helm.run("upgrade", *target, values=values)
+        assert listed(plane).keys() == installed.keys()
+        helm.run("uninstall", "tidewaiter", "--namespace", NAMESPACE)
+        eventually(lambda: not listed(plane), f"nothing is left, round {round_}", 60)
+
+
 @pytest.mark.e2e
 @pytest.mark.xdist_group("chart-order")
 def test_what_is_written_before_the_floor_does_not_count(
@@ -86,10 +167,9 @@ def test_what_is_written_before_the_floor_does_not_count(
     objects = Helm(helms / "helm", tmp_path).template(
         {"risk": {"administratorGroups": ["security"]}}, "--no-hooks"
     )
-    end, begin = order(objects)
-    assert begin < end, "Helm has learned the floor's kinds: say so in docs/explanation/security-model.md"
-    first = next(place for place, each in enumerate(objects) if each["kind"] in FLOOR)
-    apply(plane, namespace(NAMESPACE), namespace(SPACE), APPETITE, *objects[:first])
+    floor = [each for each in objects if each["kind"] in FLOOR]
+    rest = [each for each in objects if each not in floor]
+    apply(plane, namespace(NAMESPACE), namespace(SPACE), APPETITE, *rest)
     apply(plane, bind("tidewaiter-requester", REQUESTER), bind("tidewaiter-approver", APPROVER))
 
     asked, given = acceptance(load_policies()[0], SPACE, ("", "ConfigMap"), ["early"])
@@ -100,7 +180,7 @@ def test_what_is_written_before_the_floor_does_not_count(
     apply(plane, asked, lied, user=REQUESTER)
     apply(plane, given, user=APPROVER)
 
-    apply(plane, *objects[first:])
+    apply(plane, *floor)
     eventually(
         lambda: not _takes(plane, {**lied, "metadata": {**lied["metadata"], "name": "late"}}), "the floor", 30
     )

@@ -68,9 +68,11 @@ def risks(space: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def floor_of(plane: ControlPlane, helms: Path, home: Path) -> None:
     """Apply the chart's ValidatingAdmissionPolicies, and wait until the API server has checked them."""
-    made = Helm(helms / "helm", home).template(
-        {"risk": {"administratorGroups": ["security", 'odd "group" \\']}}, "-s", "templates/guard.yaml"
-    )
+    values = {
+        "risk": {"administratorGroups": ["security", 'odd "group" \\']},
+        "rbac": {"userRoles": False},
+    }
+    made = Helm(helms / "helm", home).template(values, "-s", "templates/guard-and-roles.yaml")
     plane.kubectl("apply", "-f", "-", input="\n---\n".join(map(json.dumps, made)), check=True)
 
     def checked() -> Any:

@@ -1,3 +1,4 @@
+{{- define "tidewaiter.userRoles" -}}
 {{- if .Values.rbac.userRoles }}
 {{- $name := include "tidewaiter.fullname" . -}}
 # Rights for people: what each command of `tidewaiter risk` needs is in docs/reference/rbac.md. Bound to nobody
@@ -174,6 +175,7 @@ roleRef:
 subjects:
 {{- range $people | uniq }}
 {{- . }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,3 +1,4 @@
+{{- define "tidewaiter.guard" -}}
 {{- if .Values.risk.admissionPolicy }}
 {{- $name := printf "%s-guard" .Values.webhook.configurationName -}}
 {{- $administrators := .Values.risk.administratorGroups | default (list "system:masters") -}}
@@ -217,4 +218,5 @@ metadata:
 spec:
   policyName: {{ $name }}-appetite
   validationActions: [Deny]
+{{- end }}
 {{- end }}
