@@ -38,6 +38,35 @@ def fails(_: Any) -> Any:
     raise EvaluationError("no such key: spec")
 
 
+def test_a_denial_ends_with_what_to_change_once_for_each_policy() -> None:
+    told = policy(
+        NEVER, validation(lambda _: False, "nor-this"), name="told", remediation="Do:\n\n    this: 1\n"
+    )
+    warns = policy(NEVER, name="warns", actions=(Action.WARN,), remediation="Nobody needs this.")
+    silent = policy(NEVER, name="silent")
+    long = policy(NEVER, name="wordy", remediation="x" * 5000)
+    status = response("u", evaluate(request(pod()), snapshot(told, warns, silent), NOW))["response"]["status"]
+    assert status["message"] == (
+        "told/never: never is not met\n"
+        "told/nor-this: nor-this is not met\n"
+        "silent/never: never is not met\n"
+        "What to change:\n"
+        "  told:\n"
+        "    Do:\n"
+        "\n"
+        "        this: 1"
+    )
+    status = response("u", evaluate(request(pod()), snapshot(long, silent), NOW))["response"]["status"]
+    assert "silent/never: never is not met\n" in status["message"]
+    assert status["message"].endswith("x…")
+    assert len(status["message"]) < 2500
+
+
+def test_a_denial_by_policies_that_say_nothing_of_it_ends_there() -> None:
+    status = response("u", evaluate(request(pod()), snapshot(policy(NEVER)), NOW))["response"]["status"]
+    assert status["message"] == "policy/never: never is not met"
+
+
 @pytest.mark.parametrize(
     ("actions", "allowed", "warned"),
     [

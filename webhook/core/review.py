@@ -22,6 +22,7 @@ WARNING_BYTES = 256
 ALL_WARNINGS_BYTES = 4096
 """It drops what goes beyond this in one response."""
 _ANNOTATION_BYTES = 8192
+_ADVICE_BYTES = 2048  # what is wrong matters more; `tidewaiter check` shows all of it
 _MESSAGE_BYTES = 32768  # a user reads less, and the API server writes it to the audit log too
 
 _LISTS = (list, tuple)
@@ -236,7 +237,8 @@ def request_for(
 def response(uid: str, verdict: Verdict) -> dict[str, Any]:
     """Return the AdmissionReview that answers the request `uid` with `verdict`.
 
-    A denial is code 403 with one cause for each violation; the API server shows its message to the user.
+    A denial is code 403 with one cause for each violation. The API server shows its message to the user: what
+    is wrong, and then what the policies say is to be changed.
     """
     answer: dict[str, Any] = {"uid": uid, "allowed": verdict.allowed}
     if verdict.allowed and verdict.found_nothing:
@@ -251,6 +253,8 @@ def response(uid: str, verdict: Verdict) -> dict[str, Any]:
             for violation in verdict.denying[:100]
         ]
         message = cut(verdict.message, _MESSAGE_BYTES)
+        if verdict.advice:
+            message += "\n" + cut(verdict.advice, _ADVICE_BYTES)
         answer["status"] = {"code": 403, "reason": "Forbidden", "message": message}
         if causes:
             answer["status"]["details"] = {"causes": causes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -155,6 +156,16 @@ class Verdict:
             if Action.DENY in error.actions and not error.constraint
         ]
         return "\n".join([*lines, *self._of_constraints(Action.DENY)])
+
+    @property
+    def advice(self) -> str:
+        """What to change, in the words of the policies that deny; empty where none of them says anything."""
+        known = {violation.policy: violation.remediation.strip() for violation in self.denying}
+        lines = []
+        for policy, text in known.items():
+            if text:
+                lines += [f"  {policy}:", textwrap.indent(text, "    ")]
+        return "\n".join(["What to change:", *lines]) if lines else ""
 
     def _of_constraints(self, action: Action) -> list[str]:
         """Return what constraints say, in Gatekeeper's order; an error is a violation to it."""
