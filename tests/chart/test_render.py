@@ -553,6 +553,7 @@ def test_rights_on_gatekeepers_kinds_come_with_the_mode(helms: Path, tmp_path: P
     assert more == {("example.com", "widgets", verb) for verb in ("list", "watch")}
     arguments = container(helm.template({"gatekeeper": {"enabled": True}}), "operator")["args"]
     assert "--gatekeeper=replace" in arguments
+    assert "--constraint-violations-limit=20" in arguments
     secrets = [{"apiGroup": "", "resources": ["secrets"]}]
     refused = helm.refusal({"gatekeeper": {"enabled": True, "syncKinds": secrets}})
     assert "Secrets are never synced" in refused

@@ -148,6 +148,49 @@ def test_statuses_and_kinds_are_left_to_gatekeeper(
         assert {each["id"] for each in _get(plane)["status"]["byPod"]} == {"gatekeeper-0"}
 
 
+def test_in_its_place_nothing_is_fought_over_while_it_still_runs(
+    gatekeeper: Gatekeeper, plane: ControlPlane
+) -> None:
+    eventually(lambda: _get(plane).get("status", {}).get("totalViolations"), "Gatekeeper's audit", 60)
+    theirs = _get(plane)["status"]
+    kind = _definition(plane)
+    with Cluster(plane, "--gatekeeper", "replace"):
+        eventually(lambda: _ours_too(plane), "our enforcement")
+        _is_quiet(plane)
+        gatekeeper.__exit__()
+        assert _probe(plane).once() == {"tidewaiter"}
+
+        def ours() -> Any:
+            found = _get(plane)["status"]
+            return found if [each["id"] for each in found["byPod"]] == ["tidewaiter"] else None
+
+        # Its Pod's words go with its Pod; then our audit's are there, and they are the same.
+        found = eventually(ours, "our status", 120)
+        assert {name: found[name] for name in _AUDITED} == {name: theirs[name] for name in _AUDITED}
+        (pod,) = found["byPod"]
+        assert set(pod) <= set(theirs["byPod"][0])
+        assert pod["enforced"] is True
+        assert pod["constraintUID"] == _get(plane)["metadata"]["uid"]
+        eventually(lambda: _definition(plane)["manager"] != kind["manager"], "our kind", 120)
+        assert _definition(plane)["uid"] == kind["uid"], "it was not made anew"
+
+
+_AUDITED = ("totalViolations", "violations")
+
+
+def _ours_too(plane: ControlPlane) -> bool:
+    """Tell whether one of some tries is denied by us, whichever webhook the API server hears first."""
+    return any(_probe(plane).once() == {"tidewaiter"} for _ in range(10))
+
+
+def _definition(plane: ControlPlane) -> dict[str, str]:
+    """Return the uid of the constraints' kind, and who wrote its spec last."""
+    words = ("get", "crd", KIND, "-o", "json", "--show-managed-fields")
+    metadata = json.loads(plane.kubectl(*words, check=True).stdout)["metadata"]
+    writers = [each for each in metadata["managedFields"] if "f:spec" in each["fieldsV1"]]
+    return {"uid": metadata["uid"], "manager": max(writers, key=lambda each: each["time"])["manager"]}
+
+
 def _is_quiet(plane: ControlPlane) -> None:
     """Check that nobody but Gatekeeper's audit writes constraint, template and kind for a while."""
     time.sleep(2)  # for what the last change brought

@@ -163,6 +163,8 @@ def test_the_audit_counts_what_is_there_already(cluster: Cluster) -> None:
     assert found["violations"] == [
         {
             "enforcementAction": "dryrun",
+            "group": "",
+            "version": "v1",
             "kind": "ConfigMap",
             "namespace": space,
             "name": "one",

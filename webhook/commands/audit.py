@@ -19,9 +19,17 @@ from webhook.commands import shared
     show_default=True,
     help="Which reports to write.",
 )
+@shared.violations_limit
 @shared.log_level
 @shared.log_format
-def command(kubeconfig: str, snapshot: str, reports: str, log_level: str, log_format: str) -> int:
+def command(
+    kubeconfig: str,
+    snapshot: str,
+    reports: str,
+    constraint_violations_limit: int,
+    log_level: str,
+    log_format: str,
+) -> int:
     """Judge what is there already; started by the leading operator, which says on standard input how long.
 
     What it finds goes to standard output, a line of JSON each time.
@@ -34,4 +42,6 @@ def command(kubeconfig: str, snapshot: str, reports: str, log_level: str, log_fo
 
     family = cast("Family", reports) if reports != "none" else None
     process.configure_logs(log_level, log_format)
-    return process.run(lambda stop: audit.run(kubeconfig, Path(snapshot), family, stop))
+    return process.run(
+        lambda stop: audit.run(kubeconfig, Path(snapshot), family, stop, constraint_violations_limit)
+    )

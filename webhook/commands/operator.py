@@ -95,6 +95,7 @@ from webhook.commands import shared
 )
 @shared.audit
 @shared.audit_reports
+@shared.violations_limit
 @shared.metrics_listen
 @shared.log_level
 @shared.log_format
@@ -125,6 +126,7 @@ def command(
     owner_cluster_role: str,
     audit: bool,
     audit_reports: str,
+    constraint_violations_limit: int,
     metrics_listen: str,
     log_level: str,
     log_format: str,
@@ -166,6 +168,7 @@ def command(
         owner_cluster_role=owner_cluster_role,
         audit=audit,
         audit_reports=audit_reports,
+        violations_limit=constraint_violations_limit,
         log_level=log_level,
         log_format=log_format,
     )

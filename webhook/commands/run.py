@@ -46,6 +46,7 @@ from webhook.commands import shared
 )
 @shared.audit
 @shared.audit_reports
+@shared.violations_limit
 @shared.metrics_listen
 @shared.evidence
 @shared.log_level
@@ -68,6 +69,7 @@ def command(
     workers: int | None,
     audit: bool,
     audit_reports: str,
+    constraint_violations_limit: int,
     metrics_listen: str,
     evidence: str | None,
     evidence_dir: str,
@@ -109,6 +111,7 @@ def command(
         data_plane=shared.evidence_words(evidence, evidence_dir, evidence_otlp, evidence_key),
         audit=audit,
         audit_reports=audit_reports,
+        violations_limit=constraint_violations_limit,
         log_level=log_level,
         log_format=log_format,
     )

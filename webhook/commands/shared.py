@@ -182,6 +182,14 @@ audit = click.option(
     show_default=True,
     help="Judge in the background what is there already; a process of its own, on the leader.",
 )
+violations_limit = click.option(
+    "--constraint-violations-limit",
+    type=click.IntRange(0, 500),
+    default=20,
+    show_default=True,
+    metavar="NUMBER",
+    help="So many violations the audit writes into a Gatekeeper constraint's status.",
+)
 audit_reports = click.option(
     "--audit-reports",
     type=click.Choice(("openreports", "wgpolicy", "none")),

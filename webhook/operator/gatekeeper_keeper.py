@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhook.adapters import gatekeeper
+from webhook.core.constraint import AUDIT_POINT
 from webhook.core.errors import CompileError
 from webhook.core.fields import generation_of
-from webhook.core.model import PolicyRef, strongest
+from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
@@ -28,6 +29,11 @@ from webhook.operator.gatekeeper_informers import TEMPLATES, GatekeeperInformers
 from webhook.operator.informer import Object
 
 _LOOK_AGAIN = 60.0  # for definitions that somebody deleted
+_LOOK = 5.0  # whether Gatekeeper is there
+_POD_STATUSES = Resource(
+    "status.gatekeeper.sh", "v1beta1", "constrainttemplatepodstatuses", "ConstraintTemplatePodStatus"
+)
+_ACTIONS = {"deny": "deny", "warn": "warn", "audit": "dryrun"}
 ID = "tidewaiter"
 """What we call ourselves among the Pods of a status."""
 
@@ -55,6 +61,8 @@ class GatekeeperKeeper:
         self._cache = gatekeeper.GatekeeperCache()
         self._defined: dict[str, tuple[str, int, float]] = {}
         self._own_at = 0.0
+        self._theirs = False
+        self._looked_at = float("-inf")
 
     async def reconcile(self, snapshot: Snapshot) -> bool:
         """Take every step that is due; tell whether all went well.
@@ -62,6 +70,8 @@ class GatekeeperKeeper:
         Args:
             snapshot: as compiled now.
         """
+        if await self._gatekeeper_is_there():
+            return True
         done = True
         try:
             await self._define_own()
@@ -87,6 +97,31 @@ class GatekeeperKeeper:
                 logger.warning("%s %s: %s", resource.kind, ref.name, error)
                 done = False
         return done
+
+    async def _gatekeeper_is_there(self) -> bool:
+        """Tell whether Pods of Gatekeeper still keep kinds and statuses: two would undo each other's work.
+
+        What a Pod of theirs says of a template belongs to that Pod, and goes with it.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK:
+            return self._theirs
+        try:
+            answer = await self._client.request("GET", _POD_STATUSES.path, params={"limit": "1"})
+            theirs = bool(answer.body.get("items"))
+        except ApiError as error:
+            if error.status != 404:
+                logger.warning("what Gatekeeper's Pods say: %s", error)
+            theirs = False
+        if theirs != self._theirs:
+            logger.info(
+                "Gatekeeper's Pods %s kinds and statuses of templates and constraints",
+                "still keep the" if theirs else "no longer keep the",
+            )
+        if not theirs and self._theirs:
+            self._defined.clear()
+        self._theirs, self._looked_at = theirs, now
+        return theirs
 
     async def _define_own(self) -> None:
         """Define Gatekeeper's kinds where the cluster lacks them; those that are there stay as they are."""
@@ -158,7 +193,7 @@ class GatekeeperKeeper:
         wanted: dict[str, Any] = {"byPod": [by_pod]}
         if policy is not None:
             known = self._informers.statuses.get((resource.kind, ("", metadata["name"])), {})
-            wanted |= _audit_status(policy, self._audited(policy.ref), known)
+            wanted |= _audit_status(constraint, policy, self._audited(policy.ref), known)
         await self._write(resource, constraint, wanted)
 
     async def _write(self, resource: Resource, obj: Object, wanted: Mapping[str, Any]) -> None:
@@ -178,26 +213,29 @@ class GatekeeperKeeper:
 
 
 def _audit_status(
-    policy: CompiledPolicy, facts: PolicyFacts | None, known: Mapping[str, Any]
+    constraint: Object, policy: CompiledPolicy, facts: PolicyFacts | None, known: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the audit found, as Gatekeeper's writes it; nothing before it has judged everything."""
     if facts is None or not facts.complete or facts.generation != policy.generation:
         return {}
-    action = {"deny": "deny", "warn": "warn", "audit": "dryrun"}[str(strongest(policy.actions))]
-    violations = [
-        {
-            "enforcementAction": action,
-            "kind": each.get("kind", ""),
-            "namespace": each.get("namespace", ""),
-            "name": each.get("name", ""),
-            "message": each.get("message", ""),
-        }
-        for each in facts.top
-    ]
-    found: dict[str, Any] = {"totalViolations": facts.violations, "violations": violations}
+    action = _action(constraint, policy)
+    violations = [{"group": "", "version": "", **each, **action} for each in facts.top]
+    found: dict[str, Any] = {
+        "totalViolations": facts.violations + facts.errors,
+        "violations": violations or None,
+    }
     if any(known.get(name) != value for name, value in found.items()) or "auditTimestamp" not in known:
         found["auditTimestamp"] = format_time(datetime.fromtimestamp(int(facts.at), UTC))
     return found
+
+
+def _action(constraint: Object, policy: CompiledPolicy) -> dict[str, Any]:
+    """Return what a violation does where the audit finds it, as Gatekeeper says it."""
+    action = (constraint.get("spec") or {}).get("enforcementAction") or "deny"
+    if action != "scoped" or policy.constraint is None:
+        return {"enforcementAction": action}
+    actions = policy.constraint.actions_at((AUDIT_POINT,)) or ()
+    return {"enforcementAction": action, "enforcementActions": [_ACTIONS[str(each)] for each in actions]}
 
 
 def _location(error: CompileError) -> str:

@@ -29,7 +29,8 @@ The rights it needs, and no more (API group: resources: verbs):
   ``expansion.gatekeeper.sh``, ``externaldata.gatekeeper.sh`` and ``constraints.gatekeeper.sh``, all kinds:
   list, watch; kinds that are synced: list, watch. With ``--gatekeeper=replace`` also:
   constrainttemplates/status and ``constraints.gatekeeper.sh`` ``*/status``: patch;
-  customresourcedefinitions: get, create, patch.
+  customresourcedefinitions: get, create, patch; ``status.gatekeeper.sh`` constrainttemplatepodstatuses:
+  list.
 * Kinds that policies name as ``paramKind``: list, watch. Never Secrets.
 * ``apps`` replicasets, deployments, statefulsets, daemonsets, controllerrevisions; ``batch`` jobs, cronjobs;
   core replicationcontrollers: list, watch; used only while a risk acceptance exists.
@@ -301,6 +302,7 @@ class Operator:
             options.audit_reports,
             options.log_level,
             options.log_format,
+            options.violations_limit,
         )
         left = self.elector.left if options.leader_elect else lambda: options.timing.renew
         return Keeper(told, left, self._trigger.set)

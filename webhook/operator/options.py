@@ -58,6 +58,7 @@ class Options:
         timing: of the election.
         audit: judge in the background what is there already, while we lead.
         audit_reports: which reports it writes: ``openreports``, ``wgpolicy`` or ``none``.
+        violations_limit: so many violations it writes into the status of a Gatekeeper constraint.
         log_level: of the audit's log.
         log_format: of the audit's log.
         gatekeeper: ``off``; ``replace``: templates and constraints are enforced in Gatekeeper's place; or
@@ -93,6 +94,7 @@ class Options:
     timing: Timing = field(default_factory=Timing)
     audit: bool = False
     audit_reports: str = "openreports"
+    violations_limit: int = 20
     log_level: str = "info"
     log_format: str = "text"
     gatekeeper: str = "off"

@@ -45,6 +45,7 @@ class Settings:
     log_format: str
     audit: bool = True
     audit_reports: str = "openreports"
+    violations_limit: int = 20
     data_plane: tuple[str, ...] = ()
 
 
@@ -78,6 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             remove_on_exit=not settings.keep,
             audit=settings.audit,
             audit_reports=settings.audit_reports,
+            violations_limit=settings.violations_limit,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )

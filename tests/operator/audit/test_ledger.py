@@ -108,3 +108,26 @@ def test_what_a_policy_concerns_is_found_by_policy_and_namespace() -> None:
     assert [record.name for _, record in ledger.of((ONE,))] == ["a"]
     assert [record.name for _, record in ledger.of((ONE, TWO), "shop")] == ["a", "b"]
     assert list(ledger.of((ONE,), "elsewhere")) == []
+
+
+def test_a_constraint_has_its_own_limit_and_whole_names_and_its_errors_count() -> None:
+    repos = PolicyRef("K8sAllowedRepos", "", "prod-repos")
+    ledger = Ledger(limit=3)
+    for number in range(12):
+        put(ledger, f"p{number:02}", finding(repos, f"p{number:02}", message="é" * 200))
+        put(ledger, f"q{number:02}", finding(ONE, f"q{number:02}"))
+    assert len(ledger.top(ONE)) == TOP
+    assert [each["name"] for each in ledger.top(repos)] == ["p00", "p01", "p02"]
+    cut = "é" * 126 + "..."  # as Gatekeeper: 256 bytes
+    assert ledger.top(repos)[0] == {
+        "version": "v1",
+        "kind": "Pod",
+        "namespace": "shop",
+        "name": "p00",
+        "message": cut,
+    }
+    put(ledger, "a", finding(repos, "a", Result.ERROR, "broken"))
+    assert ledger.top(repos)[0]["message"] == "broken"
+    silent = Ledger(limit=0)
+    put(silent, "a", finding(repos, "a"))
+    assert (silent.top(repos), silent.hidden()) == ([], [])

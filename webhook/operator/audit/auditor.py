@@ -55,6 +55,7 @@ class Auditor:
         family: which reports to write; None for none.
         tell: called with what is known, whenever that changed.
         check: after so many seconds it looks whether somebody else changed or removed reports.
+        limit: so many violations of a Gatekeeper constraint are told.
     """
 
     def __init__(
@@ -64,8 +65,9 @@ class Auditor:
         family: Family | None,
         tell: Callable[[AuditFacts], None],
         check: float = CHECK_SECONDS,
+        limit: int = 20,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(limit)
         self.followers: dict[Resource, Follower] = {}
         self._client = client
         self._current = Current(folder)

@@ -33,6 +33,7 @@ class Told:
         reports: which reports to write: ``openreports``, ``wgpolicy`` or ``none``.
         log_level: of its log.
         log_format: of its log.
+        violations_limit: so many violations it tells of a Gatekeeper constraint.
     """
 
     snapshot: Path
@@ -40,6 +41,7 @@ class Told:
     reports: str = "openreports"
     log_level: str = "info"
     log_format: str = "text"
+    violations_limit: int = 20
 
     @property
     def words(self) -> Sequence[str]:
@@ -48,6 +50,7 @@ class Told:
             *(sys.executable, "-m", "webhook", "audit", "--snapshot", str(self.snapshot)),
             *(("--kubeconfig", self.kubeconfig) if self.kubeconfig else ()),
             *("--reports", self.reports, "--log-level", self.log_level, "--log-format", self.log_format),
+            *("--constraint-violations-limit", str(self.violations_limit)),
         )
 
 

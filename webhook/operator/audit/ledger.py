@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from webhook.adapters.findings import Finding, Result
+from webhook.adapters.gator_compare import cut
 from webhook.core.model import Action, PolicyRef, Severity
 from webhook.operator.client import Resource
 
 TOP = 10
-"""So many objects each policy's status names."""
+"""So many objects each policy's status names, but a Gatekeeper constraint's."""
 
 _VIOLATED = (Result.FAIL, Result.WARN)
 _LONGEST_MESSAGE = 256
@@ -67,6 +68,9 @@ class _Top:
 class Ledger:
     """Counts what was found, object by object.
 
+    Args:
+        limit: so many violations are told of a Gatekeeper constraint.
+
     Attributes:
         records: by resource and key, only of objects on which something was found.
         objects: how many objects of each resource were judged.
@@ -74,7 +78,8 @@ class Ledger:
         changed: policies whose counts or first violations changed since somebody looked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 20) -> None:
+        self._limit = limit
         self.records: dict[Resource, dict[str, Record]] = {}
         self.objects: dict[Resource, int] = {}
         self.counts: Counter[tuple[Kind, str]] = Counter()
@@ -161,18 +166,18 @@ class Ledger:
         if top is None:
             return []
         lines = [line for key in sorted(top.shown) for line in top.shown[key]]
-        return lines[:TOP]
+        return lines[: self._most(policy)]
 
     def hidden(self) -> list[tuple[Resource, Record]]:
         """Return objects that are to be judged again, since they have come to be among the first."""
         found = []
         for policy, top in self._tops.items():
-            lacking = min(TOP, top.objects) - len(top.shown)
+            lacking = min(self._most(policy), top.objects) - len(top.shown)
             if lacking > 0:
                 candidates = (
                     ((record.namespace, resource.kind, record.name), resource, record)
                     for resource, record in self.of((policy,))
-                    if any(kind.policy == policy and kind.result in _VIOLATED for kind in record.tally)
+                    if any(kind.policy == policy and _is_shown(kind) for kind in record.tally)
                     and (record.namespace, resource.kind, record.name) not in top.shown
                 )
                 found += heapq.nsmallest(lacking, candidates, key=lambda each: each[0])
@@ -186,7 +191,7 @@ class Ledger:
                 del self.counts[counted]
             self._totals.setdefault(kind.policy, Counter())[kind.result] += by
             self.changed.add(kind.policy)
-        for policy in {kind.policy for kind in record.tally if kind.result in _VIOLATED}:
+        for policy in {kind.policy for kind in record.tally if _is_shown(kind)}:
             self._tops.setdefault(policy, _Top()).objects += by
 
     def _show(self, findings: Sequence[Finding]) -> None:
@@ -194,14 +199,16 @@ class Ledger:
         key = (target.namespace, target.kind, target.name)
         lines: dict[PolicyRef, list[dict[str, str]]] = {}
         for each in findings:
-            if each.result in _VIOLATED:
+            if _is_shown(each):
                 lines.setdefault(each.policy, []).append(_line(each))
         for policy, found in lines.items():
-            shown = self._tops.setdefault(policy, _Top()).shown
-            if shown.get(key) == found or (key not in shown and len(shown) >= TOP and key > max(shown)):
+            shown, most = self._tops.setdefault(policy, _Top()).shown, self._most(policy)
+            if not most or shown.get(key) == found[:most]:
                 continue
-            shown[key] = found[:TOP]
-            if len(shown) > TOP:
+            if key not in shown and len(shown) >= most and key > max(shown):
+                continue
+            shown[key] = found[:most]
+            if len(shown) > most:
                 del shown[max(shown)]
             self.changed.add(policy)
 
@@ -211,6 +218,18 @@ class Ledger:
             top = self._tops.get(policy)
             if top is not None:
                 top.shown.pop(key, None)
+
+    def _most(self, policy: PolicyRef) -> int:
+        return self._limit if _is_constraint(policy) else TOP
+
+
+def _is_constraint(policy: PolicyRef) -> bool:
+    return policy.kind not in ("ClusterPolicy", "Policy")
+
+
+def _is_shown(found: Kind | Finding) -> bool:
+    """Tell whether the policy's status names it; to Gatekeeper a constraint that failed is violated."""
+    return found.result in _VIOLATED or (found.result is Result.ERROR and _is_constraint(found.policy))
 
 
 def _kind(finding: Finding) -> Kind:
@@ -226,6 +245,16 @@ def _kind(finding: Finding) -> Kind:
 
 def _line(finding: Finding) -> dict[str, str]:
     target = finding.target
+    if _is_constraint(finding.policy):
+        parts = {
+            "group": target.group,
+            "version": target.version,
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "message": cut(finding.message),
+        }
+        return {name: value for name, value in parts.items() if value}
     message = finding.message
     if len(message) > _LONGEST_MESSAGE:
         message = message[: _LONGEST_MESSAGE - 1] + "…"

@@ -48,7 +48,9 @@ def yield_to_others() -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
-async def run(kubeconfig: str, snapshot: Path, family: Family | None, stop: asyncio.Event) -> None:
+async def run(
+    kubeconfig: str, snapshot: Path, family: Family | None, stop: asyncio.Event, limit: int = 20
+) -> None:
     """Audit until `stop` is set or the parent has gone.
 
     Args:
@@ -56,6 +58,7 @@ async def run(kubeconfig: str, snapshot: Path, family: Family | None, stop: asyn
         snapshot: the folder where the operator publishes.
         family: which reports to write; None for none.
         stop: ends it.
+        limit: so many violations of a Gatekeeper constraint are told.
     """
     yield_to_others()
     permission = Permission()
@@ -66,7 +69,7 @@ async def run(kubeconfig: str, snapshot: Path, family: Family | None, stop: asyn
 
     client = await connect(kubeconfig)
     try:
-        auditor = Auditor(LeaderClient(client, permission.left), snapshot, family, tell)
+        auditor = Auditor(LeaderClient(client, permission.left), snapshot, family, tell, limit=limit)
         tasks = [
             asyncio.create_task(auditor.run()),
             asyncio.create_task(permission.run()),
