@@ -325,7 +325,6 @@ def test_what_is_accepted_already_is_not_drafted_again(run: Any) -> None:
         (("--object", "deployment/web"), {"web"}),
         (("--object", "Deployment.apps/api"), {"api"}),
         (("--policy", "never"), {"web", "api"}),
-        (("--object", "pod/web"), set()),
         (("--action", "warn", "--policy", "told"), {"web", "api"}),
         (("--policy", "told"), set()),
     ],
@@ -339,6 +338,14 @@ def test_what_is_drafted_can_be_narrowed(run: Any, words: tuple[str, ...], names
     done = run("risk", "draft", *files, *AT, *SAID, *words)
     assert {each["spec"]["scope"]["names"][0] for each in drafts(done)} == names
     assert done.status == int(not names)
+
+
+@pytest.mark.parametrize("named", ["pod/web", "web", "deployment/nothere"])
+def test_an_object_that_is_not_there_is_not_taken_for_one_that_nothing_denies(run: Any, named: str) -> None:
+    files = write("p.yaml", policy()), write("a.yaml", appetite()), write("w.yaml", deployment())
+    done = run("risk", "draft", *files, *AT, *SAID, "--object", named)
+    assert (done.status, done.out) == (2, "")
+    assert f"there is no {named} in these files that a policy may judge" in done.err
 
 
 def test_without_an_appetite_nothing_is_drafted(run: Any) -> None:

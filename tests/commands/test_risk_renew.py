@@ -120,7 +120,10 @@ def test_a_revoked_manifest_is_written_and_holds(run: Any) -> None:
     made = yaml.safe_load(done.out)
     assert made["spec"]["revoked"] == {"at": "2026-11-27T00:00:00Z", "by": "jane", "reason": "misused"}
     assert "Covers: 1 violation" in done.err
-    assert "From then on the 1 violation that it covers deny" in done.err
+    assert (
+        "From then on whatever is created or changed with the 1 violation that it covers is denied"
+        in done.err
+    )
     given = approval(acceptance())
     write("risk.yaml", made, given)
     denied = run("check", *files, *AT)

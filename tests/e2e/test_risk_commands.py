@@ -144,6 +144,9 @@ def test_from_a_denial_to_an_acceptance_that_is_renewed_and_taken_back(cluster: 
     said = ("--justification", "The driver needs it.", "--owner", JANE, "--for", "20d")
     drafted = risk(cluster, JOHN, "draft", "-n", space, "--object", "deployment/web", *said)
     (made,) = yaml.safe_load_all(drafted.stdout)
+    for wrong in ("deployment/nothere", "gibberish"):
+        done = risk(cluster, JOHN, "draft", "-n", space, "--object", wrong, *said, status=2)
+        assert f"there is no {wrong} in the namespace {space} that a policy judges" in done.stderr
     assert made["spec"]["requester"] == JOHN
     assert made["spec"]["scope"]["names"] == ["web"]
     as_john(cluster, drafted.stdout)
@@ -191,6 +194,10 @@ def test_from_a_denial_to_an_acceptance_that_is_renewed_and_taken_back(cluster: 
     asked = risk(cluster, JANE, "revoke", name, "-n", space, "--reason", "misused", status=2)
     assert "say --yes once you have read it" in asked.stderr
     done = risk(cluster, JANE, "revoke", name, "-n", space, "--reason", "misused", "--yes")
+    # Her role lists no Deployments: what she is told claims no more than was seen.
+    assert "not looked at: deployments" in done.stderr
+    assert "Covers: 0 violations, of what could be looked at" in done.stderr
+    assert "whatever is created or changed with what it covers is denied" in done.stderr
     assert done.stdout.startswith(f"riskacceptance.tidewaiter.dev/{name} revoked at ")
     found = cluster.kubectl("get", "riskacceptance", name, "-n", space, "-o", "json", check=True)
     spec = json.loads(found.stdout)["spec"]
@@ -200,6 +207,18 @@ def test_from_a_denial_to_an_acceptance_that_is_renewed_and_taken_back(cluster: 
     assert (
         json.loads(risk(cluster, ANN, "show", name, "-n", space, "-o", "json").stdout)["phase"] == "Revoked"
     )
+
+    # John brings it again as it was: its approval is from before, and Jane may give another.
+    cluster.kubectl("delete", "riskacceptance", name, "-n", space, check=True)
+    as_john(cluster, drafted.stdout)
+    shown = json.loads(risk(cluster, JOHN, "show", name, "-n", space, "-o", "json").stdout)
+    assert [each["why"].partition(" at ")[0] for each in shown["approvals"]] == [
+        "what it approves was revoked"
+    ]
+    anew = risk(cluster, JANE, "approve", name, "-n", space, "--yes").stdout
+    assert f"{approval['name']}-" in anew
+    shown = json.loads(risk(cluster, JOHN, "show", name, "-n", space, "-o", "json").stdout)
+    assert [each["counts"] for each in shown["approvals"]] == [False, True]
 
 
 def test_who_may_take_back_may_change_nothing_else(cluster: Cluster, space: str) -> None:

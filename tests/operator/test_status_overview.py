@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.core.builders import APPETITE, acceptance, approval
 from webhook.adapters import snapshots
+from webhook.core.acceptance import digest_of
 from webhook.core.appetite import parse_appetite
 from webhook.operator import replicas
 from webhook.operator.authority import new_authority
@@ -244,6 +246,25 @@ def test_what_could_not_be_read_is_said(kind: str, status: int) -> None:
     made = told(Found(what.at, objects, live, {kind: "forbidden"}))
     assert made.unknown == [f"{kind}: forbidden"]
     assert made.exit_status == status
+
+
+def test_acceptances_are_weighed_by_what_the_workers_know_of_the_guard_and_of_revocations() -> None:
+    asked = acceptance(policies=[{"kind": "ClusterPolicy", "name": "one"}])
+    given = approval(asked)
+    for each, created in ((asked, "2026-11-01T00:00:00Z"), (given, "2026-11-02T00:00:00Z")):
+        each["metadata"]["creationTimestamp"] = created
+    objects = {"RiskAcceptance": [asked], "RiskApproval": [given], "RiskAppetite": [APPETITE]}
+
+    def phase(since: str = "", revoked: str = "") -> str:
+        revocations = ((digest_of(asked), revoked),) if revoked else ()
+        leases = [lease(guardedSince=since)]
+        made = told(found(policy(), objects={**objects, "Lease": leases}, revocations=revocations))
+        (line,) = made.acceptances
+        return line.phase
+
+    assert phase() == "Active"
+    assert phase(since="2026-11-01T12:00:00Z") == "Pending"
+    assert phase(revoked="2026-11-03T00:00:00Z") == "Pending"
 
 
 def test_nothing_hostile_reaches_the_terminal() -> None:

@@ -91,13 +91,16 @@ def left(until: datetime, at: datetime) -> str:
     return f"{seconds}s"
 
 
-def lines(risk: Risk, style: Style, covered: Sequence[Cover] | None = None) -> Iterator[str]:
+def lines(
+    risk: Risk, style: Style, covered: Sequence[Cover] | None = None, *, whole: bool = True
+) -> Iterator[str]:
     """Yield all of an acceptance.
 
     Args:
         risk: the acceptance.
         style: colours, or none.
         covered: what it covers; None where nobody looked.
+        whole: everything that it may cover could be looked at.
     """
     acceptance, spec = risk.acceptance, risk.spec
     phase = style(_COLOURS.get(risk.phase, "strong"), risk.phase)
@@ -122,7 +125,7 @@ def lines(risk: Risk, style: Style, covered: Sequence[Cover] | None = None) -> I
     for given in risk.given:
         yield from _approval(given, style)
     if covered is not None:
-        yield from _covered(covered)
+        yield from _covered(covered, whole=whole)
 
 
 def _fields(risk: Risk, spec: Mapping[str, Any]) -> Iterator[str]:
@@ -212,8 +215,9 @@ def _approval(given: Given, style: Style) -> Iterator[str]:
         yield printable(f"    {given.why}")
 
 
-def _covered(covered: Sequence[Cover]) -> Iterator[str]:
-    yield f"Covers: {len(covered)} violation{'' if len(covered) == 1 else 's'}"
+def _covered(covered: Sequence[Cover], *, whole: bool) -> Iterator[str]:
+    partly = "" if whole else ", of what could be looked at"
+    yield f"Covers: {len(covered)} violation{'' if len(covered) == 1 else 's'}{partly}"
     for each in covered:
         violation = each.violation
         where = f" (container {violation.container})" if violation.container else ""

@@ -51,7 +51,12 @@ async def _approve(name: str, namespace: str, kubeconfig: str, *, yes: bool) -> 
             return 1
         made = await approving.approve(client, request)
     except ApiError as error:
-        raise InputError(f"not approved: {error}") from None
+        advice = ""
+        if error.status == 409:
+            advice = (
+                f"; `tidewaiter risk show {name}` says whether it counts: to give it anew, delete it first"
+            )
+        raise InputError(f"not approved: {error}{advice}") from None
     finally:
         await client.close()
     click.echo(f"{made['kind'].lower()}.tidewaiter.dev/{made['metadata']['name']} created")

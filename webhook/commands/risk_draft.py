@@ -197,12 +197,18 @@ async def _violated(
         found: list[Violated] = []
         notes: list[str] = []
         settings = Settings(namespace=where.namespace)
+        there = False
         for judged in judge(material.judged, material.snapshot, material.kinds, settings, known.at):
             target = judged.request.target
             if _is_meant(only, target.kind, target.group, target.name):
+                there = True
                 place = f"{judged.document.file}:{judged.document.line}"
                 found += _of_verdict(known, judged.verdict, target, action, place)
                 notes += _unevaluated(judged.verdict, target)
+        if only and not there and not known.errors:
+            raise InputError(
+                f"there is no {only} in these files that a policy may judge: name it as KIND/NAME"
+            )
         return replace(known, notes=(*known.notes, *notes)), found, ""
     client = await connect(where.kubeconfig)
     try:

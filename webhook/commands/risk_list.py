@@ -125,7 +125,7 @@ def show(name: str, paths: Sequence[str], where: Where, output: str) -> int:
     """
     known, risk, covered, notes = asyncio.run(_look(name, paths, where))
     risk_source.tell((*known.notes, *notes), known.errors)
-    _show_one(risk, covered, output)
+    _show_one(risk, covered, output, whole=not notes)
     return 2 if known.errors else 0
 
 
@@ -148,11 +148,11 @@ async def _look(name: str, paths: Sequence[str], where: Where) -> tuple[Known, R
         await client.close()
 
 
-def _show_one(risk: Risk, covered: Sequence[Cover], output: str) -> None:
+def _show_one(risk: Risk, covered: Sequence[Cover], output: str, *, whole: bool) -> None:
     from webhook.adapters import risk_data, risk_text
 
     if output == "text":
-        for line in risk_text.lines(risk, Output().style, covered):
+        for line in risk_text.lines(risk, Output().style, covered, whole=whole):
             click.echo(line)
     else:
         _dump(risk_data.as_data(risk, covered), output)

@@ -161,7 +161,7 @@ def _revoke_in_files(name: str, paths: Sequence[str], where: Where, wanted: _Rev
     if known.errors:
         return 2
     risk = risk_source.one(known, name, where)
-    _tell_consequences(risk, risk_source.covered_in_files(risk, known, material), wanted.how)
+    _tell_consequences(risk, risk_source.covered_in_files(risk, known, material), wanted.how, whole=True)
     if wanted.how == "spec":
         _dump(revoked(risk, known.at, wanted.by, wanted.reason))
     else:
@@ -191,7 +191,7 @@ async def _revoke_in_cluster(name: str, where: Where, wanted: _Revocation) -> in
         covered, notes = await risk_source.covered_in_cluster(risk, known, live, client)
         user, _, at = await approving.who_am_i(client)
         risk_source.tell((*known.notes, *notes))
-        _tell_consequences(risk, covered, wanted.how)
+        _tell_consequences(risk, covered, wanted.how, whole=not notes)
         if not wanted.yes and not risk_files.agreed(f"Revoke this as {user}?"):
             click.echo("not revoked", err=True)
             return 1
@@ -213,17 +213,17 @@ async def _revoke_in_cluster(name: str, where: Where, wanted: _Revocation) -> in
     return 0
 
 
-def _tell_consequences(risk: Risk, covered: Sequence[Cover], how: str) -> None:
+def _tell_consequences(risk: Risk, covered: Sequence[Cover], how: str, *, whole: bool) -> None:
     """Write what a revocation does to standard error."""
     from webhook.adapters import risk_text
 
-    for line in risk_text.lines(risk, Output().style, covered):
+    for line in risk_text.lines(risk, Output().style, covered, whole=whole):
         click.echo(line, err=True)
     several = "" if len(covered) == 1 else "s"
+    which = f"the {len(covered)} violation{several} that it covers" if whole else "what it covers"
     click.echo("", err=True)
     click.echo(
-        f"From then on the {len(covered)} violation{several} that it covers deny whatever is created or "
-        "changed with them; nothing that runs is stopped.",
+        f"From then on whatever is created or changed with {which} is denied; nothing that runs is stopped.",
         err=True,
     )
     if how == "delete":

@@ -222,11 +222,12 @@ async def judged_in_cluster(
 
     Raises:
         ApiError: the API server does not answer.
-        InputError: the one object is made of another.
+        InputError: the one object is made of another, or there is none.
     """
     kind, _, name = only.partition("/")
     kinds = _OfKind(kind) if only else None
     later = _later(live)
+    there = False
     objects = live_objects(client, live, None, kinds, where.only, notes)
     async for resource, obj in objects:
         if only and obj["metadata"]["name"] != name:
@@ -237,7 +238,11 @@ async def judged_in_cluster(
                 above = f"{owner.get('kind')}/{owner.get('name')}"
                 raise InputError(f"{only} is made of {above}: name the topmost workload")
             continue
+        there = True
         yield _judged(resource, obj, live, later, known.at)
+    if only and not there and not notes:
+        inside = f" in the namespace {where.only}" if where.only else ""
+        raise InputError(f"there is no {only}{inside} that a policy judges: name it as KIND/NAME")
 
 
 async def covered_in_cluster(

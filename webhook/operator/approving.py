@@ -10,6 +10,7 @@ from typing import Any
 
 from webhook.core.acceptance import digest_of
 from webhook.core.errors import InputError
+from webhook.core.fields import created_of
 from webhook.core.model import API_VERSION
 from webhook.core.times import format_time
 from webhook.operator.client import ApiError, Client, get_or_none
@@ -32,6 +33,7 @@ class Request:
         user: who the API server takes the user of the kubeconfig for.
         groups: those of that user's groups that the RiskAppetite names.
         at: the API server's time.
+        outlived: names of approvals from before the acceptance was made again, which don't count any more.
     """
 
     acceptance: Mapping[str, Any]
@@ -40,6 +42,7 @@ class Request:
     user: str
     groups: tuple[str, ...]
     at: datetime
+    outlived: frozenset[str] = frozenset()
 
     @property
     def approval(self) -> dict[str, Any]:
@@ -47,7 +50,11 @@ class Request:
         metadata = self.acceptance["metadata"]
         who = re.sub(r"[^a-z0-9.-]+", "-", self.user.lower())
         name = f"{metadata['name']}-{self.digest.removeprefix('sha256:')[:8]}-{who}"
-        made: dict[str, Any] = {"name": name[:_LONGEST_NAME].strip(".-")}
+        name = name[:_LONGEST_NAME].strip(".-")
+        if name in self.outlived:
+            anew = f"-{self.at:%Y%m%d-%H%M%S}"
+            name = name[: _LONGEST_NAME - len(anew)].strip(".-") + anew
+        made: dict[str, Any] = {"name": name}
         if "namespace" in metadata:
             made["namespace"] = metadata["namespace"]
         return {
@@ -80,7 +87,8 @@ async def read(client: Client, name: str, namespace: str) -> Request:
     kind, called = acceptance["kind"], acceptance["metadata"]["name"]
     digest = digest_of(acceptance)
     approvals = await client.request("GET", _collection(kind.replace("Acceptance", "Approval"), namespace))
-    specs = [each.get("spec") or {} for each in approvals.body.get("items") or ()]
+    items = approvals.body.get("items") or ()
+    specs = [each.get("spec") or {} for each in items]
     approvers = {
         str(spec.get("approver"))
         for spec in specs
@@ -95,7 +103,13 @@ async def read(client: Client, name: str, namespace: str) -> Request:
         user,
         tuple(each for each in groups if each in named),
         at,
+        frozenset(each["metadata"]["name"] for each in items if _outlived(each, acceptance)),
     )
+
+
+def _outlived(approval: Mapping[str, Any], acceptance: Mapping[str, Any]) -> bool:
+    came, asked = created_of(approval), created_of(acceptance)
+    return came is not None and asked is not None and came <= asked
 
 
 async def acceptance_of(client: Client, name: str, namespace: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from webhook.operator import (
     status_reading,
     workloads,
 )
-from webhook.operator.client import ApiError, Client, Resource, get_or_none
+from webhook.operator.client import ApiError, Client, Resource
 from webhook.operator.floor import NEVER
 from webhook.operator.inventory import NAMESPACES, OWN_RESOURCES
 from webhook.operator.leader import LEASES
@@ -95,10 +95,11 @@ async def read(
             notes.append(f"parameters of kind {kind.kind}: {error.message}")
             continue
         objects += [obj for obj in known if any(source.means(obj) for source in named)]
-    reports = [replicas.report_of(lease) for lease in found.objects.get(LEASES.kind, ())]
-    told = next((report for report in reports if report.get("leader")), reports[0] if reports else {})
+    told = told_in(found)
     if not told:
         notes.append("what the replicas were told can't be read: the defaults are assumed")
+    if revocations.KIND in found.unreadable:
+        notes.append(f"what was revoked and brought again: {found.unreadable[revocations.KIND]}")
     if _mode(told):
         try:
             more, _ = await gatekeeper_live.read_objects(client, notes)
@@ -107,9 +108,7 @@ async def read(
             if error.status in (0, 401):
                 raise
             notes.append(f"Gatekeeper's templates and constraints: {error.message}")
-    context = replace(
-        _context(told, cluster), revocations=await _revoked(client, namespace, webhook_name, notes)
-    )
+    context = context_of(told, found, cluster)
     above = await _owners(client, objects, notes) if owners else []
     snapshot = build([*objects, *above], context)
     return Live(snapshot, found.at, tuple(notes), tuple(objects), context)
@@ -175,20 +174,6 @@ async def listed(
             yield resource, f"{resource.plural}: {error.message}"
 
 
-async def _revoked(
-    client: Client, namespace: str, webhook_name: str, notes: list[str]
-) -> tuple[tuple[str, str], ...]:
-    record = revocations.resource(namespace, webhook_name)
-    try:
-        found = await get_or_none(client, record.path_of(namespace, record.name))
-    except ApiError as error:
-        if error.status in (0, 401):
-            raise
-        notes.append(f"what was revoked and is gone, in {record.name}: {error.message}")
-        return ()
-    return revocations.as_context(revocations.recorded(found))
-
-
 async def _namespaces(client: Client, only: str, notes: list[str]) -> list[Object]:
     if not only:
         return await _all(client, NAMESPACES)
@@ -232,7 +217,20 @@ def _mode(told: Any) -> str:
     return mode if mode in (REPLACE, BESIDE) else ""
 
 
-def _context(told: Any, cluster: str) -> Context:
+def told_in(found: status_reading.Found) -> replicas.Report:
+    """Return what the leader says of itself, or any replica; empty where none can be read."""
+    reports = [replicas.report_of(lease) for lease in found.objects.get(LEASES.kind, ())]
+    return next((report for report in reports if report.get("leader")), reports[0] if reports else {})
+
+
+def context_of(told: replicas.Report, found: status_reading.Found, cluster: str = "") -> Context:
+    """Return what an installation judges in, as far as it was read.
+
+    Args:
+        told: what a replica says of itself.
+        found: what was read.
+        cluster: the cluster's name; empty for what the replica was told.
+    """
     given = told.get("settings")
     settings = given if isinstance(given, dict) else {}
     namespaces, users = (_texts(settings.get(name)) for name in ("exemptNamespaces", "exemptUsers"))
@@ -247,6 +245,7 @@ def _context(told: Any, cluster: str) -> Context:
         exempt_users=users,
         guarded_since=since if not since or _is_time(since) else NEVER,
         gatekeeper=_mode(told) or REPLACE,
+        revocations=found.revocations,
     )
 
 

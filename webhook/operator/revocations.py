@@ -20,6 +20,7 @@ from webhook.operator.client import ApiError, Client, Resource, apply, merge
 from webhook.operator.informer import Informer, Object, strip
 from webhook.operator.replicas import NAME_LABEL
 
+KIND = "ConfigMap"
 NAME = "{}-revocations"
 KEPT = timedelta(days=400)
 """For so long after the acceptance would have ended: what was accepted may be kept running for a while."""
@@ -50,7 +51,7 @@ class Revocation:
 
 def resource(namespace: str, webhook_name: str) -> Resource:
     """Return where the record is: the ConfigMap of an installation."""
-    return Resource("", "v1", "configmaps", "ConfigMap", True, namespace, NAME.format(webhook_name))
+    return Resource("", "v1", "configmaps", KIND, True, namespace, NAME.format(webhook_name))
 
 
 def recorded(config_map: Mapping[str, Any] | None) -> dict[str, Revocation]:

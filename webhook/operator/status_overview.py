@@ -21,6 +21,7 @@ from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
 from webhook.operator import status, status_registered
 from webhook.operator.impersonators import impersonators
+from webhook.operator.live_snapshot import context_of, told_in
 from webhook.operator.status_lines import AcceptanceLine, Overview, PolicyLine
 from webhook.operator.status_reading import Found
 from webhook.operator.status_replicas import add_replicas
@@ -49,13 +50,7 @@ def overview(found: Found, namespace: str) -> Overview:
         made.problems.append(f"the cluster has no kinds {kinds}: apply the CRDs of the chart")
     add_replicas(made, found)
     objects = [obj for kind in _WEIGHED for obj in found.objects.get(kind, ())]
-    settings = made.settings
-    context = snapshots.Context(
-        cluster=str(settings.get("cluster") or ""),
-        trust_approvals=True,
-        max_action=_action(settings.get("maxAction")),
-    )
-    snapshot = snapshots.build(objects, context)
+    snapshot = snapshots.build(objects, context_of(told_in(found), found))
     _configuration(made, found, snapshot, namespace)
     _policies(made, found, snapshot)
     _acceptances(made, found, snapshot)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webhook.operator import replicas
+from webhook.operator import replicas, revocations
 from webhook.operator.client import ApiError, Client, Resource
 from webhook.operator.informer import PAGE
 from webhook.operator.inventory import OWN_RESOURCES
@@ -32,6 +32,7 @@ class Found:
         configuration: the webhook configuration; None where there is none, or it could not be read.
         unreadable: why a kind could not be read.
         missing: our own kinds that the API server doesn't know.
+        revocations: what the record of revoked acceptances says, as a snapshot's context has it.
     """
 
     at: float
@@ -39,6 +40,7 @@ class Found:
     configuration: Object | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    revocations: tuple[tuple[str, str], ...] = ()
 
 
 async def read(
@@ -69,6 +71,7 @@ async def read(
     wanted = [
         (leases, {"labelSelector": selector}),
         (configurations, {"fieldSelector": f"metadata.name={webhook_name}"}),
+        (revocations.resource(namespace, webhook_name), {}),
         *((replace(resource, namespace=only), {}) for resource in OWN_RESOURCES),
         *((resource, {}) for resource in ((ROLES, BINDINGS) if roles else ())),
     ]
@@ -96,14 +99,16 @@ async def read(
         else:
             unreadable[resource.kind] = answer.message or str(answer)
     configuration = next(iter(objects.pop(CONFIGURATIONS.kind, ())), None)
-    return Found(time.time() + skew, objects, configuration, unreadable, tuple(missing))
+    record = next(iter(objects.pop(revocations.KIND, ())), None)
+    revoked = revocations.as_context(revocations.recorded(record))
+    return Found(time.time() + skew, objects, configuration, unreadable, tuple(missing), revoked)
 
 
 async def _list(client: Client, resource: Resource, params: dict[str, str]) -> list[Object]:
     if resource.name:
         # Whoever may read one object only by its name may not list.
         try:
-            return [(await client.request("GET", resource.path_of("", resource.name))).body]
+            return [(await client.request("GET", resource.path_of(resource.namespace, resource.name))).body]
         except ApiError as error:
             if error.status == 404:
                 return []
