@@ -116,19 +116,14 @@ class _Program:
             None if external is None else _asking(external),
             review.budget,
         )
-<<<<<<< HEAD
         shown = review.as_rego
         if shown is None:
             # Once for all templates: the parameters and the inventory don't go this way.
             shown = review.as_rego = through_float64(review.document)
         given = {"review": shown, "parameters": parameters}
-        found = self._program.evaluate(given, {"inventory": review.inventory}, context)
-=======
-        given = {"review": review.document, "parameters": parameters}
         # Where nothing is synced it isn't defined.
         data = {"inventory": review.inventory} if review.inventory else {}
         found = self._program.evaluate(given, data, context)
->>>>>>> 8124475 (Compare answers with the running Gatekeeper's, request by request)
         return () if found is UNDEFINED else _results(found)
 
 
