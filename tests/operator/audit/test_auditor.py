@@ -122,8 +122,8 @@ async def test_what_a_policy_no_longer_finds_is_forgotten_and_what_it_newly_find
         assert before[0] >= 1
         site.publish(policy("one", site.space, ["configmaps"], background=False))
         await until(lambda: "one" not in site.policies, 30)
-        await until(lambda: not any(auditor.ledger.records.values()), 30)
-        assert not auditor.ledger.counts
+        await until(lambda: not any(auditor.found.ledger.records.values()), 30)
+        assert not auditor.found.ledger.counts
 
 
 async def test_a_kind_that_may_not_be_read_is_named_and_the_others_are_judged(

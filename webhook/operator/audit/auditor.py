@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from webhook.adapters.findings import Result
-from webhook.adapters.openreports import Family, name_of
+from webhook.adapters.openreports import Family
 from webhook.core.errors import InputError
 from webhook.core.fields import metadata_of
-from webhook.core.model import ObjectRef, PolicyRef
+from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.operator import listing
@@ -22,14 +21,13 @@ from webhook.operator.audit import accounts
 from webhook.operator.audit.current import Current
 from webhook.operator.audit.facts import AuditFacts, PolicyFacts
 from webhook.operator.audit.follower import Follower, Object
-from webhook.operator.audit.impact import Affected, Calendar, impact
+from webhook.operator.audit.found import Found
+from webhook.operator.audit.impact import Calendar, impact
 from webhook.operator.audit.judging import Judge, as_listed
 from webhook.operator.audit.lacking import Lacking
-from webhook.operator.audit.ledger import Ledger, Record
 from webhook.operator.audit.pace import Pace
-from webhook.operator.audit.reports import CHECK_SECONDS, Reports
-from webhook.operator.audit.telling import Telling
-from webhook.operator.audit.wanted import Key, Source, wanted
+from webhook.operator.audit.reports import CHECK_SECONDS
+from webhook.operator.audit.wanted import Key, Source
 from webhook.operator.client import ApiError, Client, Resource
 
 TICK = 0.5
@@ -41,7 +39,6 @@ COMPARE = 60.0
 """Seconds between two listings for what Gatekeeper's constraints compare with, which changes all the time."""
 
 _AGAIN = 2.0
-_MADE = frozenset({("", "pods"), ("apps", "replicasets"), ("batch", "jobs")})
 
 logger = logging.getLogger(__name__)
 
@@ -67,22 +64,17 @@ class Auditor:
         check: float = CHECK_SECONDS,
         limit: int = 20,
     ) -> None:
-        self.ledger = Ledger(limit)
+        self.found = Found(client, family, self, check, limit)
         self.followers: dict[Resource, Follower] = {}
         self._client = client
         self._current = Current(folder)
-        self._family: Family = family or "openreports"
-        self._named_family = family or "none"
-        self._reports = Reports(client, self._family, self, check) if family else None
-        self._telling = Telling(client)
+        self._family = family or "none"
         self._tell = tell
         self._versions: listing.Versions = {}
         self._judge = Judge(Snapshot())
         self._calendar = Calendar(Snapshot())
-        self._categories: dict[PolicyRef, str] = {}
         self._serial = 0
         self._since: dict[PolicyRef, int] = {}
-        self._forms: dict[Resource, str] = {}
         self._matched: dict[PolicyRef, frozenset[Resource]] = {}
         self._problems: list[str] = []
         self._tasks: dict[Resource, asyncio.Task[None]] = {}
@@ -102,10 +94,12 @@ class Auditor:
 
     async def run(self) -> None:
         """Audit until cancelled."""
-        parts = [self._keep_snapshot(), self._keep_followers(), self._keep_telling(), self._telling.run()]
-        if self._reports is not None:
-            await self._reports.find()
-            parts.append(self._reports.run())
+        reports = self.found.reports
+        parts = [self._keep_snapshot(), self._keep_followers(), self._keep_telling()]
+        parts.append(self.found.telling.run())
+        if reports is not None:
+            await reports.find()
+            parts.append(reports.run())
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -134,46 +128,17 @@ class Auditor:
             self._lacking.add(resource, key, metadata, time.monotonic())
         else:
             self._lacking.remove(resource, key)
-        if not judged.findings:
-            self._remove(resource, key)
-            return
-        form = self._forms[resource]
-        made = wanted(judged.findings, self._family, self._categories, form)
-        before = self.ledger.records.get(resource, {}).get(key)
-        tally, parts = (before.tally, before.parts) if before is not None else ((), 0)
-        self.ledger.put(resource, key, judged.findings, made.digest, sweep, len(made.bodies))
-        known = False
-        if self._reports is not None:
-            target, uid = judged.findings[0].target, judged.findings[0].uid
-            keys = _names(target, uid, form, 1, len(made.bodies))
-            known = self._reports.says(keys[0], made.digest)
-            self._reports.want(Source(resource, target.namespace, target.name), keys, made)
-            self._reports.remove(_names(target, uid, form, len(keys) + 1, parts))
-        failed = {kind.policy for kind in tally if kind.result is Result.FAIL}
-        new = [each for each in judged.findings if each.policy not in failed]
-        if not known and new:
-            self._telling.take(obj, new)
+        self.found.put(resource, key, obj, judged.findings, sweep)
 
     def gone(self, resource: Resource, obj: Mapping[str, Any]) -> None:
         """Forget an object that was deleted."""
         key = _key(metadata_of(obj))
         self._lacking.remove(resource, key)
-        self._remove(resource, key)
+        self.found.remove(resource, key)
 
     def listed(self, resource: Resource, sweep: int) -> None:
         """Forget what a listing that has ended did not hold."""
-        for key in self.ledger.unseen(resource, sweep):
-            self._remove(resource, key)
-
-    def _remove(self, resource: Resource, key: str) -> None:
-        record = self.ledger.remove(resource, key)
-        if record is not None:
-            self._unreport(resource, record)
-
-    def _unreport(self, resource: Resource, record: Record) -> None:
-        if self._reports is not None:
-            target = ObjectRef(resource.group, resource.version, resource.kind, record.namespace, record.name)
-            self._reports.remove(_names(target, record.uid, self._forms[resource], 1, record.parts))
+        self.found.listed(resource, sweep)
 
     # What is judged again.
 
@@ -188,14 +153,7 @@ class Auditor:
 
     def look_again_at(self, keys: Iterable[Key]) -> None:
         """Judge again what these reports are on: somebody else changed or removed them."""
-        wanted = set(keys)
-        for resource, records in self.ledger.records.items():
-            for record in records.values():
-                target = ObjectRef(
-                    resource.group, resource.version, resource.kind, record.namespace, record.name
-                )
-                if wanted.intersection(_names(target, record.uid, self._forms[resource], 1, record.parts)):
-                    self._visit(Source(resource, record.namespace, record.name))
+        self._visit_each(self.found.under(frozenset(keys)))
 
     def all_again(self) -> None:
         """Judge everything again, and by that find out what else is to be reported, and what no longer."""
@@ -205,20 +163,9 @@ class Auditor:
             follower.list_again()
         self._discover.set()
 
-    def _visit_affected(self, affected: Iterable[Affected]) -> None:
-        by_place: dict[str, set[PolicyRef]] = {}
-        for policy, place in affected:
-            by_place.setdefault(place, set()).add(policy)
-        for place, policies in by_place.items():
-            for resource, record in self.ledger.of(policies, place):
-                self._visit(Source(resource, record.namespace, record.name))
-
-    def _visit_made(self, namespaces: set[str]) -> None:
-        for resource, records in self.ledger.records.items():
-            if (resource.group, resource.plural) in _MADE:
-                for record in records.values():
-                    if record.namespace in namespaces:
-                        self._visit(Source(resource, record.namespace, record.name))
+    def _visit_each(self, sources: Iterable[Source]) -> None:
+        for source in list(sources):
+            self._visit(source)
 
     # What changes.
 
@@ -235,21 +182,20 @@ class Auditor:
                     logger.warning("audit: the snapshot can't be read: %s", error)
                 told = str(error)
             now = datetime.now(UTC)
-            self._visit_affected(self._calendar.between(self._ticked, now))
+            self._visit_each(self.found.affected(self._calendar.between(self._ticked, now)))
             self._ticked = max(now, self._ticked)
             moment = time.monotonic()
             if self._compared and moment - self._compared_at >= COMPARE:
                 self._compared, self._compared_at = False, moment
                 self._list_again(policy for policy in self._judge.policies if policy.constraint is not None)
-            for source in self._lacking.due(moment):
-                self._visit(source)
+            self._visit_each(self._lacking.due(moment))
             await asyncio.sleep(TICK)
 
     def _judge_by(self, snapshot: Snapshot) -> None:
         before = self._judge.snapshot
         changes = impact(before, snapshot)
         self._judge = Judge(snapshot, self._versions)
-        self._categories = {policy.ref: policy.category for policy in self._judge.policies}
+        self.found.categories = {policy.ref: policy.category for policy in self._judge.policies}
         if before.register is not snapshot.register or before.policies != snapshot.policies:
             self._calendar = Calendar(snapshot)
         if changes.policies:
@@ -261,7 +207,7 @@ class Auditor:
                 else:
                     self._since.pop(policy.ref, None)
                     self._gone.add(policy.ref)
-                self.ledger.changed.add(policy.ref)
+                self.found.ledger.changed.add(policy.ref)
             self._gone -= refs
             self._list_again(changes.policies)
             self._discover.set()
@@ -270,9 +216,9 @@ class Auditor:
             for follower in self.followers.values():
                 if follower.resource.namespaced:
                     follower.list_again()
-        self._visit_affected(changes.affected)
+        self._visit_each(self.found.affected(changes.affected))
         if changes.owners:
-            self._visit_made(changes.owners)
+            self._visit_each(self.found.made_in(changes.owners))
 
     def _list_again(self, policies: Iterable[CompiledPolicy]) -> None:
         known = list(policies)
@@ -308,16 +254,14 @@ class Auditor:
         for resource in [each for each in self.followers if each not in found]:
             self._tasks.pop(resource).cancel()
             del self.followers[resource]
-            for record in self.ledger.drop(resource):
-                self._unreport(resource, record)
-            del self._forms[resource]
+            self.found.end(resource)
             self._lacking.drop(resource)
         for resource in found:
             if resource not in self.followers:
                 follower = Follower(
                     self._client, resource, self, self._gate, self._pace, lambda: self._serial
                 )
-                self._forms[resource] = self._form_of(resource)
+                self.found.begin(resource)
                 self.followers[resource] = follower
                 self._tasks[resource] = asyncio.create_task(follower.run())
         self._matched = {
@@ -325,11 +269,6 @@ class Auditor:
             for policy in policies
         }
         self._discovered = serial
-
-    def _form_of(self, resource: Resource) -> str:
-        """Return what tells reports of this version from those of others in which the same is judged."""
-        plain = {(each.group, each.plural) for each, form in self._forms.items() if not form}
-        return resource.version if (resource.group, resource.plural) in plain else ""
 
     def _serve(self, versions: listing.Versions) -> None:
         """Take in which versions there are; where they differ, policies may judge another one."""
@@ -348,11 +287,10 @@ class Auditor:
         last = float("-inf")
         while True:
             await asyncio.sleep(TELL)
-            for resource, record in self.ledger.hidden():
-                self._visit(Source(resource, record.namespace, record.name))
+            self._visit_each(self.found.hidden())
             facts = self.facts()
-            if facts.complete and self._reports is not None and not facts.unreadable:
-                self._reports.settle()
+            if facts.complete and self.found.reports is not None and not facts.unreadable:
+                self.found.reports.settle()
             if facts.complete and not self._seconds:
                 self._seconds = time.monotonic() - self._started
                 logger.info("audit: %d objects judged in %.1f s", facts.objects, self._seconds)
@@ -367,10 +305,10 @@ class Auditor:
     def facts(self) -> AuditFacts:
         """Return what is known, with the policies of which something changed."""
         followers = list(self.followers.values())
-        reports = self._reports
+        reports = self.found.reports
         policies = [self._account(policy) for policy in self._judge.policies]
         changed = [each for each in policies if accounts.differs(each, self._said.get(each.policy))]
-        self.ledger.changed.clear()
+        self.found.ledger.changed.clear()
         return AuditFacts(
             complete=bool(self._judge.snapshot.revision)
             and self._discovered == self._serial
@@ -378,21 +316,21 @@ class Auditor:
             at=accounts.heard(followers) if self._discovered else 0.0,
             seconds=self._seconds,
             objects=accounts.objects(followers),
-            findings=accounts.findings(self.ledger),
+            findings=accounts.findings(self.found.ledger),
             unreadable={
                 **{accounts.name_of(each.resource): each.error for each in followers if each.error},
                 **{problem.partition(":")[0]: problem for problem in self._problems},
             },
             following=sum(each.synced for each in followers),
-            reports=self._named_family,
+            reports=self._family,
             problem=reports.problem if reports is not None else "",
             written=dict(reports.results) if reports is not None else {},
             waiting=reports.waiting if reports is not None else 0,
-            events=dict(self._telling.results),
+            events=dict(self.found.telling.results),
             memory=accounts.resident(),
             cpu=time.process_time(),
-            series=accounts.series(self.ledger),
-            covered=accounts.covered(self.ledger),
+            series=accounts.series(self.found.ledger),
+            covered=accounts.covered(self.found.ledger),
             policies=changed,
             gone=[(ref.kind, ref.namespace, ref.name) for ref in sorted(self._gone)],
         )
@@ -403,13 +341,9 @@ class Auditor:
         matched = None
         if known is not None and self._discovered >= serial:
             matched = [self.followers[each] for each in known if each in self.followers]
-        return accounts.of(policy, self.ledger, matched, serial)
+        return accounts.of(policy, self.found.ledger, matched, serial)
 
 
 def _key(metadata: Mapping[str, Any]) -> str:
     uid = metadata.get("uid")
     return uid if isinstance(uid, str) and uid else f"{metadata.get('namespace', '')}/{metadata.get('name')}"
-
-
-def _names(target: ObjectRef, uid: str, form: str, first: int, last: int) -> list[Key]:
-    return [Key(target.namespace, name_of(target, uid, part, form)) for part in range(first, last + 1)]
