@@ -45,7 +45,7 @@ def judged(folder: Path, objects: Iterable[Object]) -> list[tuple[str, str, str,
             _name(each["violatingObject"]),
             each["constraint"]["metadata"]["name"],
             each.get("enforcementAction", ""),
-            each["msg"],
+            each.get("msg", ""),
         )
         for each in found
     )

@@ -245,3 +245,41 @@ def test_errors_of_cel_are_said_the_same(tmp_path: Path) -> None:
     theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in names]
     assert [each for each in as_gator(objects) if each[0] in names] == theirs
     assert any('composited variable "names" fails to evaluate: ' in each[3] for each in theirs)
+
+
+def test_templates_in_cel_see_the_same_request_of_an_object(tmp_path: Path) -> None:
+    """What the request of an object without an AdmissionReview has, down to what is there but empty."""
+    fields = [
+        *("kind", "resource", "requestKind", "requestResource", "subResource", "requestSubResource", "name"),
+        *("namespace", "operation", "userInfo", "userInfo.username", "userInfo.groups", "dryRun", "options"),
+        *("kind.group", "resource.group", "resource.resource", "requestKind.kind", "requestResource.version"),
+    ]
+    values = ("operation", "dryRun", "requestKind.kind", "requestResource.resource", "options == null")
+    shown = [f"'{field} ' + string(has(request.{field}))" for field in fields]
+    shown += [f"'{value}: ' + string(request.{value})" for value in values]
+    validations = [{"expression": "false", "messageExpression": each} for each in shown]
+    objects = [
+        cel_template(validations=validations),
+        constraint(),
+        thing(namespace="shop"),
+        thing("ClusterRole", "admin", "rbac.authorization.k8s.io/v1"),
+        thing("Secret", "", generateName="web-", namespace="shop"),
+    ]
+    judged = {named(each) for each in objects[2:]}
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in judged]
+    assert as_gator(objects) == theirs
+    assert len(theirs) == 3 * len(shown)
+
+
+def test_an_update_rule_in_cel_judges_what_no_request_was_made_of(tmp_path: Path) -> None:
+    """A rule that only looks at requests that say an operation other than UPDATE judges plain objects too."""
+    source = "!has(request.operation) || request.operation == 'UPDATE' || has(object.metadata.labels)"
+    objects = [
+        cel_template(validations=[{"expression": source, "message": "needs labels"}]),
+        constraint(),
+        thing(namespace="shop"),
+        thing(name="labelled", namespace="shop", labels={"app": "web"}),
+    ]
+    judged = {named(each) for each in objects[2:]}
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in judged]
+    assert as_gator(objects) == theirs == [("ConfigMap shop/thing", "refused", "deny", "needs labels")]

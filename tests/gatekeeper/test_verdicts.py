@@ -9,6 +9,7 @@ import pytest
 from tests.core.builders import APPETITE, acceptance, approval, namespace, pod, request, workload
 from tests.gatekeeper.gk import NOW, cel_template, constraint, snapshot, template, thing
 from webhook.adapters.snapshots import Context
+from webhook.core.constraint import Review
 from webhook.core.evaluate import evaluate
 from webhook.core.model import PolicyRef
 from webhook.core.review import response
@@ -390,3 +391,36 @@ def test_defaults_of_the_schema_are_filled_in(parameters: Any, expected: str) ->
     spec = {} if parameters is None else {"parameters": parameters}
     got = verdict(made, constraint("K8sDefaults", **spec))
     assert [each.message for each in got.violations] == [expected]
+
+
+def test_the_request_that_cel_sees_is_made_of_its_attributes() -> None:
+    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    resource = {"group": "apps", "version": "v1", "resource": "deployments"}
+    sent = {
+        "uid": "u1",
+        "kind": kind,
+        "resource": resource,
+        "subResource": "scale",
+        "requestKind": {**kind, "version": "v1beta1"},
+        "requestResource": {**resource, "version": "v1beta1"},
+        "requestSubResource": "status",
+        "name": "web",
+        "namespace": "shop",
+        "operation": "UPDATE",
+        "userInfo": {"username": "jane", "groups": [], "extra": {}},
+        "options": {"kind": "UpdateOptions"},
+    }
+    assert Review(sent, {}, {}).attributes == {
+        "kind": kind,
+        "resource": resource,
+        "subResource": "scale",
+        "requestKind": kind,
+        "requestResource": resource,
+        "requestSubResource": "scale",
+        "name": "web",
+        "namespace": "shop",
+        "operation": "UPDATE",
+        "userInfo": {"username": "jane"},
+        "dryRun": False,
+        "options": {"kind": "UpdateOptions"},
+    }

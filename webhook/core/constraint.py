@@ -94,6 +94,7 @@ class Review:
     """
 
     __slots__ = (
+        "_attributes",
         "_document",
         "_states",
         "as_rego",
@@ -134,6 +135,7 @@ class Review:
         self.external = external
         self.budget = budget or Budget()
         self.as_rego: Mapping[str, Any] | None = None
+        self._attributes: dict[str, Any] | None = None
         self._document: dict[str, Any] | None = None
         self._states: tuple[Mapping[str, Any], ...] | None = None
 
@@ -159,6 +161,40 @@ class Review:
         known = self._document
         if known is None:
             known = self._document = self._make()
+        return known
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """``request`` as templates in CEL see it: made once for all constraints.
+
+        Gatekeeper makes it anew, with ``CreateAdmissionRequest`` of k8s.io/apiserver: the kind, resource and
+        subresource stand for those of the request as it was sent too, and what Go never leaves out is there
+        although it is empty, as ``operation`` where the audit or gator judge an object.
+        """
+        known = self._attributes
+        if known is None:
+            request = self.request
+            kind, resource = (
+                _go_kind(request.get("kind"), "kind"),
+                _go_kind(request.get("resource"), "resource"),
+            )
+            known = self._attributes = {
+                "kind": kind,
+                "resource": resource,
+                "requestKind": kind,
+                "requestResource": resource,
+                "operation": request.get("operation") or "",
+                "userInfo": _go_user(request.get("userInfo")),
+                "dryRun": bool(request.get("dryRun")),
+                "options": request.get("options"),
+            }
+            if request.get("subResource"):
+                known["subResource"] = known["requestSubResource"] = request["subResource"]
+            for name in ("name", "namespace"):
+                if request.get(name):
+                    known[name] = request[name]
+            if kind["kind"] == "Namespace" and not kind["group"]:
+                known.pop("namespace", None)
         return known
 
     def _make(self) -> dict[str, Any]:

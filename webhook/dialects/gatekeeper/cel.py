@@ -79,7 +79,7 @@ class _Compiler:
         activation = Activation(
             review.object,
             review.old_object,
-            review.request,
+            review.attributes,
             parameters,
             review.shown_namespace,
             budget=review.budget,
