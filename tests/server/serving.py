@@ -128,7 +128,8 @@ class Server:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
-            self._reader.join()
+            self._reader.join(PATIENCE)
+            assert not self._reader.is_alive(), "a process that it left behind still writes"
             assert self.process.stderr is not None
             self.process.stderr.close()
 

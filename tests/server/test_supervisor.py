@@ -103,6 +103,33 @@ def test_workers_drain_and_end_when_their_supervisor_is_killed(server: Server) -
     assert not connects(server.target[0])
 
 
+def test_workers_end_whose_supervisor_is_killed_before_they_begin(tmp_path: Path, policies: Path) -> None:
+    script = (
+        "import os, time; from webhook import cli; from webhook.server import supervisor;"
+        "begin, mine = supervisor.run, os.getpid()\n"
+        "def late(*words):\n"
+        "    while os.getppid() == mine: time.sleep(0.01)\n"
+        "    begin(*words)\n"
+        "supervisor.run = late\n"
+        "cli.main(['serve', '--listen', '127.0.0.1:0', '--workers', '2', '--log-format', 'json',"
+        f"'--drain-seconds', '0', '--policies', {str(policies)!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until(lambda: len(children.read_text().split()) == 2, "both are there")
+    workers = [int(pid) for pid in children.read_text().split()]
+    process.kill()
+    process.wait()
+    try:
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "they end")
+    finally:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
 def test_what_a_killed_supervisor_left_is_removed_by_the_next(server: Server, tmp_path: Path) -> None:
     descriptors = Path(f"/proc/{server.process.pid}/fd").iterdir()
     (folder,) = {file.parent for each in descriptors if (file := each.readlink()).name == "in-use"}

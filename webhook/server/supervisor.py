@@ -159,13 +159,14 @@ class Supervisor:
         # A signal between the fork and the worker's own handlers must wait, not get lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         recorder = self.origin.worker(row) if self.origin is not None else None
+        mine = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(row, recorder)
+            self._become_worker(row, recorder, mine)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self.workers[pid] = _Living(now, row)
 
-    def _become_worker(self, row: int, recorder: MakeRecorder | None) -> None:
+    def _become_worker(self, row: int, recorder: MakeRecorder | None, supervisor: int) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -183,6 +184,7 @@ class Supervisor:
                 self.board,
                 row,
                 recorder,
+                supervisor,
             )
             run(self.settings, inherited)
             status = 0

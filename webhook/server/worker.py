@@ -70,6 +70,7 @@ class Inherited:
         board: where workers say that they live.
         row: this worker's row on it.
         recorder: makes what keeps this worker's decision log; None: none is kept.
+        supervisor: its pid, from before the fork: it may be dead when the worker begins.
     """
 
     listener: socket.socket
@@ -83,6 +84,7 @@ class Inherited:
     board: Board
     row: int
     recorder: MakeRecorder | None
+    supervisor: int
 
 
 def run(settings: Settings, inherited: Inherited) -> None:
@@ -132,7 +134,6 @@ class _Worker:
         )
         self.stopping = asyncio.Event()
         self.at_once = asyncio.Event()
-        self.parent = os.getppid()
 
     async def serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -254,8 +255,9 @@ class _Worker:
         )
 
     async def _keep_house(self) -> None:
-        if os.getppid() != self.parent:
-            logger.error("supervisor_died", extra=logs.fields(pid=self.parent))
+        supervisor = self.inherited.supervisor
+        if os.getppid() != supervisor:
+            logger.error("supervisor_died", extra=logs.fields(pid=supervisor))
             self.stopping.set()
         acknowledger = self.acknowledger
         if acknowledger is not None and time.monotonic() - acknowledger.written_at >= EVERY_SECONDS:
