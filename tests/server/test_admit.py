@@ -260,7 +260,7 @@ async def test_a_draining_worker_answers_and_closes(plane: Plane) -> None:
 class TestWhatASnapshotLacks:
     async def test_a_namespace_that_comes_in_time(self, start: Start) -> None:
         policy = make_policy(namespace_selector=PRODUCTION)
-        plane = await start(make_snapshot(policy, namespaces={}))
+        plane = await start(make_snapshot(policy, namespaces={}), Limits(namespace_wait=30))
         waiting = asyncio.create_task(plane.verdict(make_review("bad")))
         await asyncio.sleep(0.05)
         plane.current.swap(make_snapshot(policy, revision="two"))

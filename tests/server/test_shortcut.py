@@ -376,17 +376,17 @@ class TestSlowBodies:
             client = await dial(plane)
             request = whole()
             await client.send(request[:5])
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.75)
             await client.send(request[5:200])
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.75)
             await client.send(request[200:])
             await client.answer()
             await client.send(whole())  # and the next one has its own
             await client.answer()
         assert len(left) == 4
         for late, prompt in zip(left[::2], left[1::2], strict=True):
-            assert late <= 4.5 - 0.4
-            assert prompt > late
+            assert late <= 4.5 - 1.5
+            assert prompt > late, "unless the machine stands still for as long as we waited"
 
     @pytest.mark.parametrize("share", [0.3, 0.9])
     async def test_one_whose_client_goes_leaves_nothing(self, start: Start, dial: Any, share: float) -> None:
@@ -443,7 +443,7 @@ async def test_a_draining_worker_answers_at_once_too_and_closes(start: Start, di
 async def test_only_an_idle_connection_ends_by_itself(
     start: Start, dial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 1.5)
+    monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 4.0)
     plane = await start(make_snapshot(make_policy()), STILL)
     idle, busy = await dial(plane), await dial(plane)
     await idle.send(whole())
