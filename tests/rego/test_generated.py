@@ -49,6 +49,9 @@ SHAPES = {
     "comprehension": "p = [x | x = {0}]",
     "object": "p[{0}] = {0} {{ true }}",
     "set": "p = {{ {0} }}",
+    "builtins": 'p = x {{ x = replace(trim_suffix(concat("", [{0}, {0}]), {0}), {0}, {0}) }}',
+    "before a loop": "p = x {{ y = input.a[0][{0}]; not y != {0}; x = [z | z = input.a[_][y]] }}",
+    "function of texts": "f(x, y) {{ x == y; x == {0}; y == {0}; x != 1 }}\np = x {{ x = f({0}, {0}) }}",
 }
 
 
@@ -81,6 +84,8 @@ def check_source(source: str) -> None:
 _NEVER = (ast.Import, ast.ImportFrom, ast.Global, ast.Lambda, ast.JoinedStr, ast.ClassDef)
 _ATTRIBUTES = {"get", "append", "put", "add", "finish", "left", "spend", "cache", "input", "data", "budget"}
 _ATTRIBUTES |= {"context", "mocks", "startswith", "endswith", "__class__"}
+_ATTRIBUTES |= {"collect", "collect_all", "members", "strict", "lower", "upper", "isascii"}
+_ATTRIBUTES |= {"replace", "split", "removeprefix", "removesuffix", "clear"}
 
 
 def is_generated(name: str) -> bool:

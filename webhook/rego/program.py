@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,13 +29,21 @@ class RegoProgram:
     Attributes:
         entry: the path below ``data`` that `evaluate` evaluates.
         source: the generated text.
+        slots: how many values a frame may keep: of rules and of comprehensions.
+        root: the tree of rules.
+        queries: evaluate the queries that the program was compiled with.
+        call: evaluates the entry in a frame.
     """
 
     entry: tuple[str, ...]
     source: str
-    rules: int
+    slots: int
     root: Node = field(repr=False)
     queries: Mapping[str, Any] = field(repr=False)
+    call: Callable[[Frame], Value] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call", _entry(self.root, self.entry))
 
     def evaluate(self, value: Value, data: Value, context: Context, *, strict: bool = False) -> Value:
         """Return what the entry is for an input and base documents, or UNDEFINED.
@@ -50,19 +58,7 @@ class RegoProgram:
             EvaluationError: a conflict, a builtin's error where errors are strict, data nested too deeply.
             BudgetExceeded: the budget is spent.
         """
-        frame = Frame(value, data, self.rules, context, strict)
-        return _guarded(lambda: self._at_entry(frame))
-
-    def _at_entry(self, frame: Frame) -> Value:
-        node: Node | None = self.root
-        for name in self.entry:  # nearly always a rule of a package
-            node = node.children.get(name) if node is not None else None
-        if node is not None and node.call is not None and not node.function:
-            return node.call(frame)
-        at: Value = Place(frame, self.root, ())
-        for name in self.entry:
-            at = step(at, name)
-        return whole(at)
+        return _guarded(self.call, Frame(value, data, self.slots, context, strict))
 
     def defines(self, *path: str) -> bool:
         """Tell whether a rule has this path below ``data``."""
@@ -79,14 +75,14 @@ class RegoProgram:
         Raises:
             EvaluationError: as `evaluate`.
         """
-        frame = Frame(value, data, self.rules, context, strict)
-        answer: RegoSet = _guarded(lambda: self.queries[query](frame))
+        frame = Frame(value, data, self.slots, context, strict)
+        answer: RegoSet = _guarded(self.queries[query], frame)
         return answer
 
 
-def _guarded(run: Any) -> Any:
+def _guarded(run: Callable[[Frame], Value], frame: Frame) -> Value:
     try:
-        return run()
+        return run(frame)
     except RecursionError:
         raise BudgetExceeded("the data are nested too deeply") from None
     except EvaluationError:
@@ -137,6 +133,7 @@ def generate(
     queries = queries or {}
     seen = survey([*[rule for module in modules for rule in module.rules], *queries.values()])
     rules = Rules(root, seen.data_targets, seen.functions)
+    rules.slots = len(numbered)
     try:
         for node in numbered:
             rules.rule(node)
@@ -146,6 +143,7 @@ def generate(
             for number, keys in sorted(todo):
                 rules.rules_at(numbered[number], keys)
             written |= todo
+        rules.kept_functions()
         source = rules.source()
         namespace: dict[str, Any] = {**HELPERS, **rules.constants}
         exec(compile(source, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py
@@ -153,9 +151,25 @@ def generate(
         raise CompileError(f"too large, or nested too deeply, to be compiled ({error})") from error
     for node in numbered:
         node.call = namespace[f"r_{node.number}"]
-    return RegoProgram(
-        entry, source, len(numbered), root, {text: namespace[name] for text, name in names.items()}
-    )
+    functions = {text: namespace[name] for text, name in names.items()}
+    return RegoProgram(entry, source, rules.slots, root, functions)
+
+
+def _entry(root: Node, entry: tuple[str, ...]) -> Callable[[Frame], Value]:
+    """Return what evaluates the path below ``data``: nearly always it is a rule of a package."""
+    node: Node | None = root
+    for name in entry:
+        node = node.children.get(name) if node is not None else None
+    if node is not None and node.call is not None and not node.function:
+        return node.call
+
+    def evaluate(frame: Frame) -> Value:
+        at: Value = Place(frame, root, ())
+        for name in entry:
+            at = step(at, name)
+        return whole(at)
+
+    return evaluate
 
 
 def _query(rules: Rules, query: Rule) -> str:
@@ -167,7 +181,7 @@ def _query(rules: Rules, query: Rule) -> str:
 
     def add(scope: Scope) -> None:
         text, _ = rules.value(query.head.key or Object(()), scope)
-        rules.emit(f"ADD({rules.budget()}, {result}, {text})")
+        rules.emit(rules.collect(result, text))
 
     rules.body(query.body, {}, add)
     rules.close(0)

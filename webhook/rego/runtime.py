@@ -12,6 +12,7 @@ from webhook.rego.ast import Location
 from webhook.rego.builtins.declaration import BuiltinError, Context
 from webhook.rego.numbers import text_of
 from webhook.rego.values import (
+    CONTAINERS,
     UNDEFINED,
     RegoObject,
     RegoSet,
@@ -22,6 +23,7 @@ from webhook.rego.values import (
     key,
     lookup,
     object_of,
+    size,
 )
 
 Path = tuple[Value, ...]
@@ -48,6 +50,9 @@ class RegoError(EvaluationError):
         super().__init__(f"{place}{code}: {message}")
 
 
+_NO_MOCKS: Final[Mapping[str, Mock]] = {}
+
+
 class Frame:
     """What the rules see at one moment: a query's own frame, and one more for every `with` in force.
 
@@ -68,11 +73,11 @@ class Frame:
         self,
         value: Value,
         data: Value,
-        rules: int,
+        slots: int,
         context: Context,
         strict: bool = False,
         replaced: tuple[Path, ...] = (),
-        mocks: Mapping[str, Mock] | None = None,
+        mocks: Mapping[str, Mock] = _NO_MOCKS,
     ) -> None:
         self.input = value
         self.data = data
@@ -80,8 +85,8 @@ class Frame:
         self.budget: Budget = context.budget
         self.strict = strict
         self.replaced = replaced
-        self.mocks: Mapping[str, Mock] = mocks or {}
-        self.cache: list[Any] = [NOT_YET] * rules
+        self.mocks = mocks
+        self.cache: list[Any] = [NOT_YET] * slots
 
 
 class Mock:
@@ -200,23 +205,27 @@ def along_stored(value: Value, *path: Value) -> Value:
     return value
 
 
-def visited(budget: Budget, container: Value, weight: int) -> Collection[Value]:
-    """Return the values that a reference with an unbound variable visits, charged for a loop over them."""
+def values_of(container: Value) -> Collection[Value]:
+    """Return the values that a reference with an unbound variable visits."""
     kind = container.__class__
     if kind is list:
-        values = container
-    elif kind is dict:
-        values = container.values()
-    elif kind is RegoSet:
-        values = container.some_twice()
-    elif kind is RegoObject:
-        values = [pair[1] for pair in container.members.values()]
-    else:
-        return ()
+        return container  # type: ignore[no-any-return]
+    if kind is dict:
+        return container.values()  # type: ignore[no-any-return]
+    if kind is RegoSet:
+        return container.some_twice()  # type: ignore[no-any-return]
+    if kind is RegoObject:
+        return [pair[1] for pair in container.members.values()]
+    return ()
+
+
+def visited(budget: Budget, container: Value, weight: int) -> Collection[Value]:
+    """Return what `values_of` does, charged for a loop over them."""
+    values = values_of(container)
     budget.left -= len(values) * weight
     if budget.left < 0:
         budget.spend()
-    return values  # type: ignore[no-any-return]
+    return values
 
 
 def visited_entries(budget: Budget, container: Value, weight: int) -> Iterable[tuple[Value, Value]]:
@@ -246,36 +255,6 @@ def entries_visited_in_order(budget: Budget, container: Value, weight: int) -> I
     return entries_in_order(container)
 
 
-def size(value: Value) -> int:
-    """Return about how many steps it takes to go through all of `value`."""
-    kind = value.__class__
-    if kind is list or kind is RegoSet:
-        return 1 + len(value) // 4 + sum([size(v) for v in value if v.__class__ in _CONTAINERS])
-    if kind is dict:
-        return 1 + len(value) // 4 + sum([size(v) for v in value.values() if v.__class__ in _CONTAINERS])
-    if kind is RegoObject:
-        return 1 + sum([size(k) + size(v) for k, v in value.members.values()])
-    return 1
-
-
-_CONTAINERS: Final = frozenset((list, dict, RegoSet, RegoObject))
-
-
-def add(budget: Budget, members: RegoSet, value: Value) -> None:
-    """Add a value to a set that is being built; a container is charged by its size once its key is needed."""
-    kind = value.__class__
-    if kind is list or kind is dict or kind is RegoSet or kind is RegoObject:
-
-        def pay(value: Value) -> None:
-            budget.left -= size(value) + 4
-            if budget.left < 0:
-                budget.spend()
-
-        members.add_later(value, pay)
-    else:
-        members.add(value)
-
-
 def charge_equal(budget: Budget, a: Value, b: Value) -> bool:
     """Tell whether two values are equal, charged by the size of the containers."""
     if a is b:
@@ -283,7 +262,7 @@ def charge_equal(budget: Budget, a: Value, b: Value) -> bool:
     kind = a.__class__
     if kind is not b.__class__:
         return equal(a, b)
-    if kind in _CONTAINERS:
+    if kind in CONTAINERS:
         if len(a) != len(b):
             return False
         budget.left -= size(a)
@@ -390,7 +369,7 @@ class DocumentBuilder:
             known = branch.entries[key(last)] = (last, _Members())
         if known[1].__class__ is not _Members:
             conflict("object", location)
-        add(self.budget, known[1].members, value)
+        known[1].members.collect(value, self.budget)
 
     def _branch(self, path: Path, location: Location) -> tuple[_Branch, Value]:
         self.budget.left -= sum(map(size, path)) + len(path)
@@ -457,7 +436,7 @@ def walked(budget: Budget, value: Value, paths: bool, weight: int) -> Iterable[t
         if budget.left < 0:
             budget.spend()
         yield path, at
-        if at.__class__ in _CONTAINERS:
+        if at.__class__ in CONTAINERS:
             inner = [([*path, k] if paths else path, v) for k, v in entries_in_order(at)]
             inner.reverse()
             waiting.extend(inner)

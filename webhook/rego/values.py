@@ -8,11 +8,12 @@ shortest text is exactly the number's, else a Decimal. An object is a dict where
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final
 
+from webhook.core.activation import Budget
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import encoded
 
@@ -48,12 +49,12 @@ class RegoSet:
     most policies do over their containers, sees some twice then, and finds the same.
     """
 
-    __slots__ = ("_key", "_members", "_pay", "_sorted", "_waiting")
+    __slots__ = ("_budget", "_key", "_members", "_sorted", "_waiting")
 
     def __init__(self, values: Iterable[Value] = ()) -> None:
         self._members: dict[Hashable, Value] = {}
         self._waiting: list[Value] = []
-        self._pay: Callable[[Value], None] | None = None
+        self._budget: Budget | None = None
         self._key: Hashable | None = None
         self._sorted: list[Value] | None = None
         for value in values:
@@ -63,10 +64,27 @@ class RegoSet:
         """Add a member; only while the set is being built."""
         self._members.setdefault(value if value.__class__ is str else key(value), value)
 
-    def add_later(self, value: Value, pay: Callable[[Value], None]) -> None:
-        """Add a member whose key `pay` is charged for once it is needed."""
-        self._waiting.append(value)
-        self._pay = pay
+    def collect(self, value: Value, budget: Budget) -> None:
+        """Add a member; a container is charged by its size once its key is needed."""
+        kind = value.__class__
+        if kind is str:
+            self._members.setdefault(value, value)
+        elif kind in CONTAINERS:
+            self._waiting.append(value)
+            self._budget = budget
+            if len(self._waiting) > _MOST_WAITING:
+                self._settle()
+        else:
+            self._members.setdefault(key(value), value)
+
+    def collect_all(self, values: Iterable[Value], budget: Budget) -> None:
+        """Add members, as `collect` does."""
+        for value in values:
+            if value.__class__ is dict:  # what most policies go over
+                self._waiting.append(value)
+                self._budget = budget
+            else:
+                self.collect(value, budget)
         if len(self._waiting) > _MOST_WAITING:
             self._settle()
 
@@ -84,8 +102,10 @@ class RegoSet:
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []
         for value in waiting:
-            if self._pay is not None:
-                self._pay(value)
+            if self._budget is not None:
+                self._budget.left -= size(value) + 4
+                if self._budget.left < 0:
+                    self._budget.spend()
             self._members.setdefault(key(value), value)
 
     def some_twice(self) -> list[Value]:
@@ -149,6 +169,21 @@ class RegoObject:
         if self._key is None:
             self._key = ("object", frozenset([(k, key(pair[1])) for k, pair in self.members.items()]))
         return self._key
+
+
+CONTAINERS: Final = frozenset((list, dict, RegoSet, RegoObject))
+
+
+def size(value: Value) -> int:
+    """Return about how many steps it takes to go through all of `value`."""
+    kind = value.__class__
+    if kind is list or kind is RegoSet:
+        return 1 + len(value) // 4 + sum([size(v) for v in value if v.__class__ in CONTAINERS])
+    if kind is dict:
+        return 1 + len(value) // 4 + sum([size(v) for v in value.values() if v.__class__ in CONTAINERS])
+    if kind is RegoObject:
+        return 1 + sum([size(k) + size(v) for k, v in value.members.values()])
+    return 1
 
 
 def object_of(pairs: Iterable[tuple[Value, Value]]) -> dict[str, Value] | RegoObject:

@@ -58,6 +58,8 @@ def to_number(value: Any) -> Number:
 
 
 def _parsed(text: str) -> Number:
+    if len(text) < 16 and text.isascii() and text.isdigit() and (text[0] != "0" or text == "0"):
+        return int(text)
     if text.lstrip("+-").lower() in ("inf", "infinity", "nan"):
         raise operand_error(1, text, "valid number string")
     if not _GO_FLOAT.fullmatch(text):

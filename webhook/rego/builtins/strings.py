@@ -25,6 +25,7 @@ from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING
 from webhook.rego.values import RegoObject, RegoSet, entries, to_json
 
 _STRINGS: Final = Array(STRING)
+_SMALL: Final = 1 << 31
 _SPACES: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -37,8 +38,10 @@ def check_texts(*values: Any) -> None:
     Raises:
         OperandError: in OPA's words.
     """
-    for position, value in enumerate(values, 1):
+    for value in values:
         if value.__class__ is not str:
+            kinds = [one.__class__ for one in values]
+            position = next(at for at, kind in enumerate(kinds, 1) if kind is not str)
             raise operand_error(position, value, "string")
 
 
@@ -180,9 +183,11 @@ def indexof_n(context: Context, text: Any, part: Any) -> list[int]:
 @builtin("substring", (STRING, NUMBER, NUMBER), STRING, needs_context=True)
 def substring(context: Context, text: Any, offset: Any, length: Any) -> str:
     """Return a part of the text; all that follows if the length is negative."""
-    check_texts(text)
+    if text.__class__ is not str:
+        check_texts(text)
     context.spend(1 + (len(text) >> 7))
-    start, size = small_integer(offset, 2), small_integer(length, 3)
+    small = offset.__class__ is int and length.__class__ is int and max(abs(offset), abs(length)) < _SMALL
+    start, size = (offset, length) if small else (small_integer(offset, 2), small_integer(length, 3))
     if start < 0:
         raise BuiltinError("negative offset")
     return text[start:] if size < 0 else text[start : start + size]  # type: ignore[no-any-return]

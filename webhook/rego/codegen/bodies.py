@@ -7,7 +7,7 @@ from collections.abc import Callable
 from webhook.core.errors import CompileError
 from webhook.rego.ast import Body, Boolean, Call, Every, Expr, Location, Not, Ref, Some, Term, Var, With
 from webhook.rego.builtins.declaration import DECLARATIONS
-from webhook.rego.codegen.calls import Calls
+from webhook.rego.codegen.asking import Asking
 from webhook.rego.codegen.joining import Joined, find
 from webhook.rego.codegen.scope import Scope
 from webhook.rego.codegen.writer import Flag
@@ -15,7 +15,7 @@ from webhook.rego.joins import Join
 from webhook.rego.tree import constant
 
 
-class Bodies(Calls):
+class Bodies(Asking):
     """Knows the code of bodies."""
 
     def body(self, body: Body, scope: Scope, result: Callable[[Scope], None]) -> None:
@@ -109,6 +109,9 @@ class Bodies(Calls):
 
     def negation(self, body: Body, scope: Scope) -> Scope:
         """Write: nothing makes `body` true."""
+        if len(body) == 1 and (condition := self.asked(body[0], scope)):
+            self.check(condition)
+            return scope
         self.room()
         flag = self.name("n")
         self.flagged(body, scope, flag, start="True", found="False")

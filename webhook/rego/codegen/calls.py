@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 from webhook.core.errors import CompileError
-from webhook.rego.ast import Array, Boolean, Call, Expr, Location, Number, Ref, String, Term, Var
+from webhook.rego.ast import (
+    COMPREHENSIONS,
+    Array,
+    Boolean,
+    Call,
+    Every,
+    Expr,
+    Location,
+    Number,
+    Ref,
+    String,
+    Term,
+    Var,
+)
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
+from webhook.rego.codegen.alone import Alone
 from webhook.rego.codegen.raising import Raising
-from webhook.rego.codegen.scope import Scope, has_free, is_free
+from webhook.rego.codegen.scope import Scope, has_free, is_free, visits
 from webhook.rego.codegen.unification import Unification
+from webhook.rego.passes.walk import chain, inside
 from webhook.rego.tree import Node, constant
 from webhook.rego.types import BOOLEAN
 from webhook.rego.values import key
@@ -19,9 +35,40 @@ _TEXTS: Final = {
     "startswith": "{0}.startswith({1})",
     "endswith": "{0}.endswith({1})",
     "contains": "{1} in {0}",
+    "lower": "{0}.lower()",
+    "upper": "{0}.upper()",
+    "trim_prefix": "{0}.removeprefix({1})",
+    "trim_suffix": "{0}.removesuffix({1})",
+    "replace": "{0}.replace({1}, {2})",
+    "split": "{0}.split({1})",
 }
-_SHORT: Final = 4096  # characters that are searched in no time
-_SMALL: Final = 1 << 62
+_KINDS: Final = {
+    "is_null": "{0} is None",
+    "is_boolean": "{0}.__class__ is BOOL",
+    "is_number": "{0}.__class__ in NUMBERS",
+    "is_string": "{0}.__class__ is STR",
+    "is_array": "{0}.__class__ is LIST",
+    "is_object": "{0}.__class__ is DICT or {0}.__class__ is OBJECTS",
+    "is_set": "{0}.__class__ is SET",
+}
+# What must hold beside: 4,096 characters are gone through in no time.
+_MORE: Final = {
+    "contains": " and LEN({0}) < 4096",
+    "lower": " and LEN({0}) < 4096 and {0}.isascii()",
+    "upper": " and LEN({0}) < 4096 and {0}.isascii()",
+    "trim_prefix": " and LEN({0}) < 4096",
+    "trim_suffix": " and LEN({0}) < 4096",
+    "replace": " and LEN({2}) <= LEN({1}) and {1} and LEN({0}) < 4096",
+    "split": " and {1} and LEN({0}) < 256",
+}
+_SUMS: Final = {
+    "plus": ("+", -(1 << 62), 1 << 62),
+    "minus": ("-", -(1 << 62), 1 << 62),
+    "mul": ("*", 0, 1 << 31),  # zero has a sign
+}
+_IN_PLACE: Final = frozenset(
+    {*_KINDS, *_TEXTS, *_SUMS, *_COMPARISONS, "eq", "assign", "equal", "neq", "count", "object.get"}
+)
 
 
 class Calls(Unification):
@@ -30,6 +77,8 @@ class Calls(Unification):
     def __init__(self, root: Node, targets: frozenset[tuple[Any, ...]], mocked: frozenset[str]) -> None:
         super().__init__(root, targets)
         self.raising = Raising(root)
+        self.alone = Alone(root, targets, mocked)
+        self.calls: Counter[int] = Counter()  # of the policy's functions, by the rules' numbers
         self.mocked = mocked  # the functions and builtins that `with` replaces, anywhere in the program
 
     def call(self, call: Call, scope: Scope) -> Scope:
@@ -91,7 +140,22 @@ class Calls(Unification):
         result = self.name("t")
         listed = ", ".join([self.frame, *args])
         self.mockable(result, name, args, f"r_{node.number}({listed})")
+        self.called_from(node)
         return self.outcome(call, len(call.args) - arity, result, scope)
+
+    def takes_time(self, node: Node) -> bool:
+        """Tell whether a function does more than what is written in place: loops, and calls that aren't."""
+        bodies = [link.body for _, rule in node.rules for link in chain(rule)]
+        for one in [one for body in bodies for expr in body for one in inside(expr)]:
+            if isinstance(one, (Every, *COMPREHENSIONS)) or (isinstance(one, Expr) and visits(one)):
+                return True
+            if isinstance(one, Call) and one.name not in _IN_PLACE:
+                return True
+        return False
+
+    def called_from(self, node: Node) -> None:
+        """Count a place that calls a function; in two loops it is likely to do so again with the same."""
+        self.calls[node.number] += 2 if self.loops > 1 else 1
 
     def mockable(self, result: str, name: str, args: list[str], text: str) -> None:
         """Write a call that `with` may redirect."""
@@ -127,15 +191,15 @@ class Calls(Unification):
 
     def condition(self, name: str, terms: tuple[Term, ...], args: list[str]) -> str:
         """Return code for a builtin that is only asked whether it is true, or nothing."""
+        if name in _KINDS:
+            return _KINDS[name].format(self.named(args[0]))
         if name in ("equal", "neq"):
             return self.comparison(terms, args, "equal" if name == "equal" else "unequal")
         if name in _COMPARISONS:
-            a, b = self.named(args[0]), self.named(args[1])
+            a, b = args
             sign = _COMPARISONS[name]
-            return (
-                f"{a} {sign} {b} if {a}.__class__ is INT and {b}.__class__ is INT else "
-                f"COMPARE({a}, {b}) {sign} 0"
-            )
+            whole = " and ".join([f"{n}.__class__ is INT" for n in args if not n.isdigit()]) or "True"
+            return f"{a} {sign} {b} if {whole} else COMPARE({a}, {b}) {sign} 0"
         return ""
 
     def comparison(self, terms: tuple[Term, ...], args: list[str], kind: str) -> str:
@@ -154,21 +218,21 @@ class Calls(Unification):
         """Return code for a builtin's usual case, up to its ``else``, or nothing."""
         template = _TEXTS.get(name)
         if template is not None:
-            a, b = self.named(args[0]), self.named(args[1])
-            short = f" and LEN({a}) < {_SHORT}" if name == "contains" else ""
-            return f"{template.format(a, b)} if {a}.__class__ is STR and {b}.__class__ is STR{short}"
-        if name in ("plus", "minus"):
-            a, b = self.named(args[0]), self.named(args[1])
-            sign = "+" if name == "plus" else "-"
-            # OPA rounds to 64 bits, so only integers that sum up to less are added here.
-            small = " and ".join([f"{n}.__class__ is INT and -{_SMALL} < {n} < {_SMALL}" for n in (a, b)])
-            return f"{a} {sign} {b} if {small}"
+            args = [self.named(args[0]), *args[1:]]
+            return f"{template.format(*args)} if {_texts(args)}{_MORE.get(name, '').format(*args)}"
+        if name in _SUMS and self.sets.isdisjoint(args):
+            sign, least, most = _SUMS[name]
+            # OPA rounds to 64 bits, so only integers that come to less are computed here.
+            if any(one.isdigit() and int(one) >= most for one in args):
+                return ""
+            small = [f"{n}.__class__ is INT and {least} < {n} < {most}" for n in args if not n.isdigit()]
+            return f"{args[0]} {sign} {args[1]} if {' and '.join(small) or 'False'}"
         if name == "object.get":
-            a, b = self.named(args[0]), self.named(args[1])
-            return f"{a}.get({b}, {args[2]}) if {a}.__class__ is DICT and {b}.__class__ is STR"
+            a = self.named(args[0])
+            return f"{a}.get({args[1]}, {args[2]}) if {a}.__class__ is DICT and {_texts(args[1:2])}"
         if name == "count":
             a = self.named(args[0])
-            return f"LEN({a}) if {a}.__class__ in SIZED"
+            return f"LEN({a}) if {'True' if a in self.sets else f'{a}.__class__ in SIZED'}"
         return ""
 
     def keys_asked(self, node: Node, rest: list[Term], scope: Scope) -> int:
@@ -228,3 +292,14 @@ class Calls(Unification):
         if pattern is not None and len(pattern) == 2:
             return self.elements([(pattern[0], path), (pattern[1], found)], scope)
         return self.match(output, f"[{path}, {found}]", scope)
+
+
+def _texts(args: list[str]) -> str:
+    """Return code that tells whether values are texts: literals are."""
+    if any(one.isdigit() for one in args):
+        return "False"
+    return " and ".join([f"{one}.__class__ is STR" for one in args if not _is_text(one)]) or "True"
+
+
+def _is_text(code: str) -> bool:
+    return code[0] in "'\""

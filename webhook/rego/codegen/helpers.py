@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.rego import runtime, tree
+from webhook.rego import remembered, runtime, tree
+from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import BuiltinError
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, lookup, object_of
 
@@ -17,11 +18,13 @@ HELPERS: Final[Mapping[str, Any]] = {
     "INT": int,
     "STR": str,
     "BOOL": bool,
+    "NUMBERS": NUMBERS,
     "LIST": list,
     "DICT": dict,
     "OBJECTS": RegoObject,
     "SIZED": frozenset((list, dict, RegoSet, RegoObject)),
     "LEN": len,
+    "ID": id,
     "MISSING": (KeyError, TypeError, AttributeError),
     "FAILED": BuiltinError,
     "FAILURE": runtime.undefined,
@@ -34,11 +37,10 @@ HELPERS: Final[Mapping[str, Any]] = {
     "EQUAL": runtime.charge_equal,
     "SET": RegoSet,
     "OBJECT": object_of,
-    "ADD": runtime.add,
     "BUILDER": runtime.ObjectBuilder,
     "DOCUMENT": runtime.DocumentBuilder,
     "AGREE": runtime.agree,
-    "VISIT": runtime.visited,
+    "VALUES": runtime.values_of,
     "VISIT_IN_ORDER": runtime.visited_in_order,
     "ENTRIES": runtime.visited_entries,
     "ENTRIES_IN_ORDER": runtime.entries_visited_in_order,
@@ -48,6 +50,7 @@ HELPERS: Final[Mapping[str, Any]] = {
     "MOCK_FUNCTION": runtime.mock_function,
     "MOCK_BUILTIN": runtime.mock_builtin,
     "CALLED": runtime.called,
+    "REMEMBER": remembered.remember,
     "PLACE": tree.Place,
     "HIDDEN": tree.hidden,
     "STEP": tree.step,

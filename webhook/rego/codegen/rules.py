@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from webhook.rego.ast import Rule, Term, Var
+from typing import Any
+
+from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var
 from webhook.rego.codegen.bodies import Bodies
 from webhook.rego.codegen.raising import links_of, one_value
-from webhook.rego.codegen.scope import Scope, visits
+from webhook.rego.codegen.scope import Scope, is_constant, visits
+from webhook.rego.codegen.terms import constant_of
 from webhook.rego.codegen.writer import Collect, Return
+from webhook.rego.remembered import remembered
 from webhook.rego.tree import Node
+from webhook.rego.values import Value
 
-_WORTH = 4  # expressions, from which on a function of one argument keeps its results
+_WORTH = 4  # expressions, from which on a function keeps its results
+_MOST_ARGUMENTS = 3
+_MOST_KEPT = 1000
+
+
+def table_of(rules: list[Rule]) -> dict[str, Value]:
+    """Return the constants that definitions give for texts, if they do nothing else; else nothing."""
+    table: dict[str, Value] = {}
+    for rule in rules:
+        (argument,), value = rule.head.args, rule.head.value
+        plain = rule.else_ is None and all(expr == Expr(Boolean(True)) for expr in rule.body)
+        if not plain or not isinstance(argument, String) or argument.value in table:
+            return {}
+        if value is None or not is_constant(value):
+            return {}
+        table[argument.value] = constant_of(value)
+    return table
 
 
 class Rules(Bodies):
     """Knows the code of rules."""
+
+    def __init__(self, root: Node, targets: frozenset[tuple[Any, ...]], mocked: frozenset[str]) -> None:
+        super().__init__(root, targets, mocked)
+        self.keeping: list[
+            tuple[Node, int]
+        ] = []  # functions that keep their results, and of how many arguments
 
     def rule(self, node: Node) -> None:
         """Write the function of a node's rules."""
@@ -76,7 +103,7 @@ class Rules(Bodies):
 
             def add(scope: Scope, head: Term = head) -> None:
                 text, _ = self.value(head, scope)
-                self.emit(f"ADD({self.budget()}, {result}, {text})")
+                self.emit(self.collect(result, text))
 
             self.body(self.raising.indexed_first(rule.body), start, add)
             self.close(0)
@@ -117,39 +144,56 @@ class Rules(Bodies):
         self.emit(f"{built} = {result}.finish()")
         self.finish_at(node, params, built)
 
+    def kept(self, node: Node, arity: int) -> bool:
+        """Tell whether a function's results are kept: those of larger ones, of one text or of texts alone."""
+        if (
+            not arity
+            or sum([1 + len(link.body) for _, rule in node.rules for link in links_of(rule)]) < _WORTH
+        ):
+            return False
+        return arity == 1 or (arity <= _MOST_ARGUMENTS and self.is_remembered(node))
+
+    def is_remembered(self, node: Node) -> bool:
+        """Tell whether a function's results are kept for all queries: it needs texts alone, and some time."""
+        return self.alone.rules(node) and self.takes_time(node)
+
     def complete_rule(self, node: Node, rules: list[Rule]) -> None:
         """Write a complete rule or a function."""
         defaults = [rule for rule in rules if rule.default]
         rules = [rule for rule in rules if not rule.default]
         arity = len((rules or defaults)[0].head.args)
+        if arity == 1 and not defaults and (table := table_of(rules)):
+            self.table_rule(node, table)
+            return
         result = self.name("r")
         params = [self.name("a") for _ in range(arity)]
         name = f"r_{node.number}"
-        kept = arity == 1 and sum(1 + len(link.body) for rule in rules for link in links_of(rule)) >= _WORTH
+        kept = self.kept(node, arity)
         inner = name if arity and not kept else f"{name}_value"
         self.begin("return U", Return())
         self.own.update([result, *params])
+        self.is_function = arity > 0
         if arity:
-            self.emit("B0.left -= 4")
-            self.emit("if B0.left < 0: B0.spend()")
+            self.charge("4")
         kind = "function" if arity else "complete"
         links = [[*links_of(rule)] for rule in rules]
         if one_value(links):
-            for rule in (link for one in links for link in one):
-                self.clause(rule, params, "", kind)
+            clauses = [rule for one in links for rule in one]
+            for rule in clauses:
+                self.clause(rule, params, "", kind, last=rule is clauses[-1] and not defaults)
         elif len(links) == 1 and len(links[0]) == 1 and not any(map(visits, rules[0].body)):
-            self.clause(links[0][0], params, "", kind)
+            self.clause(links[0][0], params, "", kind, last=not defaults)
         else:
             self.emit(f"{result} = U")
             for one in links:
-                self.links(one, params, result, kind)
+                self.links(one, params, result, kind, last=one is links[-1] and not defaults)
             self.emit(f"if {result} is not U: return {result}")
         for rule in defaults[:1]:
             self.clause(rule, params, "", kind)
         self.emit("return U")
         self.end(f"def {inner}({', '.join(['F0', *params])}):")
         if kept:
-            self.kept_function(node)
+            self.keeping.append((node, arity))
         if not arity:
             self.begin("return U", Return())
             self.cached(node)
@@ -157,23 +201,71 @@ class Rules(Bodies):
             self.emit("return t")
             self.end(f"def {name}(F0):")
 
-    def kept_function(self, node: Node) -> None:
-        """Write the function that keeps results for texts: quantities and names come again and again."""
-        number, argument, known = node.number, self.name("a"), self.name("c")
+    def table_rule(self, node: Node, table: dict[str, Value]) -> None:
+        """Write a function that gives a constant for each of some texts."""
         self.begin("return U", Return())
-        self.own.update([argument, known])
-        self.emit(f"if {argument}.__class__ is not STR: return r_{number}_value(F0, {argument})")
-        self.emit(f"{known} = F0.cache[{number}]")
-        self.emit(f"if {known} is NOT_YET: {known} = F0.cache[{number}] = {{}}")
-        self.emit(f"t = {known}.get({argument}, NOT_YET)")
-        self.emit(f"if t is NOT_YET: {known}[{argument}] = t = r_{number}_value(F0, {argument})")
-        self.emit("return t")
-        self.end(f"def r_{number}(F0, {argument}):")
+        param = self.name("a")
+        self.charge("4")
+        self.emit(f"return {self.constant(table)}.get({param}, U) if {param}.__class__ is STR else U")
+        self.end(f"def r_{node.number}(F0, {param}):")
 
-    def links(self, links: list[Rule], params: list[str], result: str, kind: str) -> None:
+    def kept_functions(self) -> None:
+        """Write the functions that keep what others give, once it is known how they are called."""
+        for node, arity in self.keeping:
+            alone = self.is_remembered(node)
+            if alone or self.calls[node.number] > 1:
+                self.kept_function(node, arity, alone=alone)
+            else:
+                self.finished.append(f"r_{node.number} = r_{node.number}_value")
+
+    def kept_function(self, node: Node, arity: int, *, alone: bool) -> None:
+        """Write the function that keeps what another one gives.
+
+        Where it is called with texts alone, and needs nothing else (`alone`), it keeps that for all queries.
+        Else it keeps it for the frame, for the very same value.
+        """
+        number, params, known = node.number, [self.name("a") for _ in range(arity)], self.name("c")
+        listed = ", ".join(params)
+        value = f"r_{number}_value(F0, {listed})"
+        again = arity == 1 and self.calls[number] > 1
+        self.begin("return U", Return())
+        self.own.update([*params, known])
+        texts = " and ".join([f"{one}.__class__ is STR" for one in params])
+        if alone:
+            place = self.constant(remembered())
+            self.emit(f"if {texts} and not F0.strict:")
+            asked, left = (listed if arity == 1 else f"({listed})"), self.name("n")
+            self.indent += 1
+            self.emit(f"{known} = {place}.get({asked})")
+            self.emit(f"if {known} is None:")
+            self.emit(f" {left} = B0.left")
+            self.emit(f" t = {value}")
+            self.emit(f" return REMEMBER({place}, {asked}, t, {left} - B0.left)")
+            self.charge(f"{known}[1]")
+            self.emit(f"return {known}[0]")
+            self.indent -= 1
+        if again:
+            at = self.name("i")
+            self.emit(f"{known} = F0.cache[{number}]")
+            self.emit(f"if {known} is NOT_YET: {known} = F0.cache[{number}] = {{}}")
+            self.emit(f"{at} = {listed} if {texts} else ID({listed})")
+            self.emit(f"t = {known}.get({at})")
+            self.emit("if t is None:")
+            self.emit(f" if LEN({known}) > {_MOST_KEPT}: {known}.clear()")
+            self.emit(
+                f" {known}[{at}] = t = ({listed}, {value})  # what is kept stays alive, and its id its own"
+            )
+            self.emit("return t[1]")
+        else:
+            self.emit(f"return {value}")
+        self.end(f"def r_{number}(F0, {listed}):")
+
+    def links(
+        self, links: list[Rule], params: list[str], result: str, kind: str, *, last: bool = False
+    ) -> None:
         """Write a definition and its `else`: the first link that is true has the value."""
         if len(links) == 1:
-            self.clause(links[0], params, result, kind)
+            self.clause(links[0], params, result, kind, last=last)
             return
         mark = self.mark()
         own = self.name("r")
@@ -187,10 +279,16 @@ class Rules(Bodies):
         place = self.place(links[0].location)
         self.emit(f"if {own} is not U: {result} = AGREE({result}, {own}, {kind!r}, {place})")
 
-    def clause(self, rule: Rule, params: list[str], result: str, kind: str) -> None:
-        """Write one body: its value is returned, or agrees with what `result` is already."""
-        mark, mode = self.mark(), self.mode
-        self.once()
+    def clause(self, rule: Rule, params: list[str], result: str, kind: str, *, last: bool = False) -> None:
+        """Write one body: its value is returned, or agrees with what `result` is already.
+
+        The last one leaves the function where it fails; others are blocks that are left.
+        """
+        mark, mode, fail = self.mark(), self.mode, self.fail
+        if last:
+            self.fail = f"return {result or 'U'}"
+        else:
+            self.once()
         self.mode = Collect(result) if result else Return()
         scope: Scope = {}
         for pattern, param in zip(rule.head.args, params, strict=True):
@@ -210,4 +308,4 @@ class Rules(Bodies):
 
         self.body(self.raising.indexed_first(rule.body), scope, finish)
         self.close(mark)
-        self.mode = mode
+        self.mode, self.fail = mode, fail

@@ -19,7 +19,12 @@ _MAX_INDENT: Final = 80  # CPython's limit is 100
 _MAX_LINES: Final = 200_000
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _LOCAL = re.compile(r"\b[A-Za-z][0-9]+\b")
+_MOST_SEEN: Final = 200  # they are copied for each loop
 _WEIGHT: Final = "{weight}"
+_GATHERED: Final = re.compile(
+    r"for (?P<one>v[0-9]+) in (?P<values>t[0-9]+):\n"
+    r"(?P<result>r[0-9]+)\.collect\((?P=one), (?P<budget>B[0-9]+)\)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,23 @@ class Flag:
 Mode = Collect | Return | Flag
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was looked up already, where the code is; `defined`: it is known to have been found."""
+
+    name: str
+    defined: bool
+
+
 @dataclass(slots=True)
 class _Loop:
     indent: int
     fail: str
     header: int
+    charge: int
     flag: Flag | None
+    turns: bool
+    seen: dict[tuple[Any, ...], Seen]
 
 
 @dataclass(slots=True)
@@ -63,6 +79,7 @@ class _Split:
     depth: int
     fail: str
     mode: Mode
+    seen: dict[tuple[Any, ...], Seen]
 
 
 class Writer:
@@ -80,6 +97,8 @@ class Writer:
         self.frame = "F0"
         self.ordered = False
         self.open: list[_Loop | _Split] = []
+        self.seen: dict[tuple[Any, ...], Seen] = {}  # by name and path; what a loop has seen ends with it
+        self.is_function = False  # of the policy, which is called more than once
         self.home = 0  # counts functions: a flag is left otherwise in the function that it was made in
         self._names = 0
         self._functions = 0
@@ -122,6 +141,15 @@ class Writer:
         """Write: go on only if not `condition`."""
         self.emit(f"if {condition}: {self.fail}")
 
+    def charge(self, steps: str) -> None:
+        """Write: so many steps of the budget are taken."""
+        self.emit(f"{self.budget()}.left -= {steps}")
+        self.emit(f"if {self.budget()}.left < 0: {self.budget()}.spend()")
+
+    def collect(self, result: str, value: str) -> str:
+        """Return code that adds a value to the set that `result` names."""
+        return f"{result}.collect({value}, {self.budget()})"
+
     def named(self, text: str) -> str:
         """Return a name for a value: literals get one."""
         if text.isidentifier() and text not in ("True", "False", "None"):
@@ -132,11 +160,23 @@ class Writer:
 
     # Loops, and what is around them.
 
-    def loop(self, head: str, *, real: bool = True) -> None:
-        """Open a loop; ``{weight}`` in the head becomes what a turn is charged."""
+    def loop(self, head: str, *, charge: str = "", real: bool = True, turns: bool = True) -> None:
+        """Open a loop; ``{weight}`` in the head, or in `charge`, becomes what a turn is charged.
+
+        Args:
+            head: the loop's first line.
+            charge: what is charged before, if the head doesn't do that.
+            real: whether a flag that is found leaves it.
+            turns: whether it may have more than one turn.
+        """
+        if charge:
+            self.charge(charge)
         self.emit(head)
+        header = len(self.lines) - 1
         flag = self.mode if isinstance(self.mode, Flag) and real else None
-        self.open.append(_Loop(self.indent, self.fail, len(self.lines) - 1, flag))
+        charged = header - 2 if charge else header
+        self.open.append(_Loop(self.indent, self.fail, header, charged, flag, turns, self.seen))
+        self.seen = {**self.seen}
         self.indent += 1
         self.depth += 1
         self.fail = "continue"
@@ -148,7 +188,12 @@ class Writer:
 
     def once(self) -> None:
         """Open a block that `fail` leaves."""
-        self.loop("for _ in ONCE:", real=False)
+        self.loop("for _ in ONCE:", real=False, turns=False)
+
+    def see(self, path: tuple[Any, ...], name: str, *, defined: bool) -> None:
+        """Note what `name` was looked up by: it isn't looked up again in this loop or one inside."""
+        if len(self.seen) < _MOST_SEEN:
+            self.seen[path] = Seen(name, defined)
 
     def mark(self) -> int:
         """Return what `close` goes back to."""
@@ -162,16 +207,28 @@ class Writer:
                 self._join(one)
                 continue
             weight = 1 + (len(self.lines) - one.header) // 5
-            self.lines[one.header] = self.lines[one.header].replace(_WEIGHT, str(weight))
+            before, placeholder, after = self.lines[one.charge].rpartition(_WEIGHT)  # a text may hold one too
+            self.lines[one.charge] = f"{before}{weight if placeholder else ''}{after}"
             if len(self.lines) == one.header + 1:
                 self.emit("pass")
-            self.indent, self.fail = one.indent, one.fail
+            self._gather(one.header)
+            self.indent, self.fail, self.seen = one.indent, one.fail, one.seen
             self.depth -= 1
             flag = one.flag
             if flag is None or flag.home != self.home:
                 continue
             if any(isinstance(o, _Loop) and o.flag == flag for o in self.open):
                 self.emit(f"if {flag.name} is {flag.found}: break")
+
+    def _gather(self, header: int) -> None:
+        """Write a loop that does nothing but collect its values as one call."""
+        if len(self.lines) != header + 2:
+            return
+        match = _GATHERED.fullmatch("\n".join([line.strip() for line in self.lines[header:]]))
+        if match is not None:
+            values, result, budget = match.group("values", "result", "budget")
+            indent = self.lines[header][: -len(self.lines[header].lstrip())]
+            self.lines[header:] = [f"{indent}{result}.collect_all({values}, {budget})"]
 
     def found(self, value: str) -> None:
         """Write that there is a result, in the modes that end with the first."""
@@ -189,8 +246,18 @@ class Writer:
         """Go on in a new function, which `close` ends and calls from here."""
         mode = self.mode
         self.open.append(
-            _Split(self.function_name("h"), self.lines, self.own, self.indent, self.depth, self.fail, mode)
+            _Split(
+                self.function_name("h"),
+                self.lines,
+                self.own,
+                self.indent,
+                self.depth,
+                self.fail,
+                mode,
+                self.seen,
+            )
         )
+        self.seen = {**self.seen}
         self.lines, self.own, self.indent, self.depth = [], set(), 1, 0
         self.home += 1
         if isinstance(mode, Return):
@@ -208,7 +275,7 @@ class Writer:
         free = sorted(used - self.own)
         self.finished.append(f"def {split.name}({', '.join(free)}):\n{text}")
         self.lines, self.own, self.indent, self.depth = split.lines, split.own, split.indent, split.depth
-        self.fail, self.mode = split.fail, split.mode
+        self.fail, self.mode, self.seen = split.fail, split.mode, split.seen
         self.home -= 1
         call = f"{split.name}({', '.join(free)})"
         if isinstance(split.mode, Return):
@@ -225,10 +292,21 @@ class Writer:
 
     # Functions.
 
+    @property
+    def loops(self) -> int:
+        """How many loops are open that may have more than one turn."""
+        return sum(1 for one in self.open if isinstance(one, _Loop) and one.turns)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what is written now may run again in the same frame."""
+        return self.is_function or self.loops > 0
+
     def begin(self, fail: str, mode: Mode) -> None:
         """Begin a function: its first parameter is the frame ``F0``."""
         self.lines, self.own, self.indent, self.depth = [], {"F0", "I0", "B0"}, 1, 0
         self.fail, self.mode, self.frame, self.open, self.ordered = fail, mode, "F0", [], False
+        self.seen, self.is_function = {}, False
 
     def end(self, head: str) -> None:
         """End the function, with what it needs of its frame in front."""
