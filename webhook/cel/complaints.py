@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from webhook.cel.values import Duration, Timestamp, UInt, type_name
+from webhook.cel.values import Duration, Timestamp, Type, UInt, type_name
 from webhook.core.errors import EvaluationError
 
 _GO_TYPES: Final[dict[type, str]] = {
@@ -18,6 +18,12 @@ _GO_TYPES: Final[dict[type, str]] = {
     bytes: "types.Bytes",
     Timestamp: "types.Timestamp",
     Duration: "types.Duration",
+    Type: "*types.Type",
+}
+_GO_KEYS: Final[dict[type, str]] = {
+    type(None): "<nil>",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
 }
 
 # A value that knows an operator complains of the other one without a name; for any other value CEL itself
@@ -63,4 +69,13 @@ def no_such_overload(name: str, args: Sequence[Any]) -> str:
 
 def not_iterable(value: Any) -> str:
     """Return what is said of a value that a macro such as ``all`` can't go through."""
-    return f"got '{_GO_TYPES.get(value.__class__) or type_name(value)}', expected iterable type"
+    return f"got '{_go_type(value)}', expected iterable type"
+
+
+def no_key(value: Any) -> str:
+    """Return what is said of an index that can be neither a key of a map nor a position in a list."""
+    return f"invalid qualifier type: {_GO_KEYS.get(value.__class__) or _go_type(value)}"
+
+
+def _go_type(value: Any) -> str:
+    return _GO_TYPES.get(value.__class__) or type_name(value).replace("kubernetes.", "cel.")

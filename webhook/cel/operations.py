@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from webhook.cel.comparison import equals, find_key, key_class
-from webhook.cel.complaints import NoOverload, no_such_overload, not_iterable
+from webhook.cel.complaints import NoOverload, no_key, no_such_overload, not_iterable
 from webhook.cel.library import FUNCTIONS, Function
 from webhook.cel.library.function import text_cost
 from webhook.cel.opaque import Authorizer, Decision, GroupCheck, PathCheck, ResourceCheck
@@ -95,7 +95,9 @@ def _position(index: Any) -> int:
         if index.is_integer():
             return int(index)
         raise EvaluationError(f"unsupported index value {index} in list")
-    raise EvaluationError(f"unsupported index type '{type_name(index)}' in list")
+    if kind in _KEYS:
+        raise EvaluationError(f"unsupported index type '{type_name(index)}' in list")
+    raise EvaluationError(no_key(index))
 
 
 def index_into(operand: Any, index: Any) -> Any:
@@ -111,6 +113,8 @@ def index_into(operand: Any, index: Any) -> Any:
         raise EvaluationError(f"index out of bounds: {position}")
     elif kind is Optional:
         return index_optional(operand, index)
+    if index.__class__ not in _KEYS:
+        raise EvaluationError(no_key(index))
     raise EvaluationError(f"no such key: {_shown(index)}")
 
 
@@ -121,7 +125,7 @@ def index_optional(operand: Any, index: Any) -> Optional:
             return NONE
         operand = operand.value
     if index.__class__ not in _KEYS:
-        raise EvaluationError(f"invalid qualifier type: {type_name(index)}")
+        raise EvaluationError(no_key(index))
     if operand.__class__ is dict:
         return Optional(operand[index]) if find_key(operand, index) else NONE
     if operand.__class__ is list:
@@ -131,10 +135,13 @@ def index_optional(operand: Any, index: Any) -> Optional:
 
 
 def _shown(index: Any) -> str:
+    """Return a key as Go writes it."""
     kind = index.__class__
-    if kind is str:
-        return index  # type: ignore[no-any-return]
-    return str(index).lower()[:100] if kind in (int, float, UInt, bool) else type_name(index)
+    if kind is bool:
+        return "true" if index else "false"
+    if kind is UInt:
+        return str(int(index))
+    return index if kind is str else str(index)[:100] if kind in (int, float) else type_name(index)
 
 
 def maybe_field(operand: Any, field: str) -> Any:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from webhook.cel.comparison import compare, same
+from webhook.cel.complaints import NoOverload
 from webhook.cel.library.function import (
     MAX_LIST,
     Library,
@@ -35,7 +36,7 @@ def _list(value: Any, name: str) -> list[Any]:
 def _comparable(values: Any, name: str) -> list[Any]:
     """Return the list if its first element is of a kind that has an order."""
     if values.__class__ is not list or (values and values[0].__class__ not in _COMPARABLE):
-        raise no_overload(f"{name}(list)")
+        raise no_overload(name)
     return values
 
 
@@ -53,7 +54,7 @@ def is_sorted(values: Any) -> bool:
     elements = _comparable(values, "isSorted")
     for value in elements:
         if value.__class__ not in _COMPARABLE:
-            raise no_overload("isSorted")
+            raise EvaluationError("no such overload")
     return all(_order(one, two) != 1 for one, two in pairwise(elements))
 
 
@@ -61,12 +62,15 @@ def is_sorted(values: Any) -> bool:
 def total(values: Any) -> Any:
     """Return the sum of numbers or durations; 0 of none."""
     if values.__class__ is not list or (values and values[0].__class__ not in _SUMMABLE):
-        raise no_overload("sum(list)")
+        raise no_overload("sum")
     if not values:
         return 0
     result = values[0]
     for value in values[1:]:
-        result = add(result, value)
+        try:
+            result = add(result, value)
+        except NoOverload:
+            raise EvaluationError("no such overload") from None
     return result if result.__class__ is not float else 0.0 + result
 
 
@@ -77,7 +81,7 @@ def _extreme(values: Any, name: str, unwanted: int) -> Any:
     result = elements[0]
     for value in elements[1:]:
         if value.__class__ not in _COMPARABLE:
-            raise no_overload(name)
+            raise EvaluationError("no such overload")
         if _order(result, value) == unwanted:
             result = value
     return result

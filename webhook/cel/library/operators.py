@@ -150,6 +150,10 @@ def negate(value: Any) -> Any:
         return bounded_int(-value)
     if kind is float:
         return -value
+    if kind is Duration:
+        if value.ns == MIN_INT:
+            raise EvaluationError("integer overflow")
+        return Duration(-value.ns)
     raise no_overload("-_")
 
 
