@@ -23,6 +23,7 @@ $.all(x, true) | $.exists(x, x) | $.map(x, x) | $.filter(x, x) | $.exists_one(x,
 $.x | has($.x) | $[0] | $['x'] | $ ? 1 : 2 | true && $ | $ || false | 'x' in $ | $.reverse() | $.slice(0, 1)
 $.max() | $.isSorted() | $.orValue(1) | {'x': 1}[object.b] | $.sort() | sets.contains([1], $)
 """
+PATTERNED = [f"$.{name}({pattern})" for name in ("matches", "find") for pattern in ("object.s", "object.i")]
 TWO = ["+", "-", "*", "/", "%", "<", ">=", "in"]
 PATTERNS = [
     "(",
@@ -49,6 +50,7 @@ MORE = [
 def expressions() -> list[str]:
     """Return every expression, with each value where one belongs."""
     templates = [part.strip() for line in ONE.strip().split("\n") for part in line.split(" | ")]
+    templates += PATTERNED
     found = [each.replace("$", value) for each in templates for value in VALUES]
     found += [f"{left} {sign} {right}" for sign in TWO for left, right in product(VALUES, VALUES)]
     found += [f"'x'.matches(object.s + '{pattern}')" for pattern in PATTERNS]

@@ -44,8 +44,11 @@ _OPERATORS: Final[dict[str, tuple[str, frozenset[type]]]] = {
     ">=": ("_>=_", _COMPARED),
     "size": ("size", frozenset((str,))),
     "sort": ("sort", frozenset((str,))),
+    "matches": ("matches", _ASKED),
 }
-_NAMELESS: Final = frozenset(("in", "startsWith", "endsWith", "contains", "matches", "find", "findAll"))
+_NAMELESS: Final = frozenset(("in", "startsWith", "endsWith", "contains"))
+PATTERNED: Final = {name: f"{name} of a literal" for name in ("matches", "find", "findAll")}
+"""What these functions are called where their pattern is a literal: such calls complain in another way."""
 
 
 class NoOverload(EvaluationError):  # noqa: N818 - CEL's word
@@ -62,7 +65,7 @@ def no_such_overload(name: str, args: Sequence[Any]) -> str:
     if name in _OPERATORS:
         shown, known = _OPERATORS[name]
         return "no such overload" if args[0].__class__ in known else f"no such overload: {shown}"
-    if name in _NAMELESS:
+    if name in _NAMELESS or name in PATTERNED.values():
         return "no such overload"
     return f"no such overload: {name}({', '.join(map(type_name, args))})"
 

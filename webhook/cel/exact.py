@@ -7,6 +7,7 @@ spent budget is never absorbed. The tier runs only where the generated one gave 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from webhook.cel import operations as op
@@ -29,6 +30,7 @@ from webhook.cel.ast import (
     Root,
     Select,
 )
+from webhook.cel.complaints import PATTERNED
 from webhook.cel.values import NONE, Optional
 from webhook.core.activation import Activation, Program
 from webhook.core.authorization import DecisionLacking
@@ -229,6 +231,8 @@ def _map_of(node: MapOf) -> Closure:
 def _apply(node: Apply) -> Closure:
     closures = [build(one) for one in node.args]
     function = node.function
+    if function.name in PATTERNED and len(node.args) > 1 and node.args[1].__class__ is Literal:
+        function = replace(function, name=PATTERNED[function.name])
     special = _SPECIAL.get(node.name)
     if special is not None:
         left, right = closures
