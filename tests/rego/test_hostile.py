@@ -74,6 +74,26 @@ POLICIES = {
         f"s{i} = x {{ x := array.concat(s{i + 1}, s{i + 1}) }}\n" for i in range(40)
     )
     + "s40 = [1, 2, 3]\np { count(s0) > 1 }",
+    "a text in many others": "p { x := [y | numbers.range(1, 100000)[_]; "
+    'y := concat("", [input.text, input.text])]; count(x) < 0 }',
+    "a patch that copies all": 'p { x := json.patch({"a": [1]}, '
+    '[{"op": "copy", "from": "", "path": "/a/-"} | numbers.range(1, 60)[_]]); count(json.marshal(x)) < 0 }',
+    "long YAML": 'p { yaml.unmarshal(concat("\\n", ["- a: b" | numbers.range(1, 200000)[_]])) == 1 }',
+    "YAML's aliases": "p { count(json.marshal(yaml.unmarshal(input.aliases))) < 0 }",
+    "a long duration": 'p { time.parse_duration_ns(concat("", ["1h" | numbers.range(1, 200000)[_]])) > 0 }',
+    "a range with steps": "p { count(numbers.range_step(0, 1000000000000, 7)) > 0 }",
+    "all paths of a graph": 'p { g := {sprintf("%d", [i]): [sprintf("%d", [i + 1]), '
+    'sprintf("%d", [i + 2])] | i := numbers.range(0, 60)[_]}; count(graph.reachable_paths(g, {"0"})) < 0 }',
+    "all addresses": 'p { count(net.cidr_expand("0.0.0.0/0")) > 0 }',
+    "many networks": 'p { count(net.cidr_merge([sprintf("10.%d.%d.0/24", [i, j]) | '
+    "i := numbers.range(0, 255)[_]; j := numbers.range(0, 255)[_]])) > 0 }",
+    "a shifted bit": "p { bits.lsh(1, 1000000000) > 0 }",
+    "sets of sets": "p { x := {{{i, j}, {j}} | i := numbers.range(0, 1000)[_]; "
+    "j := numbers.range(0, 1000)[_]}; count(x) < 0 }",
+    "large keys": 'p { x := {concat("", [input.text, sprintf("%d", [i])]): i | '
+    "i := numbers.range(0, 100000)[_]}; count(x) < 0 }",
+    "loops in a Go template": 'p { strings.render_template("{{range .a}}{{range $.a}}{{range $.a}}x'
+    '{{end}}{{end}}{{end}}", {"a": input.many}) == "" }',
     "an object built anew": "p { i := numbers.range(0, 500000)[_]; "
     'object.union(input.object, {"a": i}).b == 1 }',
 }
@@ -95,7 +115,11 @@ def test_a_hostile_policy_stops(name: str) -> None:
     compiled = program(POLICIES[name])
     many = list(range(300))
     text = "a" * 50_000 + "b"
+    aliases = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    for n in range(11):
+        aliases += f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n"
     value = {"many": many, "copy": list(many), "text": text, "object": {str(n): n for n in range(2000)}}
+    value["aliases"] = aliases
     start = time.monotonic()
     error: EvaluationError | None = None
     try:
@@ -105,6 +129,50 @@ def test_a_hostile_policy_stops(name: str) -> None:
     assert time.monotonic() - start < LIMIT_SECONDS
     if name in STOPS:
         assert error is not None
+
+
+DOUBLED = (
+    'sprintf("%v", [a0]) == ""',
+    'json.marshal(a0) == ""',
+    'json.marshal_with_options(a0, {"pretty": true}) == ""',
+    'yaml.marshal(a0) == ""',
+    "count({a0}) < 0",
+    "count({a0: 1}) < 0",
+    "count({x | x := [a0, b0][_]}) < 0",
+    "a0 == b0; false",
+    "a0 < b0",
+    "[a0, 1] = [b0, x]; x == 2",
+    "walk(a0, [_, 3])",
+    "count(sort([a0, b0])) < 0",
+    "max([a0, b0]) == 1",
+    "f(a0) == f(b0); false",
+    "a0 in [b0, 1]; false",
+    'object.get({"a": 1}, a0, 2) == 1',
+    'object.subset({"a": a0}, {"a": b0}); false',
+    "object.union(c0, d0) == {}",
+    'json.patch({"a": a0}, [{"op": "test", "path": "/a", "value": b0}]) == {}',
+    'json.match_schema({"a": [a0, b0]}, {"properties": {"a": {"uniqueItems": true}}})[0]; false',
+    "count(array.flatten(a0)) < 0",
+    'strings.render_template("{{.a}}", {"a": a0}) == ""',
+    "f(1) == 2 with input as a0",
+)
+"""What goes through a value; it is false, or an error."""
+
+
+@pytest.mark.parametrize("goes_through", DOUBLED)
+def test_values_that_hold_each_other_twice_stop_the_policy(goes_through: str) -> None:
+    rules = "import future.keywords\nf(x) = x { x }\n"
+    for n in range(40):
+        rules += f"a{n} = [a{n + 1}, a{n + 1}] {{ true }}\nb{n} = [b{n + 1}, b{n + 1}] {{ true }}\n"
+        rules += f'c{n} = {{"a": c{n + 1}, "b": c{n + 1}}} {{ true }}\n'
+        rules += f'd{n} = {{"a": d{n + 1}, "b": d{n + 1}}} {{ true }}\n'
+    rules += "".join(f"{name}40 = input.x {{ true }}\n" for name in "abcd")
+    start = time.monotonic()
+    compiled = program(rules + f"p {{ {goes_through} }}")
+    said = outcome(compiled, {"x": {"y": 1}})
+    assert time.monotonic() - start < LIMIT_SECONDS
+    assert "internal" not in said
+    assert said != "True"
 
 
 @pytest.mark.parametrize("kind", ["array", "object"])

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from webhook.rego.builtins.declaration import MAX_STRING, Halt
 from webhook.rego.numbers import text_of
 from webhook.rego.raw_text import printable
-from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order, to_json
+from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order, size, to_json
 
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
 _PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
@@ -29,15 +30,24 @@ _JSON_ESCAPES: Final = {
 
 
 def printable_json(value: Any) -> Any:
-    """Return a value as JSON data that can leave the process; see `printable`."""
+    """Return a value as JSON data that can leave the process; see `printable`.
+
+    Raises:
+        Halt: it would be too long a text.
+    """
+    _check_length(value)
+    return _printable_json(value)
+
+
+def _printable_json(value: Any) -> Any:
     kind = value.__class__
     if kind is str:
         return printable(value)
     if kind is list:
-        return [printable_json(item) for item in value]
+        return [_printable_json(item) for item in value]
     if kind is dict:
-        return {printable(name): printable_json(item) for name, item in value.items()}
-    return printable_json(to_json(value)) if kind is RegoSet or kind is RegoObject else value
+        return {printable(name): _printable_json(item) for name, item in value.items()}
+    return _printable_json(to_json(value)) if kind is RegoSet or kind is RegoObject else value
 
 
 def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:
@@ -63,7 +73,38 @@ def _quoted(char: str, mark: str, only_ascii: bool) -> str:
 
 
 def term_text(value: Any) -> str:
-    """Return a value as OPA prints it inside of others: strings quoted, objects and sets in order."""
+    """Return a value as OPA prints it inside of others: strings quoted, objects and sets in order.
+
+    Raises:
+        Halt: the text is longer than any that may be built.
+    """
+    _check_length(value)
+    return _term_text(value)
+
+
+def _check_length(value: Any) -> None:
+    """Refuse a value whose text is too long, without writing it: parts may be in it very often."""
+    if value.__class__ in _COLLECTIONS:
+        size(value)
+        _take(value, [MAX_STRING])
+
+
+def _take(value: Any, left: list[int]) -> None:
+    kind = value.__class__
+    if kind in _COLLECTIONS:
+        left[0] -= len(value)
+        for item in value if kind is list or kind is RegoSet else entries(value):
+            if item.__class__ is tuple:
+                _take(item[0], left)
+                item = item[1]
+            _take(item, left)
+    elif kind is str:
+        left[0] -= len(value)
+    if left[0] < 0:
+        raise Halt(f"a text of more than {MAX_STRING} characters is over the limit")
+
+
+def _term_text(value: Any) -> str:
     kind = value.__class__
     if kind is str:
         return quote(value)
@@ -72,11 +113,13 @@ def term_text(value: Any) -> str:
     if value is None:
         return "null"
     if kind is list:
-        return "[" + ", ".join(map(term_text, value)) + "]"
+        return "[" + ", ".join(map(_term_text, value)) + "]"
     if kind is dict or kind is RegoObject:
-        return "{" + ", ".join([f"{term_text(k)}: {term_text(v)}" for k, v in entries_in_order(value)]) + "}"
+        return (
+            "{" + ", ".join([f"{_term_text(k)}: {_term_text(v)}" for k, v in entries_in_order(value)]) + "}"
+        )
     if kind is RegoSet:
-        return "{" + ", ".join(map(term_text, value.ordered())) + "}" if len(value) else "set()"
+        return "{" + ", ".join(map(_term_text, value.ordered())) + "}" if len(value) else "set()"
     return text_of(value)
 
 
@@ -111,7 +154,11 @@ def json_text(value: Any, *, html: bool = True, prefix: str = "", indent: str | 
         html: whether ``<``, ``>`` and ``&`` are escaped.
         prefix: what each line but the first begins with, if there is an indent.
         indent: for ``json.MarshalIndent``, what each level adds to a line; None: all in one line.
+
+    Raises:
+        Halt: the text is longer than any that may be built.
     """
+    _check_length(value)
     parts: list[str] = []
     _write(value, parts.append, html, prefix, indent, 0)
     return "".join(parts)

@@ -14,6 +14,7 @@ from functools import cmp_to_key
 from typing import Any, Final
 
 from webhook.core.activation import Budget
+from webhook.core.errors import BudgetExceeded
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import encoded
 
@@ -106,7 +107,9 @@ class RegoSet:
                 self._budget.left -= size(value) + 4
                 if self._budget.left < 0:
                     self._budget.spend()
-            self._members.setdefault(key(value), value)
+                self._members.setdefault(_key(value), value)
+            else:
+                self._members.setdefault(key(value), value)
 
     def some_twice(self) -> list[Value]:
         """Return the members, quickly, equal ones perhaps more than once."""
@@ -174,18 +177,6 @@ class RegoObject:
 CONTAINERS: Final = frozenset((list, dict, RegoSet, RegoObject))
 
 
-def size(value: Value) -> int:
-    """Return about how many steps it takes to go through all of `value`."""
-    kind = value.__class__
-    if kind is list or kind is RegoSet:
-        return 1 + len(value) // 4 + sum([size(v) for v in value if v.__class__ in CONTAINERS])
-    if kind is dict:
-        return 1 + len(value) // 4 + sum([size(v) for v in value.values() if v.__class__ in CONTAINERS])
-    if kind is RegoObject:
-        return 1 + sum([size(k) + size(v) for k, v in value.members.values()])
-    return 1
-
-
 def object_of(pairs: Iterable[tuple[Value, Value]]) -> dict[str, Value] | RegoObject:
     """Return the object of `pairs`; of two with the same key the later holds."""
     plain: dict[str, Value] = {}
@@ -201,8 +192,55 @@ def object_of(pairs: Iterable[tuple[Value, Value]]) -> dict[str, Value] | RegoOb
     return RegoObject(others)
 
 
+def size(value: Value) -> int:
+    """Return about how many steps it takes to go through all of `value`.
+
+    What is in many places of a value is gone through as often: forty arrays, each of the one before twice,
+    take 2**40 steps.
+
+    Raises:
+        BudgetExceeded: more than any budget has.
+    """
+    if value.__class__ not in CONTAINERS:
+        return 1
+    left = [_MOST]
+    _count(value, left)
+    return _MOST - left[0]
+
+
+def _count(value: Value, left: list[int]) -> None:
+    kind = value.__class__
+    left[0] -= 1 if kind is RegoObject else 1 + len(value) // 4
+    if left[0] < 0:
+        raise BudgetExceeded("a value is too large to be gone through")
+    if kind is RegoObject:
+        for pair in value.members.values():
+            for part in pair:
+                if part.__class__ in CONTAINERS:
+                    _count(part, left)
+                else:
+                    left[0] -= 1
+        return
+    for item in value.values() if kind is dict else value:
+        if item.__class__ in CONTAINERS:
+            _count(item, left)
+
+
 def key(value: Value) -> Hashable:
-    """Return what is equal, and hashes alike, for values that are equal in Rego, and for no others."""
+    """Return what is equal, and hashes alike, for values that are equal in Rego, and for no others.
+
+    Raises:
+        BudgetExceeded: it is too large; see `size`.
+    """
+    kind = value.__class__
+    if kind is str or kind is int or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind in CONTAINERS:
+        size(value)
+    return _key(value)
+
+
+def _key(value: Value) -> Hashable:
     kind = value.__class__
     if kind is str or kind is int or value is None:
         return value  # type: ignore[no-any-return]
@@ -213,9 +251,9 @@ def key(value: Value) -> Hashable:
             return int(Decimal(repr(value)))
         return value  # type: ignore[no-any-return]
     if kind is list:
-        return ("array", *[v if v.__class__ is str else key(v) for v in value])
+        return ("array", *[v if v.__class__ is str else _key(v) for v in value])
     if kind is dict:
-        return ("object", frozenset([(k, v if v.__class__ is str else key(v)) for k, v in value.items()]))
+        return ("object", frozenset([(k, v if v.__class__ is str else _key(v)) for k, v in value.items()]))
     if kind is RegoSet or kind is RegoObject:
         return value.canonical()  # type: ignore[no-any-return]
     if kind is Numeral or kind is Decimal:
@@ -257,6 +295,7 @@ _NAMES: Final[dict[type, str]] = {
     RegoObject: "object",
     RegoSet: "set",
 }
+_MOST: Final = 1_000_000
 _ORDER: Final[dict[type, int]] = {
     type(None): 0,
     bool: 1,
@@ -273,7 +312,17 @@ _ORDER: Final[dict[type, int]] = {
 
 
 def equal(a: Value, b: Value) -> bool:
-    """Tell whether two values are the same to Rego: 1 and 1.0 are, true and 1 aren't."""
+    """Tell whether two values are the same to Rego: 1 and 1.0 are, true and 1 aren't.
+
+    Raises:
+        BudgetExceeded: they are too large; see `size`.
+    """
+    if a.__class__ in CONTAINERS and a is not b:
+        size(a)
+    return _equal(a, b)
+
+
+def _equal(a: Value, b: Value) -> bool:
     if a is b:
         return True
     kind, other = a.__class__, b.__class__
@@ -282,11 +331,11 @@ def equal(a: Value, b: Value) -> bool:
     if kind is bool or other is bool or a is None or b is None:
         return False  # the same ones are identical
     if kind is list:
-        return other is list and len(a) == len(b) and all(map(equal, a, b))
+        return other is list and len(a) == len(b) and all(map(_equal, a, b))
     if kind is dict:
         if other is not dict or len(a) != len(b):
             return False
-        return all(k in b and equal(v, b[k]) for k, v in a.items())
+        return all(k in b and _equal(v, b[k]) for k, v in a.items())
     if kind is int and other is int:
         return a == b  # type: ignore[no-any-return]
     if kind is RegoSet or kind is RegoObject:
@@ -297,7 +346,17 @@ def equal(a: Value, b: Value) -> bool:
 
 
 def compare(a: Value, b: Value) -> int:
-    """Return -1, 0 or 1: OPA's order of all values (ast.Compare)."""
+    """Return -1, 0 or 1: OPA's order of all values (ast.Compare).
+
+    Raises:
+        BudgetExceeded: they are too large; see `size`.
+    """
+    if a.__class__ in CONTAINERS and a.__class__ is b.__class__:
+        size(a)
+    return _compare(a, b)
+
+
+def _compare(a: Value, b: Value) -> int:
     kind, other = a.__class__, b.__class__
     if kind is other and (kind is str or kind is int or kind is bool):
         if kind is str and not (a.isascii() and b.isascii()):
@@ -328,7 +387,7 @@ def _compare_numbers(a: Value, b: Value) -> int:
 
 def _compare_lists(a: list[Value], b: list[Value]) -> int:
     for x, y in zip(a, b, strict=False):
-        difference = compare(x, y)
+        difference = _compare(x, y)
         if difference:
             return difference
     return (len(a) > len(b)) - (len(a) < len(b))
@@ -336,7 +395,7 @@ def _compare_lists(a: list[Value], b: list[Value]) -> int:
 
 def _compare_objects(a: Value, b: Value) -> int:
     for (k, v), (m, w) in zip(entries_in_order(a), entries_in_order(b), strict=False):
-        difference = compare(k, m) or compare(v, w)
+        difference = _compare(k, m) or _compare(v, w)
         if difference:
             return difference
     return (len(a) > len(b)) - (len(a) < len(b))
@@ -351,7 +410,10 @@ def ordered(values: Iterable[Value]) -> list[Value]:
     elif kinds == {int}:
         listed.sort()
     else:
-        listed.sort(key=cmp_to_key(compare))
+        for value in listed:
+            if value.__class__ in CONTAINERS:
+                size(value)
+        listed.sort(key=cmp_to_key(_compare))
     return listed
 
 
@@ -406,17 +468,26 @@ def from_json(value: Any) -> Value:
 
 
 def to_json(value: Value) -> Any:
-    """Return `value` as plain JSON data: sets as arrays in order, other keys as JSON text."""
+    """Return `value` as plain JSON data: sets as arrays in order, other keys as JSON text.
+
+    Raises:
+        BudgetExceeded: it is too large; see `size`.
+    """
+    size(value)
+    return _to_json(value)
+
+
+def _to_json(value: Value) -> Any:
     kind = value.__class__
     if kind is list:
-        return [to_json(v) for v in value]
+        return [_to_json(v) for v in value]
     if kind is dict:
-        return {k: to_json(v) for k, v in value.items()}
+        return {k: _to_json(v) for k, v in value.items()}
     if kind is RegoSet:
-        return [to_json(v) for v in value.ordered()]
+        return [_to_json(v) for v in value.ordered()]
     if kind is RegoObject:
         return {
-            k if k.__class__ is str else _json_text(to_json(k)): to_json(v)
+            k if k.__class__ is str else _json_text(_to_json(k)): _to_json(v)
             for k, v in entries_in_order(value)
         }
     return value

@@ -75,9 +75,12 @@ def concat(context: Context, delimiter: Any, parts: Any) -> str:
     if len(found) > 64:
         size = sum(map(len, found)) + len(delimiter) * (len(found) - 1)
         check_string(size)
-        context.spend((len(found) >> 4) + (size >> 8))
+        context.spend((len(found) >> 4) + (size >> 6))
     elif found:
-        check_string(sum(map(len, found)) + len(delimiter) * (len(found) - 1))
+        size = sum(map(len, found)) + len(delimiter) * (len(found) - 1)
+        if size > 1024:
+            check_string(size)
+            context.spend(size >> 6)
     return delimiter.join(found)  # type: ignore[no-any-return]
 
 

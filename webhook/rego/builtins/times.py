@@ -197,10 +197,11 @@ def diff(first: Any, second: Any) -> list[int]:
     return parts
 
 
-@builtin("time.parse_duration_ns", (STRING,), NUMBER)
-def parse_duration_ns(value: Any) -> int:
+@builtin("time.parse_duration_ns", (STRING,), NUMBER, needs_context=True)
+def parse_duration_ns(context: Context, value: Any) -> int:
     """Return the nanoseconds of a duration; ``d``, ``w`` and ``y`` are 24 hours, 7 and 365 days."""
     check_texts(value)
+    context.spend(1 + len(value) * (1 + (len(value) >> 10)))  # each part is cut from the whole rest
     if not value:
         raise BuiltinError('time: invalid duration ""')
     if not any(unit in value for unit in "dwy"):

@@ -28,10 +28,10 @@ def unifies(a: Type | None, b: Type | None) -> bool:
     if isinstance(a, types.Simple):
         return a == b
     if isinstance(a, types.Array) and isinstance(b, types.Array):
-        static = _arrays(a, b) and _arrays(b, a)
+        static = _arrays(a, b) and _arrays(b, a, len(a.static))
         return static and (a.dynamic is None or b.dynamic is None or unifies(a.dynamic, b.dynamic))
     if isinstance(a, types.Object) and isinstance(b, types.Object):
-        if not (_objects(a, b) and _objects(b, a)):
+        if not (_objects(a, b) and _objects(b, a, a)):
             return False
         left = None if a.dynamic is None else a.dynamic[1]
         right = None if b.dynamic is None else b.dynamic[1]
@@ -49,12 +49,16 @@ def _member(a: types.Union, b: Type) -> bool:
     return not a.of or any(unifies(one, b) for one in a.of)
 
 
-def _arrays(a: types.Array, b: types.Array) -> bool:
-    return all(unifies(one, b.select(position)) for position, one in enumerate(a.static))
+def _arrays(a: types.Array, b: types.Array, known: int = 0) -> bool:
+    """Whether the items of `a` can be in `b`; those before `known` can, or every level would take twice."""
+    return all(unifies(a.static[at], b.select(at)) for at in range(known, len(a.static)))
 
 
-def _objects(a: types.Object, b: types.Object) -> bool:
+def _objects(a: types.Object, b: types.Object, known: types.Object | None = None) -> bool:
+    done = frozenset() if known is None else frozenset((type(key), key) for key, _ in known.static)
     for key, of in a.static:
+        if (type(key), key) in done:
+            continue
         other = b.select(key)
         if other is None:
             if a.dynamic is None and b.dynamic is None:
