@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -137,6 +138,29 @@ def test_each_goes_on_without_the_other(
     # Ours is gone, and its configuration with it.
     with Gatekeeper(gatekeeper_manager, plane):
         eventually(lambda: _probe(plane).once() == {"gatekeeper"}, "Gatekeeper's denial")
+
+
+def test_what_tidewaiter_does_not_take_stays_as_it_was(
+    gatekeeper: Gatekeeper, plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, notes = _get(plane)["spec"], _notes(plane)
+    words = ["gatekeeper", "takeover", "--wait", "1", "--kubeconfig", str(plane.kubeconfig)]
+    with Cluster(plane, "--gatekeeper", "beside") as cluster:
+        for more, why in (
+            (["K8sAllowedRepos/prod-repos", "-n", "elsewhere"], "or it is not in the namespace elsewhere"),
+            (["K8sAllowedRepos/prod-repos", "--webhook-name", "none"], "nobody would enforce it"),
+            (["K8sAllowedRepos/none"], "there is no K8sAllowedRepos none"),
+        ):
+            assert cli.run([*words, *more]) == 2
+            assert why in capsys.readouterr().err
+        cluster.process.send_signal(signal.SIGSTOP)
+        try:
+            assert cli.run([*words, "K8sAllowedRepos/prod-repos"]) == 2
+        finally:
+            cluster.process.send_signal(signal.SIGCONT)
+        assert "Tidewaiter does not enforce it within 1 s" in capsys.readouterr().err
+        assert (_get(plane)["spec"], _notes(plane)) == (before, notes)
+        assert _probe(plane).once() == {"gatekeeper"}
 
 
 def test_statuses_and_kinds_are_left_to_gatekeeper(
