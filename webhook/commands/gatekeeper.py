@@ -56,14 +56,7 @@ def compare(paths: Sequence[str], gator: str, kubeconfig: str, output: str) -> i
     help="For who takes a constraint to enforce it; with 0 nobody may for a moment.",
 )
 @shared.kubeconfig
-@click.option(
-    "--namespace",
-    "-n",
-    metavar="NAME",
-    default="tidewaiter-system",
-    show_default=True,
-    help="The namespace of the installation.",
-)
+@shared.installation
 @shared.webhook_name
 @shared.output
 def takeover(

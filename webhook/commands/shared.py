@@ -22,6 +22,14 @@ namespace = click.option(
     show_envvar=True,
     help="Our own namespace, with the Secret and the Leases; it must exist.",
 )
+installation = click.option(
+    "--namespace",
+    "-n",
+    metavar="NAME",
+    default="tidewaiter-system",
+    show_default=True,
+    help="The namespace of the installation.",
+)
 lease_name = click.option(
     "--lease-name",
     metavar="NAME",

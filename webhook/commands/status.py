@@ -9,14 +9,7 @@ from webhook.commands import shared
 
 @click.command(name="status")
 @shared.kubeconfig
-@click.option(
-    "--namespace",
-    "-n",
-    metavar="NAME",
-    default="tidewaiter-system",
-    show_default=True,
-    help="The namespace of the installation.",
-)
+@shared.installation
 @shared.webhook_name
 @shared.output
 def command(kubeconfig: str, namespace: str, webhook_name: str, output: str) -> int:
