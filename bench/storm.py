@@ -32,8 +32,8 @@ _CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigu
 _AFTER = 5.0
 _IDLE_SHARE = 0.1
 _WITHDRAWN = 20
-_ASKED_ONCE = 2.0
-"""Seconds in which each acceptance has been asked about before it goes."""
+_ASKED_ONCE = 8.0
+"""Seconds in which each acceptance has been asked about before it goes, on a busy machine too."""
 
 
 Versions = dict[str, dict[str, str]]
