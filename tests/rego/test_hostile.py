@@ -85,8 +85,8 @@ POLICIES = {
     "all paths of a graph": 'p { g := {sprintf("%d", [i]): [sprintf("%d", [i + 1]), '
     'sprintf("%d", [i + 2])] | i := numbers.range(0, 60)[_]}; count(graph.reachable_paths(g, {"0"})) < 0 }',
     "all addresses": 'p { count(net.cidr_expand("0.0.0.0/0")) > 0 }',
-    "many networks": 'p { count(net.cidr_merge([sprintf("10.%d.%d.0/24", [i, j]) | '
-    "i := numbers.range(0, 255)[_]; j := numbers.range(0, 255)[_]])) > 0 }",
+    "many networks": 'p { count(net.cidr_merge([sprintf("10.%d.%d.%d/32", [i, j, k]) | '
+    "i := numbers.range(0, 255)[_]; j := numbers.range(0, 255)[_]; k := numbers.range(0, 255)[_]])) > 0 }",
     "a shifted bit": "p { bits.lsh(1, 1000000000) > 0 }",
     "sets of sets": "p { x := {{{i, j}, {j}} | i := numbers.range(0, 1000)[_]; "
     "j := numbers.range(0, 1000)[_]}; count(x) < 0 }",
