@@ -1,4 +1,4 @@
-"""Many constraints of one template share its program, so that memory does not grow as it does in Gatekeeper."""
+"""Constraints of one template share its program, so that memory does not grow as it does in Gatekeeper."""
 
 from __future__ import annotations
 
