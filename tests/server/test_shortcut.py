@@ -210,7 +210,9 @@ class TestTheSameAnswers:
     async def test_when_the_room_is_full(self, start: Start, dial: Any) -> None:
         answers = []
         for shortcut in (True, False):
-            plane = await start(make_snapshot(), Limits(max_in_flight=1, move_every=math.inf), shortcut=shortcut)
+            plane = await start(
+                make_snapshot(), Limits(max_in_flight=1, move_every=math.inf), shortcut=shortcut
+            )
             with plane.data_plane.room.enter("", 1):  # type: ignore[union-attr]
                 client = await dial(plane)
                 await client.send(whole())
