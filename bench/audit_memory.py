@@ -40,7 +40,7 @@ def memory(say: Callable[[str], None]) -> list[Figure]:
     peaks = []
     figures = []
     for count in MANY:
-        usage, seconds, written = audit_many(count)
+        usage, seconds, written = _audit_many(count)
         peaks.append(usage.peak / 2**20)
         each = usage.cpu / count * 1e6
         note = (
@@ -54,15 +54,7 @@ def memory(say: Callable[[str], None]) -> list[Figure]:
     return figures
 
 
-def audit_many(count: int) -> tuple[Usage, float, int]:
-    """Audit so many objects once.
-
-    Args:
-        count: of them.
-
-    Returns:
-        what the audit's process used, the seconds that it took, and the reports that it wrote.
-    """
+def _audit_many(count: int) -> tuple[Usage, float, int]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, port = Path(name), free_port()
         command = (sys.executable, "-m", "bench.list_server", str(port), str(count))
