@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from tests.core.builders import namespace
-from tests.gatekeeper.gk import snapshot
+from tests.gatekeeper.gk import constraint, rego_template, snapshot
 from tests.gatekeeper.test_raw_text import RULES, manifests
 from tests.server.builders import Start, make_review
+
+HOSTILE = {
+    "ranges": "r := numbers.range(0, 999); r[_] + r[_] + r[_] + r[_] < 0",
+    "comprehension": "r := numbers.range(1, 500); x := [[a, b, c] | a := r[_]; b := r[_]; c := r[_]]; "
+    "count(x) < 0",
+    "regex": 'x := concat("", ["a" | numbers.range(1, 100000)[_]]); '
+    'not regex.match("^(a+)+$", concat("", [x, "b"])); numbers.range(1, 1000000000)[_] < 0',
+    "number": "x := 9999999999; [a, b, c] := [x * x, x * x, x * x]; bits.lsh(a * b * c, 1000000000) > 1",
+    "recursion": "walk(input, [_, x]); walk(input, [_, y]); walk(input, [_, z]); walk(input, [_, w]); "
+    "x + y + z + w < 0",
+}
+"""What would take forever, or all memory, by itself."""
+AS_IN_OPA = {
+    "padding": 'sprintf("%1000000000d", [1]) != "%!(NOVERB)%!(EXTRA int=1)"',
+    "exponent": 'units.parse("1e1000000000Ei") > 1',
+}
+"""What OPA ends at once, too: nothing is met."""
 
 
 @pytest.mark.parametrize("action", ["deny", "warn", "dryrun"])
@@ -20,3 +38,26 @@ async def test_messages_that_are_not_utf_8_are_sent(start: Start, action: str) -
     said = json.dumps(answer, ensure_ascii=False)
     said.encode()
     assert ("\ufffd" in said) == (action != "dryrun")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_what_takes_forever_is_stopped_and_named(start: Start, name: str) -> None:
+    kind = f"K8s{name.title()}"
+    template = rego_template(f'package any\nviolation[{{"msg": "m"}}] {{ {HOSTILE[name]} }}', kind)
+    plane = await start(snapshot(namespace(), template, constraint(kind, "forever")))
+    began = time.monotonic()
+    answer = await plane.verdict(make_review(), "/admit?timeout=2s")
+    assert time.monotonic() - began < 10
+    assert not answer["allowed"]
+    message = answer["status"]["message"]
+    assert message.startswith(f"[forever] {kind}: ")
+    assert (await plane.verdict(make_review(), "/admit?timeout=2s"))["status"]["message"] == message
+
+
+@pytest.mark.parametrize("name", AS_IN_OPA)
+async def test_what_opa_ends_at_once_is_ended_here(start: Start, name: str) -> None:
+    template = rego_template(f'package any\nviolation[{{"msg": "m"}}] {{ {AS_IN_OPA[name]} }}')
+    plane = await start(snapshot(namespace(), template, constraint()))
+    began = time.monotonic()
+    assert (await plane.verdict(make_review(), "/admit?timeout=2s"))["allowed"]
+    assert time.monotonic() - began < 2

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from webhook.core.constraint import GENERATED, ORIGINAL, Constraint, ExternalLacking, Found, Review
-from webhook.core.errors import EvaluationError
+from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.evaluation import Evaluation
 from webhook.core.expanding import Resultant, expand
 from webhook.core.fields import metadata_of
@@ -64,7 +64,9 @@ def judge_constraint(
     except EvaluationError as error:
         if isinstance(error, ExternalLacking):
             evaluation.lacking.append(ExternalLack(error.provider, error.keys))
-        evaluation.errors.append(PolicyError(policy.ref, prefix + str(error), actions, constraint=True))
+        # Gatekeeper has no budget, and so no words of its own: what is to be mended is the template.
+        told = f"{policy.ref.kind}: {error}" if isinstance(error, BudgetExceeded) else str(error)
+        evaluation.errors.append(PolicyError(policy.ref, prefix + told, actions, constraint=True))
     except RecursionError:
         message = f"{prefix}the object is nested too deeply"
         evaluation.errors.append(PolicyError(policy.ref, message, actions, constraint=True))

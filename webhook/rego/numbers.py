@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final, NamedTuple, Self, TypeAlias
 
-from webhook.core.errors import EvaluationError
+from webhook.core.errors import BudgetExceeded
 
 Number: TypeAlias = "int | float | Decimal"
 
@@ -24,7 +24,7 @@ _GO_INTEGER = re.compile(r"[+-]?[0-9]+")  # to_number lets "+5" and "007" be num
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
-class NumberTooLarge(EvaluationError):  # noqa: N818 - says more than "Error"
+class NumberTooLarge(BudgetExceeded):
     """A number is larger or finer than is computed with here."""
 
 

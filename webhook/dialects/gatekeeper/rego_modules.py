@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from webhook.core.constraint import Found, Review
-from webhook.core.errors import CompileError, EvaluationError
+from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
 from webhook.dialects.gatekeeper.fields import Object, text, texts
 from webhook.rego import UNDEFINED, Context, RegoProgram, RegoSet
 from webhook.rego.ast import (
@@ -30,6 +30,7 @@ from webhook.rego.ast import (
     Var,
     With,
 )
+from webhook.rego.builtins.declaration import CANCELLED, Halt
 from webhook.rego.compile import compile_modules
 from webhook.rego.errors import RegoError
 from webhook.rego.go_floats import through_float64
@@ -123,7 +124,12 @@ class _Program:
         given = {"review": shown, "parameters": parameters}
         # Where nothing is synced it isn't defined.
         data = {"inventory": review.inventory} if review.inventory else {}
-        found = self._program.evaluate(given, data, context)
+        try:
+            found = self._program.evaluate(given, data, context)
+        except Halt as error:
+            if error.code != CANCELLED:
+                raise
+            raise BudgetExceeded(str(error)) from error
         return () if found is UNDEFINED else _results(found)
 
 

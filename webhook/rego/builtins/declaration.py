@@ -33,6 +33,10 @@ class OperandError(BuiltinError):
     code = "eval_type_error"
 
 
+CANCELLED: Final = "eval_cancel_error"
+"""OPA's code of a query that was stopped."""
+
+
 class Halt(EvaluationError):  # noqa: N818 - OPA's word
     """The whole query stops: what was to be computed is larger than any policy needs.
 
@@ -40,7 +44,7 @@ class Halt(EvaluationError):  # noqa: N818 - OPA's word
         code: OPA's code of the error.
     """
 
-    def __init__(self, message: str, code: str = "eval_cancel_error") -> None:
+    def __init__(self, message: str, code: str = CANCELLED) -> None:
         super().__init__(message)
         self.code = code
 
