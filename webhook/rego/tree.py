@@ -7,10 +7,24 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any
 
-from webhook.rego.ast import Boolean, Module, Null, Number, Ref, Rule, String, Term, Var, is_ground
+from webhook.rego.ast import (
+    Array,
+    Boolean,
+    Module,
+    Null,
+    Number,
+    Object,
+    Ref,
+    Rule,
+    Set,
+    String,
+    Term,
+    Var,
+    is_ground,
+)
 from webhook.rego.numbers import number_of
 from webhook.rego.runtime import Frame, Path, along, along_stored, merged, visited
-from webhook.rego.values import UNDEFINED, Value, compare, entries_in_order, key, lookup, object_of
+from webhook.rego.values import UNDEFINED, RegoSet, Value, compare, entries_in_order, key, lookup, object_of
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +62,17 @@ def constant(term: Term) -> Value:
     if isinstance(term, Number):
         return number_of(term.text)
     return None if isinstance(term, Null) else UNDEFINED
+
+
+def constant_of(term: Term) -> Value:
+    """Return the value of a term that is made of scalars alone."""
+    if isinstance(term, Array):
+        return [constant_of(item) for item in term.items]
+    if isinstance(term, Set):
+        return RegoSet([constant_of(item) for item in term.items])
+    if isinstance(term, Object):
+        return object_of([(constant_of(k), constant_of(v)) for k, v in term.items])
+    return constant(term)
 
 
 def full_ref(module: Module, ref: Ref) -> tuple[Term, ...]:

@@ -24,8 +24,7 @@ from webhook.rego.ast import (
     operands,
 )
 from webhook.rego.codegen.scope import is_constant, visits
-from webhook.rego.codegen.terms import constant_of
-from webhook.rego.tree import Node, constant
+from webhook.rego.tree import Node, constant, constant_of
 from webhook.rego.values import UNDEFINED, key
 
 

@@ -8,10 +8,9 @@ from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var
 from webhook.rego.codegen.bodies import Bodies
 from webhook.rego.codegen.raising import links_of, one_value
 from webhook.rego.codegen.scope import Scope, is_constant, visits
-from webhook.rego.codegen.terms import constant_of
 from webhook.rego.codegen.writer import Collect, Return
 from webhook.rego.remembered import remembered
-from webhook.rego.tree import Node
+from webhook.rego.tree import Node, constant_of
 from webhook.rego.values import Value
 
 _WORTH = 4  # expressions, from which on a function keeps its results

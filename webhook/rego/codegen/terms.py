@@ -26,8 +26,7 @@ from webhook.rego.ast import (
 from webhook.rego.codegen.references import References
 from webhook.rego.codegen.scope import Scope, is_constant, is_free, names_in
 from webhook.rego.codegen.writer import Collect
-from webhook.rego.tree import Node, constant
-from webhook.rego.values import RegoSet, object_of
+from webhook.rego.tree import Node, constant, constant_of
 
 _SMALL: Final = 10**15
 
@@ -149,14 +148,3 @@ class Terms(References):
         if isinstance(term, SetComprehension):
             self.sets.add(name)
         return name
-
-
-def constant_of(term: Term) -> Any:
-    """Return the value of a term that is made of scalars alone."""
-    if isinstance(term, Array):
-        return [constant_of(item) for item in term.items]
-    if isinstance(term, Set):
-        return RegoSet([constant_of(item) for item in term.items])
-    if isinstance(term, Object):
-        return object_of([(constant_of(k), constant_of(v)) for k, v in term.items])
-    return constant(term)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
 from webhook.rego.builtins.declaration import BuiltinError, Context, Declaration, Halt
-from webhook.rego.codegen.terms import constant_of
 from webhook.rego.errors import TYPE, Problems
 from webhook.rego.passes.rules import is_constant
 from webhook.rego.passes.walk import expressions, head_terms
+from webhook.rego.tree import constant_of
 
 _STEPS: Final = 8
 """Through how many variables and rules an operand is followed."""
