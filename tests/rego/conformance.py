@@ -21,8 +21,10 @@ from webhook.core.activation import Budget
 from webhook.core.errors import CompileError, EvaluationError
 from webhook.rego.builtins import REFUSED, Context
 from webhook.rego.numbers import number_of
+from webhook.rego.order import ordered
+from webhook.rego.plain_json import to_json
 from webhook.rego.program import compile_modules
-from webhook.rego.values import UNDEFINED, RegoSet, ordered, to_json
+from webhook.rego.values import UNDEFINED, RegoSet
 
 MODULE = "github.com/open-policy-agent/opa"
 VERSION = "v1.17.1"

@@ -25,7 +25,9 @@ from webhook.core.activation import Budget
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.rego import Context, RegoProgram, compile_modules
 from webhook.rego.ast import Version
-from webhook.rego.values import UNDEFINED, equal, to_json
+from webhook.rego.order import equal
+from webhook.rego.plain_json import to_json
+from webhook.rego.values import UNDEFINED
 
 POLICIES = Path(__file__).with_name("policies")
 BENCH = Path(__file__).parents[2] / "bench" / "rego_policies"

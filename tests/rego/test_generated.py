@@ -8,7 +8,8 @@ import pytest
 
 from webhook.rego import Context, compile_modules
 from webhook.rego.codegen.helpers import HELPERS
-from webhook.rego.values import UNDEFINED, to_json
+from webhook.rego.plain_json import to_json
+from webhook.rego.values import UNDEFINED
 
 HOSTILE_TEXTS = [
     "'",

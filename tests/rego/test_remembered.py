@@ -10,7 +10,8 @@ from webhook.core.activation import Budget
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.rego import Context, RegoProgram, compile_modules
 from webhook.rego import remembered as module
-from webhook.rego.values import UNDEFINED, to_json
+from webhook.rego.plain_json import to_json
+from webhook.rego.values import UNDEFINED
 
 ALONE = """
 canonical(x) := y { endswith(x, "m"); y := to_number(trim_suffix(x, "m")) }

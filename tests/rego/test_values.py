@@ -2,18 +2,9 @@ from decimal import Decimal
 
 import pytest
 
-from webhook.rego.values import (
-    UNDEFINED,
-    RegoSet,
-    compare,
-    entries_in_order,
-    equal,
-    key,
-    lookup,
-    object_of,
-    ordered,
-    to_json,
-)
+from webhook.rego.order import compare, entries_in_order, equal, ordered
+from webhook.rego.plain_json import to_json
+from webhook.rego.values import UNDEFINED, RegoSet, key, lookup, object_of
 
 RISING = [
     None,

@@ -14,6 +14,7 @@ from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check
 from webhook.rego.formatting import shortest_text
 from webhook.rego.layouts import read
 from webhook.rego.numbers import Number, float_of, number_of, text_of
+from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import decoded, printable
 from webhook.rego.texts import key_text
 from webhook.rego.values import RegoObject, RegoSet, entries
@@ -241,7 +242,7 @@ def _events(value: Any, depth: int) -> Iterator[Any]:
             yield from _events(item, depth + 1)
         yield yaml.MappingEndEvent()
     elif kind is list or kind is RegoSet:
-        items = value if kind is list else value.ordered()
+        items = value if kind is list else members_in_order(value)
         yield yaml.SequenceStartEvent(None, None, True, flow_style=not items)
         for item in items:
             yield from _events(item, depth + 1)

@@ -11,6 +11,7 @@ from webhook.core.errors import EvaluationError
 from webhook.rego.ast import Location
 from webhook.rego.builtins.declaration import BuiltinError, Context
 from webhook.rego.numbers import text_of
+from webhook.rego.order import entries_in_order, equal
 from webhook.rego.values import (
     CONTAINERS,
     UNDEFINED,
@@ -18,8 +19,6 @@ from webhook.rego.values import (
     RegoSet,
     Value,
     entries,
-    entries_in_order,
-    equal,
     key,
     lookup,
     object_of,

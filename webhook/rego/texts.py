@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import MAX_STRING, Halt
 from webhook.rego.numbers import text_of
+from webhook.rego.order import entries_in_order, members_in_order
+from webhook.rego.plain_json import to_json
 from webhook.rego.raw_text import printable
-from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order, size, to_json
+from webhook.rego.values import RegoObject, RegoSet, entries, size
 
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
 _PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
@@ -119,7 +121,7 @@ def _term_text(value: Any) -> str:
             "{" + ", ".join([f"{_term_text(k)}: {_term_text(v)}" for k, v in entries_in_order(value)]) + "}"
         )
     if kind is RegoSet:
-        return "{" + ", ".join(map(_term_text, value.ordered())) + "}" if len(value) else "set()"
+        return "{" + ", ".join(map(_term_text, members_in_order(value))) + "}" if len(value) else "set()"
     return text_of(value)
 
 
@@ -201,7 +203,7 @@ def _items(value: Any) -> Any:
     if kind is list:
         return value
     if kind is RegoSet:
-        return value.ordered()
+        return members_in_order(value)
     return sorted(((key_text(k), v) for k, v in entries(value)), key=_first)
 
 

@@ -23,8 +23,9 @@ from webhook.rego.ast import (
     is_ground,
 )
 from webhook.rego.numbers import number_of
+from webhook.rego.order import compare, entries_in_order
 from webhook.rego.runtime import Frame, Path, along, along_stored, merged, visited
-from webhook.rego.values import UNDEFINED, RegoSet, Value, compare, entries_in_order, key, lookup, object_of
+from webhook.rego.values import UNDEFINED, RegoSet, Value, key, lookup, object_of
 
 
 @dataclass(slots=True, eq=False)

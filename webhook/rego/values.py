@@ -1,4 +1,4 @@
-"""Rego's values: how each is held in Python, equality, order, hashing and the way into containers.
+"""Rego's values: how each is held in Python, what it is hashed by, and the way into containers.
 
 null is None, booleans are bool, strings str, arrays list. A number is an int, a float where the float's
 shortest text is exactly the number's, else a Decimal. An object is a dict where all keys are strings, else a
@@ -7,16 +7,13 @@ shortest text is exactly the number's, else a Decimal. An object is a dict where
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
-from functools import cmp_to_key
 from typing import Any, Final
 
 from webhook.core.activation import Budget
 from webhook.core.errors import BudgetExceeded
 from webhook.rego.numbers import Numeral
-from webhook.rego.raw_text import encoded
 
 Value = Any
 """null, boolean, number, string, array, object or set, as this module's docstring says."""
@@ -40,6 +37,7 @@ UNDEFINED: Final = Undefined()
 _TRUE_KEY: Final = ("boolean", "true")
 _FALSE_KEY: Final = ("boolean", "false")
 _MOST_WAITING: Final = 64
+_MOST_STEPS: Final = 1_000_000  # that a value is gone through in: more than any budget has
 _EXACT = 2**53  # below it a float and the int of the same text are equal and hash alike
 
 
@@ -50,14 +48,14 @@ class RegoSet:
     most policies do over their containers, sees some twice then, and finds the same.
     """
 
-    __slots__ = ("_budget", "_key", "_members", "_sorted", "_waiting")
+    __slots__ = ("_budget", "_key", "_members", "_waiting", "in_order")
 
     def __init__(self, values: Iterable[Value] = ()) -> None:
         self._members: dict[Hashable, Value] = {}
         self._waiting: list[Value] = []
         self._budget: Budget | None = None
         self._key: Hashable | None = None
-        self._sorted: list[Value] | None = None
+        self.in_order: list[Value] | None = None  # kept by `order.members_in_order`
         for value in values:
             self._members.setdefault(key(value), value)
 
@@ -131,19 +129,13 @@ class RegoSet:
         return hash(self.canonical())
 
     def __repr__(self) -> str:
-        return f"RegoSet({self.ordered()!r})"
+        return f"RegoSet({[*self]!r})"
 
     def canonical(self) -> Hashable:
         """Return the key of the whole set."""
         if self._key is None:
             self._key = ("set", frozenset(self.members))
         return self._key
-
-    def ordered(self) -> list[Value]:
-        """Return the members in OPA's order."""
-        if self._sorted is None or len(self._sorted) != len(self.members):
-            self._sorted = ordered(self.members.values())
-        return self._sorted
 
 
 class RegoObject:
@@ -203,9 +195,9 @@ def size(value: Value) -> int:
     """
     if value.__class__ not in CONTAINERS:
         return 1
-    left = [_MOST]
+    left = [_MOST_STEPS]
     _count(value, left)
-    return _MOST - left[0]
+    return _MOST_STEPS - left[0]
 
 
 def _count(value: Value, left: list[int]) -> None:
@@ -295,126 +287,6 @@ _NAMES: Final[dict[type, str]] = {
     RegoObject: "object",
     RegoSet: "set",
 }
-_MOST: Final = 1_000_000
-_ORDER: Final[dict[type, int]] = {
-    type(None): 0,
-    bool: 1,
-    int: 2,
-    float: 2,
-    Decimal: 2,
-    Numeral: 2,
-    str: 3,
-    list: 6,
-    dict: 7,
-    RegoObject: 7,
-    RegoSet: 8,
-}
-
-
-def equal(a: Value, b: Value) -> bool:
-    """Tell whether two values are the same to Rego: 1 and 1.0 are, true and 1 aren't.
-
-    Raises:
-        BudgetExceeded: they are too large; see `size`.
-    """
-    if a.__class__ in CONTAINERS and a is not b:
-        size(a)
-    return _equal(a, b)
-
-
-def _equal(a: Value, b: Value) -> bool:
-    if a is b:
-        return True
-    kind, other = a.__class__, b.__class__
-    if kind is str or other is str:
-        return kind is other and a == b
-    if kind is bool or other is bool or a is None or b is None:
-        return False  # the same ones are identical
-    if kind is list:
-        return other is list and len(a) == len(b) and all(map(_equal, a, b))
-    if kind is dict:
-        if other is not dict or len(a) != len(b):
-            return False
-        return all(k in b and _equal(v, b[k]) for k, v in a.items())
-    if kind is int and other is int:
-        return a == b  # type: ignore[no-any-return]
-    if kind is RegoSet or kind is RegoObject:
-        return a == b  # type: ignore[no-any-return]
-    if _ORDER[kind] != 2 or _ORDER[other] != 2:
-        return False
-    return _compare_numbers(a, b) == 0
-
-
-def compare(a: Value, b: Value) -> int:
-    """Return -1, 0 or 1: OPA's order of all values (ast.Compare).
-
-    Raises:
-        BudgetExceeded: they are too large; see `size`.
-    """
-    if a.__class__ in CONTAINERS and a.__class__ is b.__class__:
-        size(a)
-    return _compare(a, b)
-
-
-def _compare(a: Value, b: Value) -> int:
-    kind, other = a.__class__, b.__class__
-    if kind is other and (kind is str or kind is int or kind is bool):
-        if kind is str and not (a.isascii() and b.isascii()):
-            a, b = encoded(a), encoded(b)  # in the order of bytes, as in Go
-        return (a > b) - (a < b)  # type: ignore[no-any-return]
-    rank, rank_of_other = _ORDER[kind], _ORDER[other]
-    if rank != rank_of_other:
-        return -1 if rank < rank_of_other else 1
-    if rank == 2:
-        return _compare_numbers(a, b)
-    if rank == 6:
-        return _compare_lists(a, b)
-    if rank == 7:
-        return _compare_objects(a, b)
-    if rank == 8:
-        return _compare_lists(a.ordered(), b.ordered())
-    return 0  # null
-
-
-def _compare_numbers(a: Value, b: Value) -> int:
-    if a.__class__ is not b.__class__:
-        if a.__class__ is float:
-            a = Decimal(repr(a))
-        if b.__class__ is float:
-            b = Decimal(repr(b))
-    return (a > b) - (a < b)  # type: ignore[no-any-return]
-
-
-def _compare_lists(a: list[Value], b: list[Value]) -> int:
-    for x, y in zip(a, b, strict=False):
-        difference = _compare(x, y)
-        if difference:
-            return difference
-    return (len(a) > len(b)) - (len(a) < len(b))
-
-
-def _compare_objects(a: Value, b: Value) -> int:
-    for (k, v), (m, w) in zip(entries_in_order(a), entries_in_order(b), strict=False):
-        difference = _compare(k, m) or _compare(v, w)
-        if difference:
-            return difference
-    return (len(a) > len(b)) - (len(a) < len(b))
-
-
-def ordered(values: Iterable[Value]) -> list[Value]:
-    """Return `values` in OPA's order, equal ones in the order given."""
-    listed = list(values)
-    kinds = {value.__class__ for value in listed}
-    if kinds == {str}:
-        listed.sort(key=None if all(map(str.isascii, listed)) else encoded)
-    elif kinds == {int}:
-        listed.sort()
-    else:
-        for value in listed:
-            if value.__class__ in CONTAINERS:
-                size(value)
-        listed.sort(key=cmp_to_key(_compare))
-    return listed
 
 
 def lookup(container: Value, wanted: Value) -> Value | Undefined:
@@ -446,54 +318,3 @@ def entries(container: Value) -> Iterable[tuple[Value, Value]]:
     if kind is RegoObject:
         return container.members.values()  # type: ignore[no-any-return]
     return ()
-
-
-def entries_in_order(container: Value) -> Iterable[tuple[Value, Value]]:
-    """Return what `entries` does, in OPA's order: arrays by index, objects and sets by key."""
-    kind = container.__class__
-    if kind is list:
-        return enumerate(container)
-    if kind is dict:
-        return [(name, container[name]) for name in ordered(container)]
-    if kind is RegoSet:
-        return [(v, v) for v in container.ordered()]
-    if kind is RegoObject:
-        return [container.members[key(k)] for k in ordered([pair[0] for pair in container.members.values()])]
-    return ()
-
-
-def from_json(value: Any) -> Value:
-    """Return the value of decoded JSON: itself; it is read as it is."""
-    return value
-
-
-def to_json(value: Value) -> Any:
-    """Return `value` as plain JSON data: sets as arrays in order, other keys as JSON text.
-
-    Raises:
-        BudgetExceeded: it is too large; see `size`.
-    """
-    size(value)
-    return _to_json(value)
-
-
-def _to_json(value: Value) -> Any:
-    kind = value.__class__
-    if kind is list:
-        return [_to_json(v) for v in value]
-    if kind is dict:
-        return {k: _to_json(v) for k, v in value.items()}
-    if kind is RegoSet:
-        return [_to_json(v) for v in value.ordered()]
-    if kind is RegoObject:
-        return {
-            k if k.__class__ is str else _json_text(_to_json(k)): _to_json(v)
-            for k, v in entries_in_order(value)
-        }
-    return value
-
-
-def _json_text(value: Any) -> str:
-    if value.__class__ is Decimal:
-        return str(value)
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=str)

@@ -8,6 +8,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import Context, builtin, element_error, operand_error
 from webhook.rego.numbers import Number
+from webhook.rego.order import compare, equal, members_in_order, ordered
 from webhook.rego.types import (
     ANY,
     ARRAY_OF_ANY,
@@ -20,7 +21,7 @@ from webhook.rego.types import (
     Set,
     Union,
 )
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, entries, equal, lookup, ordered
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, lookup
 
 _COLLECTION = Union((SET_OF_ANY, ARRAY_OF_ANY))
 _NUMBERS = Union((Set(NUMBER), Array(NUMBER)))
@@ -36,7 +37,7 @@ def members(value: Any) -> list[Any]:
     if value.__class__ is list:
         return value
     if value.__class__ is RegoSet:
-        return value.ordered()
+        return members_in_order(value)
     raise operand_error(1, value, "set", "array")
 
 
@@ -117,7 +118,7 @@ def min_(context: Context, value: Any) -> Any:
 def sort(context: Context, value: Any) -> list[Any]:
     """Return the members in OPA's order."""
     if value.__class__ is RegoSet:
-        return value.ordered()
+        return members_in_order(value)
     found = members(value)
     context.spend(len(found) * max(1, len(found).bit_length() >> 2))
     return ordered(found)

@@ -17,8 +17,9 @@ from webhook.rego.builtins.declaration import (
     operand_error,
 )
 from webhook.rego.numbers import Binary, Number, Numeral
+from webhook.rego.order import compare, equal
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, SET_OF_ANY, Array, Union
-from webhook.rego.values import RegoSet, compare, equal
+from webhook.rego.values import RegoSet
 
 NUMBERS: Final[frozenset[Any]] = frozenset((int, float, Decimal, Numeral))
 _HALF: Final = Binary(False, 1, -1)

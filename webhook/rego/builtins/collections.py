@@ -6,6 +6,7 @@ from typing import Any
 
 from webhook.rego.builtins.arithmetic import difference, small_integer
 from webhook.rego.builtins.declaration import Context, builtin, check_items, operand_error
+from webhook.rego.order import members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, SET_OF_ANY, Array, Object, Set, Union
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, key, lookup
 
@@ -102,7 +103,7 @@ def set_diff(context: Context, first: Any, second: Any) -> RegoSet:
 def intersection(context: Context, sets: Any) -> RegoSet:
     """Return what all sets of a set hold."""
     result: RegoSet | None = None
-    for item in _set(sets, 1).ordered():
+    for item in members_in_order(_set(sets, 1)):
         found = _set(item, 1)
         result = found if result is None else set_and(context, result, found)
     return RegoSet() if result is None else result
@@ -112,7 +113,7 @@ def intersection(context: Context, sets: Any) -> RegoSet:
 def union(context: Context, sets: Any) -> RegoSet:
     """Return what any set of a set holds."""
     found: dict[Any, Any] = {}
-    for item in _set(sets, 1).ordered():
+    for item in members_in_order(_set(sets, 1)):
         for k, v in _set(item, 1).members.items():
             found.setdefault(k, v)
         check_items(len(found))
@@ -125,14 +126,14 @@ def _edges(graph: Any, node: Any) -> list[Any]:
     found = lookup(graph, node)
     if found.__class__ is list:
         return found
-    return found.ordered() if found.__class__ is RegoSet else []
+    return members_in_order(found) if found.__class__ is RegoSet else []
 
 
 def _initial(value: Any, position: int) -> list[Any]:
     if value.__class__ is list:
         return value
     if value.__class__ is RegoSet:
-        return value.ordered()
+        return members_in_order(value)
     raise operand_error(position, value, "{array, set}")
 
 

@@ -18,10 +18,11 @@ from webhook.rego.builtins.declaration import (
 from webhook.rego.builtins.objects import check_object
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.json_reader import is_json, read_json
+from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.texts import json_text, key_text, quote, term_text
 from webhook.rego.types import ANY, BOOLEAN, SET_OF_STRING, STRING, Array, Object, Union
-from webhook.rego.values import RegoObject, RegoSet, entries, entries_in_order
+from webhook.rego.values import RegoObject, RegoSet, entries
 
 _STANDARD: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL: Final = _STANDARD[:-2] + "-_"
@@ -253,7 +254,7 @@ def _listed(value: Any) -> list[Any]:
     if value.__class__ is list:
         return value
     if value.__class__ is RegoSet:
-        return value.ordered()
+        return members_in_order(value)
     raise OperandError("operand 1 values must be string, array[string], or set[string]")
 
 

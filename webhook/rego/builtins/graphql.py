@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import REFUSED, BuiltinError, Context, builtin
 from webhook.rego.builtins.strings import check_texts
+from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, STRING, Object, Union
-from webhook.rego.values import to_json
 
 _OBJECT: Final = Object((), (ANY, ANY))
 

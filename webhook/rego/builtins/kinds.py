@@ -8,6 +8,7 @@ from typing import Any, Final
 from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
 from webhook.rego.numbers import Number, Numeral, is_number_text, number_of
+from webhook.rego.order import members_in_order
 from webhook.rego.texts import quote
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union
 from webhook.rego.types import Object as ObjectType
@@ -80,7 +81,7 @@ def _cast(name: str, result: Any, expected: tuple[str, ...], *kinds: type) -> No
         if name == "set" and value.__class__ is list:
             context.spend(len(value))
         if name == "array" and value.__class__ is RegoSet:
-            return value.ordered()
+            return members_in_order(value)
         return RegoSet(value) if name == "set" and value.__class__ is list else value
 
     builtin(f"cast_{name}", (ANY,), result, deprecated=True, needs_context=True)(implementation)

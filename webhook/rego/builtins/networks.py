@@ -23,8 +23,9 @@ from webhook.rego.builtins.declaration import (
     check_items,
     operand_error,
 )
+from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, SET_OF_STRING, STRING, Array, Object, Set, Union
-from webhook.rego.values import RegoObject, RegoSet, entries_in_order
+from webhook.rego.values import RegoObject, RegoSet
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -149,7 +150,7 @@ def cidr_merge(context: Context, values: Any) -> RegoSet:
     if values.__class__ is list:
         found = values
     elif values.__class__ is RegoSet:
-        found = values.ordered()
+        found = members_in_order(values)
     else:
         raise BuiltinError("operand must be an array")
     context.spend(1 + 8 * len(found))
@@ -222,7 +223,7 @@ def _keyed(position: int, value: Any) -> Iterator[tuple[Any, Any]]:
         for index, item in enumerate(value):
             yield _element(position, item), index
     elif kind is RegoSet:
-        for item in value.ordered():
+        for item in members_in_order(value):
             yield _element(position, item), item
     elif kind is dict or kind is RegoObject:
         for key, item in entries_in_order(value):

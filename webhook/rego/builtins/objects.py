@@ -13,8 +13,9 @@ from webhook.rego.builtins.declaration import (
     element_error,
     operand_error,
 )
+from webhook.rego.order import equal
 from webhook.rego.types import ANY, ARRAY_OF_ANY, SET_OF_ANY, Array, Object, Union
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, equal, key, lookup, object_of
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, key, lookup, object_of
 
 OBJECT: Final = Object((), (ANY, ANY))
 _KEYS: Final = Union((ARRAY_OF_ANY, OBJECT, SET_OF_ANY))

@@ -15,19 +15,10 @@ from webhook.rego.builtins.declaration import (
 )
 from webhook.rego.builtins.objects import OBJECT, check_object
 from webhook.rego.numbers import integer_of
+from webhook.rego.order import equal, members_in_order
 from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, ARRAY_OF_ANY, STRING, Array, Object, Set, Union
-from webhook.rego.values import (
-    UNDEFINED,
-    RegoObject,
-    RegoSet,
-    entries,
-    equal,
-    key,
-    lookup,
-    object_of,
-    type_name,
-)
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, key, lookup, object_of, type_name
 
 _PATH: Final = Union((STRING, ARRAY_OF_ANY))
 _PATHS: Final = Union((Array(_PATH), Set(_PATH)))
@@ -63,7 +54,7 @@ def _tree(context: Context, paths: Any) -> Tree:
     if paths.__class__ is list:
         found = paths
     elif paths.__class__ is RegoSet:
-        found = paths.ordered()
+        found = members_in_order(paths)
     else:
         raise operand_error(2, paths, "set", "array")
     root: Tree = {}

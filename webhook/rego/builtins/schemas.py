@@ -7,8 +7,9 @@ from typing import Any, Final
 from webhook.rego.builtins.declaration import BuiltinError, Context, builtin
 from webhook.rego.builtins.encoding import json_unmarshal
 from webhook.rego.json_reader import is_json
+from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, NULL, STRING, Array, Object, Union
-from webhook.rego.values import RegoObject, to_json
+from webhook.rego.values import RegoObject
 
 _DOCUMENT: Final = Union((STRING, Object((), (ANY, ANY))))
 _FAILURE: Final = Object(tuple((name, STRING) for name in ("desc", "error", "field", "type")))

@@ -19,10 +19,12 @@ from webhook.rego.builtins.declaration import (
     operand_error,
 )
 from webhook.rego.formatting import sprintf
+from webhook.rego.order import members_in_order
+from webhook.rego.plain_json import to_json
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
-from webhook.rego.values import RegoObject, RegoSet, entries, to_json
+from webhook.rego.values import RegoObject, RegoSet, entries
 
 _STRINGS: Final = Array(STRING)
 _SMALL: Final = 1 << 31
@@ -55,7 +57,7 @@ def text_list(value: Any, position: int) -> list[str]:
     if kind is list:
         found = value
     elif kind is RegoSet:
-        found = value.ordered()
+        found = members_in_order(value)
     else:
         raise operand_error(position, value, "array", "set")
     for item in found:
@@ -392,7 +394,7 @@ def template_string(context: Context, parts: Any) -> str:
             if not len(part):
                 texts.append("<undefined>")
                 continue
-            found = part.ordered()[0]
+            found = members_in_order(part)[0]
         texts.append(found if found.__class__ is str else term_text(found))
     size = sum(map(len, texts))
     check_string(size)

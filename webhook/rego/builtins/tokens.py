@@ -23,10 +23,11 @@ from webhook.rego.keys import (
 )
 from webhook.rego.layouts import SECOND_NS
 from webhook.rego.numbers import float_of, number_of
+from webhook.rego.order import compare, entries_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.texts import json_text
 from webhook.rego.types import ANY, BOOLEAN, STRING, Array, Object
-from webhook.rego.values import compare, entries_in_order, type_name
+from webhook.rego.values import type_name
 
 _OBJECT: Final = Object((), (ANY, ANY))
 _NAMED: Final = Object((), (STRING, ANY))

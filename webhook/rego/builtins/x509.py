@@ -11,9 +11,10 @@ from webhook.rego.builtins.objects import check_object
 from webhook.rego.builtins.strings import check_texts
 from webhook.rego.keys import pem_block
 from webhook.rego.numbers import integer_of
+from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import ANY, BOOLEAN, STRING, Array, Object
-from webhook.rego.values import RegoSet, entries_in_order, type_name
+from webhook.rego.values import RegoSet, type_name
 
 _OBJECT: Final = Object((), (STRING, ANY))
 _CERTIFICATES: Final = Array(_OBJECT)
@@ -115,7 +116,7 @@ def parse_and_verify_certificates_with_options(context: Context, text: Any, opti
         elif name == "KeyUsages":
             if value.__class__ is not list and value.__class__ is not RegoSet:
                 raise BuiltinError("'KeyUsages' should be an Array or Set")
-            members: list[Any] = value.ordered() if isinstance(value, RegoSet) else value
+            members: list[Any] = members_in_order(value) if isinstance(value, RegoSet) else value
             named = [member.strip('"') for member in members if member.__class__ is str]
             unknown = [member for member in named if member not in USE_NAMES]
             if unknown:

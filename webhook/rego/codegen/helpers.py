@@ -8,7 +8,8 @@ from typing import Any, Final
 from webhook.rego import remembered, runtime, tree
 from webhook.rego.builtins.arithmetic import NUMBERS
 from webhook.rego.builtins.declaration import BuiltinError
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, compare, lookup, object_of
+from webhook.rego.order import compare
+from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, lookup, object_of
 
 HELPERS: Final[Mapping[str, Any]] = {
     "__builtins__": {},
