@@ -10,7 +10,7 @@ import struct
 from decimal import Decimal
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, check_string
+from webhook.rego.context import BuiltinError, check_string
 from webhook.rego.numbers import float_of, general_text, integer_of, text_of
 from webhook.rego.raw_text import encoded
 from webhook.rego.texts import quote, term_text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt
+from webhook.rego.context import BuiltinError, Context, Halt
 
 _MAX: Final = 1_000  # characters of a pattern
 _INVALID: Final = "the input provided is invalid"

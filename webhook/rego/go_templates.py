@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_string
+from webhook.rego.context import BuiltinError, Context, Halt, check_string
 from webhook.rego.numbers import number_of, text_of
 
 _ACTION: Final = re.compile(r"\{\{(- )?\s*(.*?)\s*( -)?\}\}", re.S)

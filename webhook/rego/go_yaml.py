@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_items
+from webhook.rego.context import BuiltinError, Context, Halt, check_items
 from webhook.rego.formatting import shortest_text
 from webhook.rego.layouts import read
 from webhook.rego.numbers import Number, float_of, number_of, text_of

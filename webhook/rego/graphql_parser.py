@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt
+from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.graphql_tokens import Lexer, Token, failed
 from webhook.rego.texts import quote
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.graphql_parser import Node
 
 _SCALARS: Final = ("Int", "Float", "String", "Boolean", "ID")

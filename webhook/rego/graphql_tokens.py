@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from webhook.rego.builtins.declaration import BuiltinError
+from webhook.rego.context import BuiltinError
 from webhook.rego.raw_text import encoded
 from webhook.rego.texts import quote
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from webhook.rego.builtins.declaration import BuiltinError, Halt
+from webhook.rego.context import BuiltinError, Halt
 from webhook.rego.numbers import number_of
 from webhook.rego.raw_text import encoded
 from webhook.rego.texts import quote

@@ -11,9 +11,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from webhook.rego.builtins.arithmetic import NUMBERS
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt
-from webhook.rego.numbers import text_of, whole
+from webhook.rego.context import BuiltinError, Context, Halt
+from webhook.rego.numbers import NUMBERS, text_of, whole
 from webhook.rego.patterns import compile_pattern
 from webhook.rego.raw_text import printable
 from webhook.rego.texts import json_text

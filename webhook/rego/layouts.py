@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from webhook.rego.builtins.declaration import BuiltinError
+from webhook.rego.context import BuiltinError
 from webhook.rego.raw_text import encoded
 
 MONTHS: Final = [

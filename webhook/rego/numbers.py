@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from webhook.core.errors import BudgetExceeded
 
@@ -46,6 +46,10 @@ class Numeral(Decimal):
             raise NumberTooLarge("a number's exponent is out of range") from None
         number.text = text
         return number
+
+
+NUMBERS: Final[frozenset[Any]] = frozenset((int, float, Decimal, Numeral))
+"""The classes that numbers have."""
 
 
 class Binary(NamedTuple):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from webhook.core.patterns import go_error, linear_pattern, without_groups
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, check_items
+from webhook.rego.context import BuiltinError, Context, Halt, check_items
 from webhook.rego.raw_text import printable
 
 _MAX_PATTERN: Final = 16_384

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 from webhook.rego.ast import Location
-from webhook.rego.builtins.declaration import BuiltinError, Context
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.numbers import text_of
 from webhook.rego.order import entries_in_order, equal
 from webhook.rego.values import (

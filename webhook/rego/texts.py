@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import MAX_STRING, Halt
+from webhook.rego.context import MAX_STRING, Halt
 from webhook.rego.numbers import text_of
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.plain_json import to_json

@@ -13,7 +13,7 @@ import pytest
 from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 from webhook.rego.builtins import DECLARATIONS, Context, Declaration
-from webhook.rego.builtins.declaration import MAX_STRING, Halt
+from webhook.rego.context import MAX_STRING, Halt
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import printable
 from webhook.rego.texts import term_text

@@ -30,8 +30,8 @@ from webhook.rego.ast import (
     Var,
     With,
 )
-from webhook.rego.builtins.declaration import CANCELLED, Halt
 from webhook.rego.compile import compile_modules
+from webhook.rego.context import CANCELLED, Halt
 from webhook.rego.errors import RegoError
 from webhook.rego.go_floats import through_float64
 from webhook.rego.parser import parse_module

@@ -25,7 +25,8 @@ from webhook.rego.builtins import (
     x509,
     yaml_texts,
 )
-from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, BuiltinError, Context, Declaration, Halt
+from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
+from webhook.rego.context import BuiltinError, Context, Halt
 
 __all__ = [
     "DECLARATIONS",

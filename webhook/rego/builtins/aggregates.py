@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.rego import numbers
-from webhook.rego.builtins.arithmetic import NUMBERS
-from webhook.rego.builtins.declaration import Context, builtin, element_error, operand_error
-from webhook.rego.numbers import Number
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import element_error, operand_error
+from webhook.rego.context import Context
+from webhook.rego.numbers import NUMBERS, Number
 from webhook.rego.order import compare, equal, members_in_order, ordered
 from webhook.rego.types import (
     ANY,

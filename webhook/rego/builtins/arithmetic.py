@@ -3,66 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Final
 
 from webhook.rego import numbers
-from webhook.rego.builtins.declaration import (
-    MAX_ITEMS,
-    BuiltinError,
-    Context,
-    Halt,
-    Implementation,
-    builtin,
-    operand_error,
-)
-from webhook.rego.numbers import Binary, Number, Numeral
+from webhook.rego.builtins.declaration import Implementation, builtin
+from webhook.rego.builtins.operands import big_integer, check_number, operand_error
+from webhook.rego.context import MAX_ITEMS, BuiltinError, Context, Halt
+from webhook.rego.numbers import NUMBERS, Binary, Number
 from webhook.rego.order import compare, equal
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, SET_OF_ANY, Array, Union
 from webhook.rego.values import RegoSet
 
-NUMBERS: Final[frozenset[Any]] = frozenset((int, float, Decimal, Numeral))
 _HALF: Final = Binary(False, 1, -1)
 _ONE: Final = Binary(False, 1, 0)
-
-
-def check_number(value: Any, position: int) -> None:
-    """Refuse what is no number.
-
-    Raises:
-        OperandError: in OPA's words.
-    """
-    if value.__class__ not in NUMBERS:
-        raise operand_error(position, value, "number")
-
-
-def small_integer(value: Any, position: int) -> int:
-    """Return an operand that must be an integer of 64 bits.
-
-    Raises:
-        OperandError: it is none.
-    """
-    check_number(value, position)
-    small = numbers.integer_of(value)
-    if small is None:
-        error = operand_error(position, value, "number")
-        raise error.__class__(f"operand {position} must be integer number but got floating-point number")
-    return small
-
-
-def big_integer(value: Any, position: int) -> int:
-    """Return an operand that must be a whole number, which is rounded to 64 bits of mantissa before.
-
-    Raises:
-        OperandError: it is none.
-    """
-    if value.__class__ not in NUMBERS:
-        raise operand_error(position, value, "integer")
-    found = numbers.whole(value)
-    if found is None:
-        error = operand_error(position, value, "integer")
-        raise error.__class__(f"operand {position} must be integer number but got floating-point number")
-    return found
 
 
 @builtin("plus", (NUMBER, NUMBER), NUMBER, infix="+")

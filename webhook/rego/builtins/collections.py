@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.rego.builtins.arithmetic import difference, small_integer
-from webhook.rego.builtins.declaration import Context, builtin, check_items, operand_error
+from webhook.rego.builtins.arithmetic import difference
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import operand_error, small_integer
+from webhook.rego.context import Context, check_items
 from webhook.rego.order import members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, SET_OF_ANY, Array, Object, Set, Union
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, key, lookup

@@ -6,8 +6,9 @@ import hashlib
 import hmac
 from typing import Any
 
-from webhook.rego.builtins.declaration import Context, builtin
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_texts
+from webhook.rego.context import Context
 from webhook.rego.raw_text import encoded
 from webhook.rego.types import BOOLEAN, STRING
 

@@ -6,17 +6,9 @@ import re
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from webhook.rego.builtins.declaration import (
-    BuiltinError,
-    Context,
-    OperandError,
-    builtin,
-    check_items,
-    check_string,
-    operand_error,
-)
-from webhook.rego.builtins.objects import check_object
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_object, check_texts, operand_error
+from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
 from webhook.rego.json_reader import is_json, read_json
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded

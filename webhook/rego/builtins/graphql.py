@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import REFUSED, BuiltinError, Context, builtin
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import REFUSED, builtin
+from webhook.rego.builtins.operands import check_texts
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, STRING, Object, Union
 

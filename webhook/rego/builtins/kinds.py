@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from webhook.rego.builtins.arithmetic import NUMBERS
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
-from webhook.rego.numbers import Number, Numeral, is_number_text, number_of
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import operand_error
+from webhook.rego.context import BuiltinError, Context
+from webhook.rego.numbers import NUMBERS, Number, Numeral, is_number_text, number_of
 from webhook.rego.order import members_in_order
 from webhook.rego.texts import quote
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union

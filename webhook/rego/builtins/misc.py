@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.rego.builtins.declaration import REFUSED, BuiltinError, Context, builtin, operand_error
+from webhook.rego.builtins.declaration import REFUSED, builtin
+from webhook.rego.builtins.operands import operand_error
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, STRING
 from webhook.rego.values import key

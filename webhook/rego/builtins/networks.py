@@ -15,14 +15,9 @@ from ipaddress import (
 )
 from typing import Any, Final, TypeAlias
 
-from webhook.rego.builtins.declaration import (
-    BuiltinError,
-    Context,
-    Halt,
-    builtin,
-    check_items,
-    operand_error,
-)
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import operand_error
+from webhook.rego.context import BuiltinError, Context, Halt, check_items
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, SET_OF_STRING, STRING, Array, Object, Set, Union
 from webhook.rego.values import RegoObject, RegoSet

@@ -5,31 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.rego.builtins.collections import of_members
-from webhook.rego.builtins.declaration import (
-    Context,
-    OperandError,
-    builtin,
-    check_items,
-    element_error,
-    operand_error,
-)
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import OBJECTS, check_object, element_error, operand_error
+from webhook.rego.context import Context, OperandError, check_items
 from webhook.rego.order import equal
 from webhook.rego.types import ANY, ARRAY_OF_ANY, SET_OF_ANY, Array, Object, Union
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, key, lookup, object_of
+from webhook.rego.values import UNDEFINED, RegoSet, entries, key, lookup, object_of
 
 OBJECT: Final = Object((), (ANY, ANY))
 _KEYS: Final = Union((ARRAY_OF_ANY, OBJECT, SET_OF_ANY))
-_OBJECTS: Final[frozenset[Any]] = frozenset((dict, RegoObject))
-
-
-def check_object(value: Any, position: int) -> None:
-    """Refuse what is no object.
-
-    Raises:
-        OperandError: in OPA's words.
-    """
-    if value.__class__ not in _OBJECTS:
-        raise operand_error(position, value, "object")
 
 
 def _keys(value: Any) -> RegoSet:
@@ -38,7 +22,7 @@ def _keys(value: Any) -> RegoSet:
         return value  # type: ignore[no-any-return]
     if kind is list:
         return RegoSet(value)
-    if kind in _OBJECTS:
+    if kind in OBJECTS:
         return RegoSet(k for k, _ in entries(value))
     raise operand_error(2, value, "object", "set", "array")
 
@@ -49,7 +33,7 @@ def object_get(value: Any, path: Any, default: Any) -> Any:
     kind = value.__class__
     if kind is dict and path.__class__ is str:
         return value.get(path, default)
-    if kind not in _OBJECTS:
+    if kind not in OBJECTS:
         raise operand_error(1, value, "object")
     if path.__class__ is not list:
         found = lookup(value, path)
@@ -98,7 +82,7 @@ def merged(context: Context, first: Any, second: Any) -> Any:
     pairs = [(k, v) for k, v in entries(first) if lookup(second, k) is UNDEFINED]
     for k, v in entries(second):
         before = lookup(first, k)
-        both = before.__class__ in _OBJECTS and v.__class__ in _OBJECTS
+        both = before.__class__ in OBJECTS and v.__class__ in OBJECTS
         pairs.append((k, merged(context, before, v) if both else v))
     return object_of(pairs)
 
@@ -117,7 +101,7 @@ def object_union_n(context: Context, values: Any) -> Any:
     if values.__class__ is not list:
         raise operand_error(1, values, "array")
     for value in values:
-        if value.__class__ not in _OBJECTS:
+        if value.__class__ not in OBJECTS:
             raise element_error(1, values, value, "object")
     result: Any = {}
     for value in values:
@@ -149,7 +133,7 @@ def object_subset(context: Context, whole: Any, part: Any) -> bool:
 
 def _subset(context: Context, whole: Any, part: Any) -> bool | None:
     kind = whole.__class__
-    if kind in _OBJECTS and part.__class__ in _OBJECTS:
+    if kind in OBJECTS and part.__class__ in OBJECTS:
         context.spend(1 + (len(part) >> 2))
         return all(_entry(context, lookup(whole, k), v) for k, v in entries(part))
     if kind is RegoSet and part.__class__ is RegoSet:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import (
-    BuiltinError,
-    Context,
-    OperandError,
-    builtin,
-    check_items,
-    operand_error,
-)
-from webhook.rego.builtins.objects import OBJECT, check_object
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.objects import OBJECT
+from webhook.rego.builtins.operands import OBJECTS, check_object, operand_error
+from webhook.rego.context import BuiltinError, Context, OperandError, check_items
 from webhook.rego.numbers import integer_of
 from webhook.rego.order import equal, members_in_order
 from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, ARRAY_OF_ANY, STRING, Array, Object, Set, Union
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, entries, key, lookup, object_of, type_name
+from webhook.rego.values import UNDEFINED, RegoSet, entries, key, lookup, object_of, type_name
 
 _PATH: Final = Union((STRING, ARRAY_OF_ANY))
 _PATHS: Final = Union((Array(_PATH), Set(_PATH)))
 _INDEX: Final = re.compile(r"[+-]?[0-9]+")
-_OBJECTS: Final[frozenset[Any]] = frozenset((dict, RegoObject))
 _GO_TYPES: Final = {
     "null": "ast.Null",
     "boolean": "ast.Boolean",
@@ -90,7 +84,7 @@ def _filtered(context: Context, value: Any, tree: Tree | None) -> Any:
     if kind is RegoSet:
         context.spend(1 + (len(value) >> 3))
         return RegoSet(_filtered(context, item, tree[key(item)]) for item in value if key(item) in tree)
-    if kind in _OBJECTS:
+    if kind in OBJECTS:
         context.spend(1 + (len(value) >> 3))
         return object_of(
             (k, _filtered(context, item, tree[key(k)])) for k, item in entries(value) if key(k) in tree
@@ -110,7 +104,7 @@ def _removed(context: Context, value: Any, tree: Any) -> Any:
     if tree is None:
         return UNDEFINED
     kind = value.__class__
-    if tree is UNDEFINED or (kind is not list and kind is not RegoSet and kind not in _OBJECTS):
+    if tree is UNDEFINED or (kind is not list and kind is not RegoSet and kind not in OBJECTS):
         return value
     context.spend(1 + (len(value) >> 3))
     if kind is list:
@@ -137,7 +131,7 @@ def json_patch(context: Context, value: Any, operations: Any) -> Any:
 
 
 def _patched(context: Context, value: Any, operation: Any) -> Any:
-    if operation.__class__ not in _OBJECTS:
+    if operation.__class__ not in OBJECTS:
         raise BuiltinError(
             "must be an array of JSON-Patch objects, but at least one element is not an object"
         )
@@ -198,7 +192,7 @@ class _Patch:
         if kind is list:
             shown = _index(len(value), step)
             found = value[shown] if 0 <= shown < len(value) else UNDEFINED
-        elif kind in _OBJECTS or kind is RegoSet:
+        elif kind in OBJECTS or kind is RegoSet:
             found = lookup(value, step)
         else:
             raise BuiltinError(
@@ -226,7 +220,7 @@ class _Patch:
                 raise BuiltinError("index for array insertion out of bounds")
             self.pay(value)
             return [*value[:index], new, *value[index:]]
-        if kind in _OBJECTS:
+        if kind in OBJECTS:
             self.pay(value)
             return object_of([*entries(value), (step, new)])
         if kind is RegoSet:
@@ -256,7 +250,7 @@ class _Patch:
                 raise BuiltinError("index for array delete out of bounds")
             self.pay(value)
             return [*value[:index], *value[index + 1 :]]
-        if kind not in _OBJECTS and kind is not RegoSet:
+        if kind not in OBJECTS and kind is not RegoSet:
             raise BuiltinError(_no_composite(value))
         if lookup(value, step) is UNDEFINED:
             raise BuiltinError(f"cannot delete child key {term_text(step)} that does not exist")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from webhook.rego.builtins.arithmetic import small_integer
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_texts, small_integer
+from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.patterns import Pattern, compile_pattern, matches
 from webhook.rego.raw_text import printable
 from webhook.rego.texts import quote

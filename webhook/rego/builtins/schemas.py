@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin
+from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.encoding import json_unmarshal
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.json_reader import is_json
 from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, NULL, STRING, Array, Object, Union

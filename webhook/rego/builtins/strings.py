@@ -7,17 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from webhook.rego import numbers
-from webhook.rego.builtins.arithmetic import check_number, small_integer
-from webhook.rego.builtins.declaration import (
-    BuiltinError,
-    Context,
-    OperandError,
-    builtin,
-    check_items,
-    check_string,
-    element_error,
-    operand_error,
-)
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer, text_list
+from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
 from webhook.rego.formatting import sprintf
 from webhook.rego.order import members_in_order
 from webhook.rego.plain_json import to_json
@@ -32,38 +24,6 @@ _SPACES: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-
-
-def check_texts(*values: Any) -> None:
-    """Refuse the first of the operands that is no string.
-
-    Raises:
-        OperandError: in OPA's words.
-    """
-    for value in values:
-        if value.__class__ is not str:
-            kinds = [one.__class__ for one in values]
-            position = next(at for at, kind in enumerate(kinds, 1) if kind is not str)
-            raise operand_error(position, value, "string")
-
-
-def text_list(value: Any, position: int) -> list[str]:
-    """Return the strings of an array, or of a set in order.
-
-    Raises:
-        OperandError: it is neither, or holds something else.
-    """
-    kind = value.__class__
-    if kind is list:
-        found = value
-    elif kind is RegoSet:
-        found = members_in_order(value)
-    else:
-        raise operand_error(position, value, "array", "set")
-    for item in found:
-        if item.__class__ is not str:
-            raise element_error(position, value, item, "string")
-    return found  # type: ignore[no-any-return]
 
 
 @builtin("concat", (STRING, Union((SET_OF_STRING, _STRINGS))), STRING, needs_context=True)

@@ -9,10 +9,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from webhook.rego import numbers
-from webhook.rego.builtins.arithmetic import NUMBERS, check_number, small_integer
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string, operand_error
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer
+from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
+from webhook.rego.numbers import NUMBERS
 from webhook.rego.texts import quote
 from webhook.rego.types import NUMBER, STRING, Array, Union
 

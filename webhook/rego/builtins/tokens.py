@@ -6,10 +6,10 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
+from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.encoding import base64url_bytes
-from webhook.rego.builtins.objects import check_object
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.operands import check_object, check_texts, operand_error
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.json_reader import is_json, read_json
 from webhook.rego.keys import (
     ALGORITHMS,

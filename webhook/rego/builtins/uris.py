@@ -6,8 +6,9 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_texts
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, STRING, Object

@@ -8,8 +8,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from webhook.rego import numbers
-from webhook.rego.builtins.declaration import BuiltinError, Context, Halt, builtin
-from webhook.rego.builtins.strings import check_texts, upper
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_texts
+from webhook.rego.builtins.strings import upper
+from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.numbers import Number, number_of
 from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, STRING, Object

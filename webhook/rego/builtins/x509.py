@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, operand_error
+from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.encoding import base64_bytes
-from webhook.rego.builtins.objects import check_object
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.operands import check_object, check_texts, operand_error
+from webhook.rego.context import BuiltinError, Context
 from webhook.rego.keys import pem_block
 from webhook.rego.numbers import integer_of
 from webhook.rego.order import entries_in_order, members_in_order

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.rego.builtins.declaration import BuiltinError, Context, builtin, check_string
-from webhook.rego.builtins.strings import check_texts
+from webhook.rego.builtins.declaration import builtin
+from webhook.rego.builtins.operands import check_texts
+from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.texts import json_text
 from webhook.rego.types import ANY, BOOLEAN, STRING
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from webhook.rego import remembered, runtime, tree
-from webhook.rego.builtins.arithmetic import NUMBERS
-from webhook.rego.builtins.declaration import BuiltinError
+from webhook.rego.context import BuiltinError
+from webhook.rego.numbers import NUMBERS
 from webhook.rego.order import compare
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, lookup, object_of
 

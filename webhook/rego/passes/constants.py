@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
-from webhook.rego.builtins.declaration import BuiltinError, Context, Declaration, Halt
+from webhook.rego.builtins.declaration import Declaration
+from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.errors import TYPE, Problems
 from webhook.rego.passes.rules import is_constant
 from webhook.rego.passes.walk import expressions, head_terms
