@@ -90,7 +90,7 @@ class Review:
         now_ns: the time to judge at, in nanoseconds since 1970.
 
     Attributes:
-        as_rego: what the engine Rego makes of the `document`, kept for its next template.
+        as_rego: what the engine Rego makes of it, kept for the next template.
     """
 
     __slots__ = (
@@ -134,7 +134,7 @@ class Review:
         self.inventory: Mapping[str, Any] = inventory if inventory is not None else {}
         self.external = external
         self.budget = budget or Budget()
-        self.as_rego: Mapping[str, Any] | None = None
+        self.as_rego: Any = None
         self._attributes: dict[str, Any] | None = None
         self._document: dict[str, Any] | None = None
         self._states: tuple[Mapping[str, Any], ...] | None = None

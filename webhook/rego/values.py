@@ -79,9 +79,12 @@ class RegoSet:
     def collect_all(self, values: Iterable[Value], budget: Budget) -> None:
         """Add members, as `collect` does."""
         for value in values:
-            if value.__class__ is dict:  # what most policies go over
+            kind = value.__class__
+            if kind is dict:  # what most policies go over
                 self._waiting.append(value)
                 self._budget = budget
+            elif kind is str:
+                self._members.setdefault(value, value)
             else:
                 self.collect(value, budget)
         if len(self._waiting) > _MOST_WAITING:

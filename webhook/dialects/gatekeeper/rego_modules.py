@@ -110,27 +110,33 @@ class _Program:
 
     def judge(self, review: Review, parameters: Any) -> Sequence[Found]:
         """Judge a review; see `template.Judge`."""
-        external = review.external
-        context = Context(
-            review.now_ns,
-            str(review.request.get("uid") or "").encode(),
-            None if external is None else _asking(external),
-            review.budget,
-        )
-        shown = review.as_rego
-        if shown is None:
-            # Once for all templates: the parameters and the inventory don't go this way.
-            shown = review.as_rego = through_float64(review.document)
-        given = {"review": shown, "parameters": parameters}
-        # Where nothing is synced it isn't defined.
-        data = {"inventory": review.inventory} if review.inventory else {}
+        asked = review.as_rego
+        if asked is None:
+            asked = review.as_rego = _Asked(review)
+        context = Context(review.now_ns, asked.seed, asked.external, review.budget)
+        given = {"review": asked.review, "parameters": parameters}
         try:
-            found = self._program.evaluate(given, data, context)
+            found = self._program.evaluate(given, asked.data, context)
         except Halt as error:
             if error.code != CANCELLED:
                 raise
             raise BudgetExceeded(str(error)) from error
-        return () if found is UNDEFINED else _results(found)
+        if found is UNDEFINED or (found.__class__ is RegoSet and not found.members):
+            return ()
+        return _results(found)
+
+
+class _Asked:
+    """What every template is asked with for one review: all but its parameters."""
+
+    __slots__ = ("data", "external", "review", "seed")
+
+    def __init__(self, review: Review) -> None:
+        self.review = through_float64(review.document)
+        # Where nothing is synced the inventory isn't defined.
+        self.data = {"inventory": review.inventory} if review.inventory else {}
+        self.external = None if review.external is None else _asking(review.external)
+        self.seed = str(review.request.get("uid") or "").encode()
 
 
 def _asking(external: Callable[[str, Sequence[str]], Mapping[str, Any]]) -> Callable[[Any], Any]:

@@ -90,6 +90,10 @@ def _one_or_many(value: Any, position: int) -> list[str]:
 @builtin("strings.any_prefix_match", (_MANY, _MANY), BOOLEAN, needs_context=True)
 def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
     """Tell whether any of the texts begins with any of the prefixes."""
+    if texts.__class__ is str:  # nearly always
+        wanted = tuple(_one_or_many(prefixes, 2))
+        context.spend(len(wanted) >> 4)
+        return texts.startswith(wanted)  # type: ignore[no-any-return]
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(prefixes, 2))
     context.spend(len(found) * len(wanted) >> 4)
     return any(text.startswith(wanted) for text in found)
@@ -98,6 +102,10 @@ def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
 @builtin("strings.any_suffix_match", (_MANY, _MANY), BOOLEAN, needs_context=True)
 def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
     """Tell whether any of the texts ends with any of the suffixes."""
+    if texts.__class__ is str:  # nearly always
+        wanted = tuple(_one_or_many(suffixes, 2))
+        context.spend(len(wanted) >> 4)
+        return texts.endswith(wanted)  # type: ignore[no-any-return]
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(suffixes, 2))
     context.spend(len(found) * len(wanted) >> 4)
     return any(text.endswith(wanted) for text in found)
