@@ -93,7 +93,7 @@ def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
     if texts.__class__ is str:  # nearly always
         wanted = tuple(_one_or_many(prefixes, 2))
         context.spend(len(wanted) >> 4)
-        return texts.startswith(wanted)  # type: ignore[no-any-return]
+        return texts.startswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(prefixes, 2))
     context.spend(len(found) * len(wanted) >> 4)
     return any(text.startswith(wanted) for text in found)
@@ -105,7 +105,7 @@ def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
     if texts.__class__ is str:  # nearly always
         wanted = tuple(_one_or_many(suffixes, 2))
         context.spend(len(wanted) >> 4)
-        return texts.endswith(wanted)  # type: ignore[no-any-return]
+        return texts.endswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(suffixes, 2))
     context.spend(len(found) * len(wanted) >> 4)
     return any(text.endswith(wanted) for text in found)
