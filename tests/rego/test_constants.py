@@ -8,7 +8,7 @@ import pytest
 
 from webhook.core.errors import CompileError, EvaluationError
 from webhook.rego import Context, RegoProgram, compile_modules
-from webhook.rego.json_schema import UNSUPPORTED
+from webhook.rego.go.json_schema import UNSUPPORTED
 
 REFUSED = {
     "a schema": ('p if {\n  json.match_schema(input, {"allOf": []})[0]\n}', 3, "allOf"),

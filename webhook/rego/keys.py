@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.rego.builtins.encoding import base64_bytes
 from webhook.rego.context import BuiltinError
-from webhook.rego.json_reader import read_json
+from webhook.rego.go.base64_reader import base64_bytes
+from webhook.rego.go.json_reader import read_json
 from webhook.rego.raw_text import encoded
 
 ALGORITHMS: Final = frozenset(

@@ -33,7 +33,7 @@ from webhook.rego.ast import (
 from webhook.rego.compile import compile_modules
 from webhook.rego.context import CANCELLED, Halt
 from webhook.rego.errors import RegoError
-from webhook.rego.go_floats import through_float64
+from webhook.rego.go.float64 import through_float64
 from webhook.rego.parser import parse_module
 from webhook.rego.program import generate
 from webhook.rego.raw_text import printable

@@ -9,15 +9,14 @@ from urllib.parse import quote_plus
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_object, check_texts, operand_error
 from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
-from webhook.rego.json_reader import is_json, read_json
+from webhook.rego.go.base64_reader import base64_bytes, base64url_bytes
+from webhook.rego.go.json_reader import is_json, read_json
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.texts import json_text, key_text, quote, term_text
 from webhook.rego.types import ANY, BOOLEAN, SET_OF_STRING, STRING, Array, Object, Union
 from webhook.rego.values import RegoObject, RegoSet, entries
 
-_STANDARD: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_URL: Final = _STANDARD[:-2] + "-_"
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
@@ -38,58 +37,6 @@ def _base64(data: bytes) -> str:
 
     check_string(len(data) * 4 // 3 + 4)
     return base64.b64encode(data).decode()
-
-
-def base64_bytes(text: str, alphabet: str = _STANDARD) -> bytes:
-    """Return what base64 stands for, as strict as Go is.
-
-    Raises:
-        BuiltinError: it is none; says at which byte.
-    """
-    data = encoded(text)
-    known = frozenset(alphabet.encode())
-    digits: list[int] = []
-    at, size = 0, len(data)
-    while at < size:
-        byte = data[at]
-        if byte in (10, 13):
-            at += 1
-            continue
-        if byte == 61:
-            return _padded(data, at, digits, alphabet)
-        if byte not in known:
-            raise BuiltinError(f"illegal base64 data at input byte {at}")
-        digits.append(byte)
-        at += 1
-    if len(digits) % 4:
-        # Go counts back from the end, as many bytes as the last, incomplete group has digits.
-        raise BuiltinError(f"illegal base64 data at input byte {size - len(digits) % 4}")
-    return _decode(bytes(digits), alphabet)
-
-
-def _padded(data: bytes, at: int, digits: list[int], alphabet: str) -> bytes:
-    missing = -len(digits) % 4
-    if missing not in (1, 2):
-        raise BuiltinError(f"illegal base64 data at input byte {at}")
-    found = 0
-    while at < len(data):
-        byte = data[at]
-        if byte in (10, 13):
-            at += 1
-            continue
-        if byte != 61 or found == missing:
-            raise BuiltinError(f"illegal base64 data at input byte {at}")
-        found += 1
-        at += 1
-    if found < missing:
-        raise BuiltinError(f"illegal base64 data at input byte {len(data)}")
-    return _decode(bytes(digits) + b"=" * missing, alphabet)
-
-
-def _decode(data: bytes, alphabet: str) -> bytes:
-    import base64
-
-    return base64.b64decode(data, altchars=b"-_" if alphabet is _URL else None)
 
 
 @builtin("base64.decode", (STRING,), STRING, needs_context=True)
@@ -125,20 +72,6 @@ def base64url_encode_no_pad(context: Context, text: Any) -> str:
     """Return the bytes in base64 for URLs, without padding."""
     check_texts(text)
     return _base64(_sized(context, text)).replace("+", "-").replace("/", "_").rstrip("=")
-
-
-def base64url_bytes(text: str) -> bytes:
-    """Return what base64 for URLs stands for, its padding there or not.
-
-    Raises:
-        BuiltinError: it is none.
-    """
-    if not text.endswith("="):
-        rest = len(encoded(text)) % 4
-        if rest == 1:
-            raise BuiltinError(f"illegal base64url string: {text}")
-        text += "=" * (-rest % 4)
-    return base64_bytes(text, _URL)
 
 
 @builtin("base64url.decode", (STRING,), STRING, needs_context=True)

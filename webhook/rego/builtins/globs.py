@@ -9,7 +9,7 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import element_error, operand_error
 from webhook.rego.builtins.regex import quote_meta
 from webhook.rego.context import BuiltinError, Context, check_string
-from webhook.rego.patterns import compile_pattern
+from webhook.rego.go.patterns import compile_pattern
 from webhook.rego.raw_text import printable
 from webhook.rego.types import BOOLEAN, NULL, STRING, Array, Union
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_texts, small_integer
 from webhook.rego.context import BuiltinError, Context, check_string
-from webhook.rego.patterns import Pattern, compile_pattern, matches
+from webhook.rego.go.patterns import Pattern, compile_pattern, matches
 from webhook.rego.raw_text import printable
 from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, NUMBER, STRING, Array
@@ -197,7 +197,7 @@ def quote_meta(text: str) -> str:
 @builtin("regex.globs_match", (STRING, STRING), BOOLEAN, needs_context=True)
 def globs_match(context: Context, first: Any, second: Any) -> bool:
     """Tell whether two patterns of characters, sets, ``.``, ``*`` and ``+`` match a text in common."""
-    from webhook.rego.glob_intersection import intersects
+    from webhook.rego.go.glob_intersection import intersects
 
     check_texts(first, second)
     context.spend(2 + len(first) + len(second))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.encoding import json_unmarshal
 from webhook.rego.context import BuiltinError, Context
-from webhook.rego.json_reader import is_json
+from webhook.rego.go.json_reader import is_json
 from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, BOOLEAN, NULL, STRING, Array, Object, Union
 from webhook.rego.values import RegoObject
@@ -29,7 +29,7 @@ def _document(context: Context, value: Any) -> Any:
 
 
 def _understood(context: Context, schema: Any) -> None:
-    from webhook.rego.json_schema import check_schema
+    from webhook.rego.go.json_schema import check_schema
 
     check_schema(context, _document(context, schema))
 
@@ -43,7 +43,7 @@ def _understood(context: Context, schema: Any) -> None:
 )
 def match_schema(context: Context, document: Any, schema: Any) -> list[Any]:
     """Return whether a document is as a schema says, and what isn't."""
-    from webhook.rego.json_schema import check_schema, failures
+    from webhook.rego.go.json_schema import check_schema, failures
 
     value, wanted = _document(context, document), _document(context, schema)
     check_schema(context, wanted)
@@ -60,7 +60,7 @@ def match_schema(context: Context, document: Any, schema: Any) -> list[Any]:
 )
 def verify_schema(context: Context, schema: Any) -> list[Any]:
     """Return whether it is a schema, and what is wrong with it."""
-    from webhook.rego.json_schema import check_schema
+    from webhook.rego.go.json_schema import check_schema
 
     try:
         check_schema(context, _document(context, schema))

@@ -10,7 +10,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer, text_list
 from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
-from webhook.rego.formatting import sprintf
+from webhook.rego.go.printing import sprintf
 from webhook.rego.order import members_in_order
 from webhook.rego.plain_json import to_json
 from webhook.rego.raw_text import decoded, encoded
@@ -371,7 +371,7 @@ def template_string(context: Context, parts: Any) -> str:
 
 
 def _understood(context: Context, template: Any) -> None:
-    from webhook.rego.go_templates import check
+    from webhook.rego.go.templates import check
 
     check_texts(template)
     check(context, template)
@@ -386,7 +386,7 @@ def _understood(context: Context, template: Any) -> None:
 )
 def render_template(context: Context, template: Any, values: Any) -> str:
     """Return a template of Go with values put in."""
-    from webhook.rego.go_templates import render
+    from webhook.rego.go.templates import render
 
     check_texts(template)
     if values.__class__ is not dict and values.__class__ is not RegoObject:

@@ -12,7 +12,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer
 from webhook.rego.context import BuiltinError, Context, check_string
-from webhook.rego.layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
+from webhook.rego.go.time_layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
 from webhook.rego.numbers import NUMBERS
 from webhook.rego.texts import quote
 from webhook.rego.types import NUMBER, STRING, Array, Union

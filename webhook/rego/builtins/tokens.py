@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.encoding import base64url_bytes
 from webhook.rego.builtins.operands import check_object, check_texts, operand_error
 from webhook.rego.context import BuiltinError, Context
-from webhook.rego.json_reader import is_json, read_json
+from webhook.rego.go.base64_reader import base64url_bytes
+from webhook.rego.go.json_reader import is_json, read_json
+from webhook.rego.go.time_layouts import SECOND_NS
 from webhook.rego.keys import (
     ALGORITHMS,
     VerificationKey,
@@ -21,7 +22,6 @@ from webhook.rego.keys import (
     verification_keys,
     verifies,
 )
-from webhook.rego.layouts import SECOND_NS
 from webhook.rego.numbers import float_of, number_of
 from webhook.rego.order import compare, entries_in_order
 from webhook.rego.raw_text import decoded, encoded

@@ -14,7 +14,7 @@ from webhook.rego.types import ANY, BOOLEAN, STRING
 @builtin("yaml.marshal", (ANY,), STRING, needs_context=True)
 def yaml_marshal(context: Context, value: Any) -> str:
     """Return the value as YAML."""
-    from webhook.rego.go_yaml import write_yaml  # late: few policies need it
+    from webhook.rego.go.yaml_reader import write_yaml  # late: few policies need it
 
     check_string(len(json_text(value)))
     text = write_yaml(value)
@@ -43,7 +43,7 @@ def yaml_is_valid(context: Context, text: Any) -> bool:
 
 
 def _read(context: Context, text: str) -> Any:
-    from webhook.rego.go_yaml import read_yaml
+    from webhook.rego.go.yaml_reader import read_yaml
 
     context.spend(20 + len(text) * 3)  # the reader doesn't ask for the time
     return read_yaml(context, text)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.rego.context import BuiltinError, Context, Halt
-from webhook.rego.graphql_tokens import Lexer, Token, failed
+from webhook.rego.go.graphql.tokens import Lexer, Token, failed
 from webhook.rego.texts import quote
 
 Node = dict[str, Any]

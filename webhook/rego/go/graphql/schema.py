@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.rego.context import BuiltinError, Context
-from webhook.rego.graphql_parser import Node
+from webhook.rego.go.graphql.parser import Node
 
 _SCALARS: Final = ("Int", "Float", "String", "Boolean", "ID")
 _INPUTS: Final = frozenset(("SCALAR", "ENUM", "INPUT_OBJECT"))

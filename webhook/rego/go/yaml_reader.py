@@ -11,8 +11,8 @@ from typing import Any, Final
 import yaml
 
 from webhook.rego.context import BuiltinError, Context, Halt, check_items
-from webhook.rego.formatting import shortest_text
-from webhook.rego.layouts import read
+from webhook.rego.go.printing import shortest_text
+from webhook.rego.go.time_layouts import read
 from webhook.rego.numbers import Number, float_of, number_of, text_of
 from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import decoded, printable

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from webhook.core.errors import EvaluationError
-from webhook.rego.go_floats import through_float64
+from webhook.rego.go.float64 import through_float64
 from webhook.rego.numbers import text_of
 
 TEXTS: list[tuple[Any, str]] = [

@@ -1,0 +1,1 @@
+"""GraphQL documents, as the library gqlparser reads and checks them."""
