@@ -20,7 +20,7 @@ from bench.report import Figure, show
 from webhook.core.activation import Budget
 from webhook.rego import Context, RegoProgram, compile_modules
 from webhook.rego.plain_json import to_json
-from webhook.rego.remembered import forget
+from webhook.rego.runtime.remembered import forget
 
 POLICIES = Path(__file__).with_name("rego_policies")
 SHARED = "exempt"

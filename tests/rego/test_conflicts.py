@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.rego import UNDEFINED, Context, RegoError, compile_modules, to_json
+from webhook.rego import UNDEFINED, Context, QueryError, compile_modules, to_json
 
 MODULE = """package t
 import future.keywords
@@ -44,7 +44,7 @@ def test_conflicts_are_errors_where_opa_sees_them(asked: str) -> None:
     expected = CASES[asked]
     value = {"l": [1, 2], "kind": "some"}
     if isinstance(expected, str):
-        with pytest.raises(RegoError, match=expected):
+        with pytest.raises(QueryError, match=expected):
             program.evaluate(value, {}, Context())
     else:
         found = program.evaluate(value, {}, Context())

@@ -9,8 +9,8 @@ import pytest
 from webhook.core.activation import Budget
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.rego import Context, RegoProgram, compile_modules
-from webhook.rego import remembered as module
 from webhook.rego.plain_json import to_json
+from webhook.rego.runtime import remembered as module
 from webhook.rego.values import UNDEFINED
 
 ALONE = """

@@ -3,7 +3,7 @@
 from webhook.rego.builtins import BuiltinError, Context, Halt
 from webhook.rego.plain_json import to_json
 from webhook.rego.program import RegoProgram, compile_modules
-from webhook.rego.runtime import RegoError
+from webhook.rego.runtime.errors import QueryError
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "BuiltinError",
     "Context",
     "Halt",
-    "RegoError",
+    "QueryError",
     "RegoObject",
     "RegoProgram",
     "RegoSet",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Final
 
+from webhook.core.activation import Budget
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import encoded
 from webhook.rego.values import CONTAINERS, RegoObject, RegoSet, Value, key, size
@@ -58,6 +59,22 @@ def _equal(a: Value, b: Value) -> bool:
     if _ORDER[kind] != 2 or _ORDER[other] != 2:
         return False
     return _compare_numbers(a, b) == 0
+
+
+def charge_equal(budget: Budget, a: Value, b: Value) -> bool:
+    """Tell whether two values are equal, charged by the size of the containers."""
+    if a is b:
+        return True
+    kind = a.__class__
+    if kind is not b.__class__:
+        return equal(a, b)
+    if kind in CONTAINERS:
+        if len(a) != len(b):
+            return False
+        budget.left -= size(a)
+        if budget.left < 0:
+            budget.spend()
+    return equal(a, b)
 
 
 def compare(a: Value, b: Value) -> int:

@@ -17,8 +17,10 @@ from webhook.rego.codegen.writer import Collect
 from webhook.rego.compile import compile_modules as run_passes
 from webhook.rego.parser import parse_module
 from webhook.rego.queries import query_module
-from webhook.rego.runtime import Frame, RegoError
-from webhook.rego.tree import Node, Place, rule_tree, step, whole
+from webhook.rego.runtime.errors import QueryError
+from webhook.rego.runtime.frames import Frame
+from webhook.rego.runtime.places import Place, step, whole
+from webhook.rego.tree import Node, rule_tree
 from webhook.rego.values import RegoSet, Value, key
 
 
@@ -89,7 +91,7 @@ def _guarded(run: Callable[[Frame], Value], frame: Frame) -> Value:
         raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         message = f"{type(error).__name__}: {error}"
-        raise RegoError("eval_internal_error", message) from error
+        raise QueryError("eval_internal_error", message) from error
 
 
 def compile_modules(

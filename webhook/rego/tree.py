@@ -1,4 +1,4 @@
-"""The tree of rules below ``data``, and references into it whose path only the run knows."""
+"""The tree of rules below ``data``, by name, and the values of constant terms."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from webhook.rego.ast import (
     is_ground,
 )
 from webhook.rego.numbers import number_of
-from webhook.rego.order import compare, entries_in_order
-from webhook.rego.runtime import Frame, Path, along, along_stored, merged, visited
-from webhook.rego.values import UNDEFINED, RegoSet, Value, key, lookup, object_of
+from webhook.rego.order import compare
+from webhook.rego.values import UNDEFINED, Path, RegoSet, Value, key, object_of
 
 
 @dataclass(slots=True, eq=False)
@@ -140,70 +139,3 @@ def _as_term(value: Value) -> Term:
     if isinstance(value, bool):
         return Boolean(value)
     return String(value) if isinstance(value, str) else Number(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a reference below ``data`` is while it still may meet rules."""
-
-    frame: Frame
-    node: Node | None
-    path: Path
-
-
-def hidden(frame: Frame, path: Path) -> bool:
-    """Tell whether a `with` replaces `path` or what it is in."""
-    return any(path[: len(one)] == one for one in frame.replaced)
-
-
-def step(at: Value, wanted: Value) -> Value:
-    """Return what `wanted` selects: a `Place` as long as rules may be below, then values."""
-    if at.__class__ is not Place:
-        return lookup(at, wanted)
-    frame, path = at.frame, (*at.path, wanted)
-    node = at.node.children.get(key(wanted)) if at.node is not None else None
-    if node is None or hidden(frame, path):
-        return along_stored(frame.data, *path)
-    if node.number >= 0:
-        return UNDEFINED if node.function or node.call is None else node.call(frame)
-    return Place(frame, node, path)
-
-
-def steps(at: Value, weight: int) -> Iterable[tuple[Value, Value]]:
-    """Return what every key selects: those of the base document, then those of the rules."""
-    if at.__class__ is not Place:
-        return entries_in_order(at)
-    base = along(at.frame.data, *at.path)
-    visited(at.frame.budget, base, weight)
-    names = [k for k, _ in entries_in_order(base)]
-    if at.node is not None:
-        names += [child.path[-1] for child in at.node.ordered()]
-    return [(name, step(at, name)) for name in names]
-
-
-def whole(at: Value) -> Value:
-    """Return the value of where a reference ended: base document and rules as one object."""
-    if at.__class__ is not Place:
-        return at
-    base = along(at.frame.data, *at.path)
-    if at.node is None:
-        return base
-    virtual = _virtual(at.frame, at.node)
-    return virtual if base is UNDEFINED else merged(base, virtual)
-
-
-def _virtual(frame: Frame, node: Node) -> Value:
-    pairs = []
-    for child in node.ordered():
-        if hidden(frame, child.path):
-            continue  # the base document has it
-        value: Value
-        if child.number < 0:
-            value = _virtual(frame, child)
-        elif child.function or child.call is None:
-            continue
-        else:
-            value = child.call(frame)
-        if value is not UNDEFINED:
-            pairs.append((child.path[-1], value))
-    return object_of(pairs)

@@ -18,6 +18,9 @@ from webhook.rego.numbers import Numeral
 Value = Any
 """null, boolean, number, string, array, object or set, as this module's docstring says."""
 
+Path = tuple[Value, ...]
+"""What selects, one after the other: keys, positions, names below ``data``."""
+
 
 class Undefined:
     """The type of `UNDEFINED`."""

@@ -11,7 +11,7 @@ from webhook.rego.codegen.asking import Asking
 from webhook.rego.codegen.joining import Joined, find
 from webhook.rego.codegen.scope import Scope
 from webhook.rego.codegen.writer import Flag
-from webhook.rego.joins import Join
+from webhook.rego.runtime.joins import Join
 from webhook.rego.tree import constant
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.rego import remembered, runtime, tree
 from webhook.rego.context import BuiltinError
 from webhook.rego.numbers import NUMBERS
-from webhook.rego.order import compare
+from webhook.rego.order import charge_equal, compare
+from webhook.rego.runtime import documents, frames, lookups, places, remembered, visits
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, lookup, object_of
 
 HELPERS: Final[Mapping[str, Any]] = {
     "__builtins__": {},
     "U": UNDEFINED,
-    "NOT_YET": runtime.NOT_YET,
-    "ONCE": runtime.ONCE,
+    "NOT_YET": frames.NOT_YET,
+    "ONCE": (None,),
     "INT": int,
     "STR": str,
     "BOOL": bool,
@@ -28,34 +28,34 @@ HELPERS: Final[Mapping[str, Any]] = {
     "ID": id,
     "MISSING": (KeyError, TypeError, AttributeError),
     "FAILED": BuiltinError,
-    "FAILURE": runtime.undefined,
+    "FAILURE": frames.undefined,
     "LOOKUP": lookup,
-    "ALONG": runtime.along,
-    "AT": runtime.at_keys,
-    "STORED": runtime.stored,
-    "ALONG_STORED": runtime.along_stored,
+    "ALONG": lookups.along,
+    "AT": lookups.at_keys,
+    "STORED": lookups.stored,
+    "ALONG_STORED": lookups.along_stored,
     "COMPARE": compare,
-    "EQUAL": runtime.charge_equal,
+    "EQUAL": charge_equal,
     "SET": RegoSet,
     "OBJECT": object_of,
-    "BUILDER": runtime.ObjectBuilder,
-    "DOCUMENT": runtime.DocumentBuilder,
-    "AGREE": runtime.agree,
-    "VALUES": runtime.values_of,
-    "VISIT_IN_ORDER": runtime.visited_in_order,
-    "ENTRIES": runtime.visited_entries,
-    "ENTRIES_IN_ORDER": runtime.entries_visited_in_order,
-    "WALK": runtime.walked,
-    "DERIVE": runtime.derive,
-    "MOCK": runtime.Mock,
-    "MOCK_FUNCTION": runtime.mock_function,
-    "MOCK_BUILTIN": runtime.mock_builtin,
-    "CALLED": runtime.called,
+    "BUILDER": documents.ObjectBuilder,
+    "DOCUMENT": documents.DocumentBuilder,
+    "AGREE": documents.agree,
+    "VALUES": visits.values_of,
+    "VISIT_IN_ORDER": visits.visited_in_order,
+    "ENTRIES": visits.visited_entries,
+    "ENTRIES_IN_ORDER": visits.entries_visited_in_order,
+    "WALK": visits.walked,
+    "DERIVE": frames.derive,
+    "MOCK": frames.Mock,
+    "MOCK_FUNCTION": frames.mock_function,
+    "MOCK_BUILTIN": frames.mock_builtin,
+    "CALLED": frames.called,
     "REMEMBER": remembered.remember,
-    "PLACE": tree.Place,
-    "HIDDEN": tree.hidden,
-    "STEP": tree.step,
-    "STEPS": tree.steps,
-    "WHOLE": tree.whole,
+    "PLACE": places.Place,
+    "HIDDEN": places.hidden,
+    "STEP": places.step,
+    "STEPS": places.steps,
+    "WHOLE": places.whole,
 }
 """A program sees nothing else: no builtins of Python, no modules."""

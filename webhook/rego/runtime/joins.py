@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final
 
 from webhook.core.activation import Budget
-from webhook.rego.runtime import stored
+from webhook.rego.runtime.lookups import stored
 from webhook.rego.values import UNDEFINED, Value, entries, key
 
 Part = str | None
