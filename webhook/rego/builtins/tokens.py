@@ -11,17 +11,9 @@ from webhook.rego.builtins.operands import check_object, check_texts, operand_er
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.go.base64_reader import base64url_bytes
 from webhook.rego.go.json_reader import is_json, read_json
+from webhook.rego.go.keys import VerificationKey, signing_key, verification_keys
+from webhook.rego.go.signatures import ALGORITHMS, mac, sign, verifies
 from webhook.rego.go.time_layouts import SECOND_NS
-from webhook.rego.keys import (
-    ALGORITHMS,
-    VerificationKey,
-    mac,
-    secret_of,
-    sign,
-    signing_key,
-    verification_keys,
-    verifies,
-)
 from webhook.rego.numbers import float_of, number_of
 from webhook.rego.order import compare, entries_in_order
 from webhook.rego.raw_text import decoded, encoded
@@ -163,7 +155,7 @@ def _verify_secret(context: Context, algorithm: str, text: Any, secret: Any) -> 
     check_texts(text, secret)
     token = _token(text)
     context.spend(20 + (len(text) >> 4))
-    computed = mac(secret_of(secret), algorithm, token.signed)
+    computed = mac(encoded(secret), algorithm, token.signed)
     return hmac.compare_digest(base64url_bytes(token.signature), computed)
 
 
@@ -226,7 +218,7 @@ def _signed(context: Context, wanted: _Constraints, header: _Header, token: _Tok
     signature = base64url_bytes(token.signature)
     context.spend(_VERIFYING)
     if wanted.keys is None:
-        return verifies(secret_of(wanted.texts["secret"]), algorithm, token.signed, signature)
+        return verifies(encoded(wanted.texts["secret"]), algorithm, token.signed, signature)
     chosen = next((key for key in wanted.keys if key.name == name), None) if name else None
     if chosen is not None:
         return verifies(chosen.key, algorithm, token.signed, signature)

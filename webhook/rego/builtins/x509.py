@@ -9,7 +9,7 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_object, check_texts, operand_error
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.go.base64_reader import base64_bytes
-from webhook.rego.keys import pem_block
+from webhook.rego.go.keys import pem_block
 from webhook.rego.numbers import integer_of
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded
