@@ -8,6 +8,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import element_error, operand_error
 from webhook.rego.context import Context
+from webhook.rego.go import big_floats
 from webhook.rego.numbers import NUMBERS, Number
 from webhook.rego.order import compare, equal, members_in_order, ordered
 from webhook.rego.types import (
@@ -63,10 +64,10 @@ def sum_(context: Context, value: Any) -> Number:
         total = sum(whole)  # type: ignore[arg-type]
         return (total + (1 << 63)) % (1 << 64) - (1 << 63)
     context.spend(4 * len(found))
-    result = numbers.Binary(False, 0, 0)
+    result = big_floats.Binary(False, 0, 0)
     for item in found:
-        result = numbers.sum_of(result, numbers.binary(item))
-    return numbers.number(result)
+        result = big_floats.sum_of(result, big_floats.binary(item))
+    return big_floats.number(result)
 
 
 @builtin("product", (_NUMBERS,), NUMBER, needs_context=True)
@@ -74,12 +75,12 @@ def product(context: Context, value: Any) -> Number:
     """Return the product of numbers."""
     found = members(value)
     context.spend(4 * len(found))
-    result = numbers.Binary(False, 1, 0)
+    result = big_floats.Binary(False, 1, 0)
     for item in found:
         if item.__class__ not in NUMBERS:
             raise element_error(1, value, item, "number")
-        result = numbers.product_of(result, numbers.binary(item))
-    return numbers.number(result)
+        result = big_floats.product_of(result, big_floats.binary(item))
+    return big_floats.number(result)
 
 
 @builtin("max", (_COLLECTION,), ANY, needs_context=True)

@@ -9,7 +9,9 @@ from webhook.rego import numbers
 from webhook.rego.builtins.declaration import Implementation, builtin
 from webhook.rego.builtins.operands import big_integer, check_number, operand_error
 from webhook.rego.context import MAX_ITEMS, BuiltinError, Context, Halt
-from webhook.rego.numbers import NUMBERS, Binary, Number
+from webhook.rego.go import big_floats
+from webhook.rego.go.big_floats import Binary
+from webhook.rego.numbers import NUMBERS, Number
 from webhook.rego.order import compare, equal
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, SET_OF_ANY, Array, Union
 from webhook.rego.values import RegoSet
@@ -23,7 +25,7 @@ def plus(a: Any, b: Any) -> Number:
     """Return the sum."""
     check_number(a, 1)
     check_number(b, 2)
-    return numbers.add(a, b)
+    return big_floats.add(a, b)
 
 
 @builtin(
@@ -37,7 +39,7 @@ def minus(context: Context, a: Any, b: Any) -> Any:
     """Return the difference of two numbers or two sets."""
     if a.__class__ in NUMBERS:
         if b.__class__ in NUMBERS:
-            return numbers.subtract(a, b)
+            return big_floats.subtract(a, b)
         raise operand_error(2, b, "number")
     if a.__class__ is not RegoSet:
         raise operand_error(1, a, "number", "set")
@@ -60,7 +62,7 @@ def multiply(a: Any, b: Any) -> Number:
     """Return the product."""
     check_number(a, 1)
     check_number(b, 2)
-    return numbers.multiply(a, b)
+    return big_floats.multiply(a, b)
 
 
 @builtin("div", (NUMBER, NUMBER), NUMBER, infix="/")
@@ -68,7 +70,7 @@ def divide(a: Any, b: Any) -> Number:
     """Return the quotient."""
     check_number(a, 1)
     check_number(b, 2)
-    quotient = numbers.divide(a, b)
+    quotient = big_floats.divide(a, b)
     if quotient is None:
         raise BuiltinError("divide by zero")
     return quotient
@@ -79,43 +81,43 @@ def rem(a: Any, b: Any) -> int:
     """Return what is left after dividing whole numbers, with the first one's sign."""
     check_number(a, 1)
     check_number(b, 2)
-    left, right = numbers.whole(a), numbers.whole(b)
+    left, right = big_floats.whole(a), big_floats.whole(b)
     if left is None or right is None:
         raise BuiltinError("modulo on floating-point number")
     if right & ((1 << 64) - 1) == 0:  # OPA looks at the low 64 bits only
         raise BuiltinError("modulo by zero")
-    return numbers.remainder(left, right)
+    return big_floats.remainder(left, right)
 
 
 @builtin("abs", (NUMBER,), NUMBER)
 def absolute(value: Any) -> Number:
     """Return the number without its sign."""
     check_number(value, 1)
-    if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
+    if value.__class__ is int and value.bit_length() <= big_floats.PRECISION:
         return abs(value)
-    return numbers.number(numbers.binary(value)._replace(negative=False))
+    return big_floats.number(big_floats.binary(value)._replace(negative=False))
 
 
 @builtin("round", (NUMBER,), NUMBER)
 def round_(value: Any) -> int:
     """Return the nearest integer, half away from zero."""
     check_number(value, 1)
-    if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
+    if value.__class__ is int and value.bit_length() <= big_floats.PRECISION:
         return value
-    exact = numbers.binary(value)
+    exact = big_floats.binary(value)
     half = _HALF._replace(negative=exact.negative)
-    return numbers.exact_number(numbers.truncated(numbers.sum_of(exact, half)))
+    return numbers.exact_number(big_floats.truncated(big_floats.sum_of(exact, half)))
 
 
 @builtin("ceil", (NUMBER,), NUMBER)
 def ceil(value: Any) -> Number:
     """Return the next integer; between -1 and 0 OPA says 1."""
     check_number(value, 1)
-    if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
+    if value.__class__ is int and value.bit_length() <= big_floats.PRECISION:
         return value
-    exact = numbers.binary(value)
-    whole = numbers.truncated(exact)
-    if whole < 0 or numbers.is_integer(exact):
+    exact = big_floats.binary(value)
+    whole = big_floats.truncated(exact)
+    if whole < 0 or big_floats.is_integer(exact):
         return numbers.exact_number(whole)
     return numbers.exact_number(whole + 1)
 
@@ -124,11 +126,11 @@ def ceil(value: Any) -> Number:
 def floor(value: Any) -> Number:
     """Return the integer before; between -1 and 0 OPA says 0."""
     check_number(value, 1)
-    if value.__class__ is int and value.bit_length() <= numbers.PRECISION:
+    if value.__class__ is int and value.bit_length() <= big_floats.PRECISION:
         return value
-    exact = numbers.binary(value)
-    whole = numbers.truncated(exact)
-    if whole >= 0 or numbers.is_integer(exact):
+    exact = big_floats.binary(value)
+    whole = big_floats.truncated(exact)
+    if whole >= 0 or big_floats.is_integer(exact):
         return numbers.exact_number(whole)
     return numbers.exact_number(whole - 1)
 

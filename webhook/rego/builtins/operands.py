@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from webhook.rego import numbers
 from webhook.rego.context import OperandError
+from webhook.rego.go import big_floats
 from webhook.rego.numbers import NUMBERS
 from webhook.rego.order import members_in_order
 from webhook.rego.values import RegoObject, RegoSet, type_name
@@ -63,7 +64,7 @@ def big_integer(value: Any, position: int) -> int:
     """
     if value.__class__ not in NUMBERS:
         raise operand_error(position, value, "integer")
-    found = numbers.whole(value)
+    found = big_floats.whole(value)
     if found is None:
         raise OperandError(f"operand {position} must be integer number but got floating-point number")
     return found

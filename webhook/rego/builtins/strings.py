@@ -10,6 +10,7 @@ from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer, text_list
 from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
+from webhook.rego.go import big_floats
 from webhook.rego.go.printing import sprintf
 from webhook.rego.order import members_in_order
 from webhook.rego.plain_json import to_json
@@ -118,10 +119,10 @@ def format_int(number: Any, base: Any) -> str:
     check_number(base, 2)
     if base.__class__ is not int or base not in (2, 8, 10, 16):
         raise OperandError("operand 2 must be one of {2, 8, 10, 16}")
-    if number.__class__ is int and number.bit_length() <= numbers.PRECISION:
+    if number.__class__ is int and number.bit_length() <= big_floats.PRECISION:
         whole = number
     else:
-        whole = numbers.exact_number(numbers.truncated(numbers.binary(number)))
+        whole = numbers.exact_number(big_floats.truncated(big_floats.binary(number)))
     return format(whole, {2: "b", 8: "o", 10: "d", 16: "x"}[base])
 
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer
 from webhook.rego.context import BuiltinError, Context, check_string
+from webhook.rego.go import big_floats
 from webhook.rego.go.time_layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
 from webhook.rego.numbers import NUMBERS
 from webhook.rego.texts import quote
@@ -85,7 +85,7 @@ def _moment(value: Any) -> tuple[Moment, str]:
                 in_zone(0, zone)
     elif value.__class__ not in NUMBERS:
         raise operand_error(1, value, _EITHER)
-    whole = numbers.whole(number)
+    whole = big_floats.whole(number)
     if whole is None or not _LOW <= whole <= _HIGH:
         raise BuiltinError("timestamp too big")
     return in_zone(whole, zone), layout

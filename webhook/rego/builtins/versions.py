@@ -12,6 +12,7 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_texts
 from webhook.rego.builtins.strings import upper
 from webhook.rego.context import BuiltinError, Context, Halt
+from webhook.rego.go import big_floats
 from webhook.rego.numbers import Number, number_of
 from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, STRING, Object
@@ -207,8 +208,10 @@ def units_parse_bytes(context: Context, text: Any) -> int:
     _amount(number, "units.parse_bytes", "byte amount")
     with localcontext() as exact:
         exact.prec = 5000
-        amount = numbers.binary(Decimal(number))
-    return numbers.exact_number(numbers.truncated(numbers.product_of(amount, numbers.binary(factor))))
+        amount = big_floats.binary(Decimal(number))
+    return numbers.exact_number(
+        big_floats.truncated(big_floats.product_of(amount, big_floats.binary(factor)))
+    )
 
 
 @builtin("uuid.rfc4122", (STRING,), STRING, needs_context=True, pure=False)

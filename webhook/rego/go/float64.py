@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 from webhook.core.errors import EvaluationError
-from webhook.rego.go.printing import shortest_text
+from webhook.rego.go.decimal_digits import shortest_text
 from webhook.rego.numbers import number_of
 
 _PLAIN: Final = 1_000_000  # an integer below it has the same text

@@ -12,8 +12,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from webhook.rego.context import BuiltinError, Context, Halt
+from webhook.rego.go.big_floats import whole
 from webhook.rego.go.patterns import compile_pattern
-from webhook.rego.numbers import NUMBERS, text_of, whole
+from webhook.rego.numbers import NUMBERS, text_of
 from webhook.rego.raw_text import printable
 from webhook.rego.texts import json_text
 from webhook.rego.values import key

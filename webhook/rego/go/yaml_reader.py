@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from webhook.rego.context import BuiltinError, Context, Halt, check_items
-from webhook.rego.go.printing import shortest_text
+from webhook.rego.go.decimal_digits import shortest_text
 from webhook.rego.go.time_layouts import read
 from webhook.rego.numbers import Number, float_of, number_of, text_of
 from webhook.rego.order import members_in_order
