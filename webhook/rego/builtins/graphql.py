@@ -24,7 +24,8 @@ REFUSED.update(
 @builtin("graphql.parse_query", (STRING,), _OBJECT, needs_context=True)
 def parse_query(context: Context, text: Any) -> dict[str, Any]:
     """Return the tree of a query."""
-    from webhook.rego.go.graphql.parser import QueryParser, pruned
+    from webhook.rego.go.graphql.parser import pruned
+    from webhook.rego.go.graphql.queries import QueryParser
 
     check_texts(text)
     return pruned(QueryParser(context, text).document())  # type: ignore[no-any-return]
@@ -33,7 +34,8 @@ def parse_query(context: Context, text: Any) -> dict[str, Any]:
 @builtin("graphql.parse_schema", (STRING,), _OBJECT, needs_context=True)
 def parse_schema(context: Context, text: Any) -> dict[str, Any]:
     """Return the tree of a schema."""
-    from webhook.rego.go.graphql.parser import SchemaParser, pruned
+    from webhook.rego.go.graphql.parser import pruned
+    from webhook.rego.go.graphql.schemas import SchemaParser
 
     check_texts(text)
     return pruned(SchemaParser(context, text).document())  # type: ignore[no-any-return]
@@ -42,8 +44,8 @@ def parse_schema(context: Context, text: Any) -> dict[str, Any]:
 @builtin("graphql.schema_is_valid", (Union((STRING, _OBJECT)),), BOOLEAN, needs_context=True)
 def schema_is_valid(context: Context, schema: Any) -> bool:
     """Tell whether a schema, as text or as a tree, fits together."""
-    from webhook.rego.go.graphql.parser import SchemaParser
-    from webhook.rego.go.graphql.schema import check_schema
+    from webhook.rego.go.graphql.schema_checks import check_schema
+    from webhook.rego.go.graphql.schemas import SchemaParser
 
     try:
         document = SchemaParser(context, schema).document() if schema.__class__ is str else to_json(schema)

@@ -12,7 +12,9 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer
 from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.go import big_floats
-from webhook.rego.go.time_layouts import DAYS, NAMED, SECOND_NS, Moment, days_in, days_of, quoted, read, write
+from webhook.rego.go.moments import SECOND_NS, Moment, days_in, days_of
+from webhook.rego.go.time_layouts import DAYS, NAMED, write
+from webhook.rego.go.time_reader import quoted, read
 from webhook.rego.numbers import NUMBERS
 from webhook.rego.texts import quote
 from webhook.rego.types import NUMBER, STRING, Array, Union

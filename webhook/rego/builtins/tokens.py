@@ -12,8 +12,8 @@ from webhook.rego.context import BuiltinError, Context
 from webhook.rego.go.base64_reader import base64url_bytes
 from webhook.rego.go.json_reader import is_json, read_json
 from webhook.rego.go.keys import VerificationKey, signing_key, verification_keys
+from webhook.rego.go.moments import SECOND_NS
 from webhook.rego.go.signatures import ALGORITHMS, mac, sign, verifies
-from webhook.rego.go.time_layouts import SECOND_NS
 from webhook.rego.numbers import float_of, number_of
 from webhook.rego.order import compare, entries_in_order
 from webhook.rego.raw_text import decoded, encoded

@@ -14,7 +14,7 @@ from webhook.rego.types import ANY, BOOLEAN, STRING
 @builtin("yaml.marshal", (ANY,), STRING, needs_context=True)
 def yaml_marshal(context: Context, value: Any) -> str:
     """Return the value as YAML."""
-    from webhook.rego.go.yaml_reader import write_yaml  # late: few policies need it
+    from webhook.rego.go.yaml_writer import write_yaml  # late: few policies need it
 
     check_string(len(json_text(value)))
     text = write_yaml(value)
