@@ -30,7 +30,7 @@ def _pay(context: Context, text: str) -> None:
 
 def _certificates(text: str) -> list[Any]:
     """Return the certificates in PEM, in base64 of PEM, or in base64 of DER."""
-    from webhook.rego.go.certificates import load
+    from webhook.rego.go.certificates.views import load
 
     if not text.startswith(_BEGIN):
         data = base64_bytes(text)
@@ -49,7 +49,7 @@ def _certificates(text: str) -> list[Any]:
 @builtin("crypto.x509.parse_certificates", (STRING,), _CERTIFICATES, needs_context=True)
 def parse_certificates(context: Context, text: Any) -> list[Any]:
     """Return certificates as Go's JSON shows them."""
-    from webhook.rego.go.certificates import shown
+    from webhook.rego.go.certificates.views import shown
 
     check_texts(text)
     _pay(context, text)
@@ -72,7 +72,8 @@ def parse_and_verify_certificates(context: Context, text: Any) -> list[Any]:
 def _verified(
     context: Context, text: str, now_ns: int, uses: list[int], host: str, with_uris: bool
 ) -> list[Any]:
-    from webhook.rego.go.certificates import shown, verified
+    from webhook.rego.go.certificates.chains import verified
+    from webhook.rego.go.certificates.views import shown
 
     _pay(context, text)
     try:
@@ -95,7 +96,7 @@ def _verified(
 )
 def parse_and_verify_certificates_with_options(context: Context, text: Any, options: Any) -> list[Any]:
     """Return whether certificates are a chain for a host, at a time, for some uses, and that chain."""
-    from webhook.rego.go.certificates import USE_NAMES
+    from webhook.rego.go.certificates.chains import USE_NAMES
 
     check_texts(text)
     check_object(options, 2)
@@ -130,7 +131,7 @@ def parse_and_verify_certificates_with_options(context: Context, text: Any, opti
 @builtin("crypto.x509.parse_certificate_request", (STRING,), _OBJECT, needs_context=True)
 def parse_certificate_request(context: Context, text: Any) -> dict[str, Any]:
     """Return a certificate request as Go's JSON shows it."""
-    from webhook.rego.go.certificates import request
+    from webhook.rego.go.certificates.views import request
 
     check_texts(text)
     _pay(context, text)
@@ -166,7 +167,7 @@ def _private_keys(text: str) -> list[Any]:
 @builtin("crypto.parse_private_keys", (STRING,), _CERTIFICATES, needs_context=True)
 def parse_private_keys(context: Context, text: Any) -> Any:
     """Return private keys as Go's JSON shows them; null of nothing."""
-    from webhook.rego.go.certificates import private_key
+    from webhook.rego.go.certificates.keys import private_key
 
     check_texts(text)
     if not text:
@@ -178,7 +179,7 @@ def parse_private_keys(context: Context, text: Any) -> Any:
 @builtin("crypto.x509.parse_rsa_private_key", (STRING,), _OBJECT, needs_context=True)
 def parse_rsa_private_key(context: Context, text: Any) -> Any:
     """Return the first private key as a JSON Web Key; null if there is none."""
-    from webhook.rego.go.certificates import json_web_key
+    from webhook.rego.go.certificates.keys import json_web_key
 
     check_texts(text)
     if not text:
@@ -197,7 +198,8 @@ def parse_keypair(context: Context, certificate: Any, key: Any) -> dict[str, Any
 
     from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 
-    from webhook.rego.go.certificates import private_key, public_key, shown
+    from webhook.rego.go.certificates.keys import private_key, public_key
+    from webhook.rego.go.certificates.views import shown
 
     for text in (certificate, key):
         if text.__class__ is not str:
