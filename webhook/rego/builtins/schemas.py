@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.encoding import json_unmarshal
+from webhook.rego.builtins.json_texts import json_unmarshal
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.go.json_reader import is_json
 from webhook.rego.plain_json import to_json

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any, Final
 
-from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.operands import check_number, check_texts, operand_error, small_integer, text_list
-from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
-from webhook.rego.go import big_floats
-from webhook.rego.go.printing import sprintf
-from webhook.rego.order import members_in_order
-from webhook.rego.plain_json import to_json
-from webhook.rego.raw_text import decoded, encoded
-from webhook.rego.texts import term_text
-from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Object, Union
-from webhook.rego.values import RegoObject, RegoSet, entries
+from webhook.rego.builtins.operands import check_texts, operand_error, small_integer, text_list
+from webhook.rego.context import BuiltinError, Context, check_items, check_string
+from webhook.rego.types import BOOLEAN, NUMBER, SET_OF_STRING, STRING, Array, Union
+from webhook.rego.values import RegoSet
 
 _STRINGS: Final = Array(STRING)
 _SMALL: Final = 1 << 31
@@ -112,20 +103,6 @@ def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
     return any(text.endswith(wanted) for text in found)
 
 
-@builtin("format_int", (NUMBER, NUMBER), STRING)
-def format_int(number: Any, base: Any) -> str:
-    """Return the integer part in base 2, 8, 10 or 16."""
-    check_number(number, 1)
-    check_number(base, 2)
-    if base.__class__ is not int or base not in (2, 8, 10, 16):
-        raise OperandError("operand 2 must be one of {2, 8, 10, 16}")
-    if number.__class__ is int and number.bit_length() <= big_floats.PRECISION:
-        whole = number
-    else:
-        whole = numbers.exact_number(big_floats.truncated(big_floats.binary(number)))
-    return format(whole, {2: "b", 8: "o", 10: "d", 16: "x"}[base])
-
-
 def _searched(text: Any, part: Any) -> None:
     check_texts(text, part)
     if not part:
@@ -215,75 +192,6 @@ def split(context: Context, text: Any, delimiter: Any) -> list[str]:
     return found  # type: ignore[no-any-return]
 
 
-@builtin("replace", (STRING, STRING, STRING), STRING, needs_context=True)
-def replace(context: Context, text: Any, old: Any, new: Any) -> str:
-    """Return the text with every `old` replaced."""
-    check_texts(text, old, new)
-    if not old:
-        return _replaced_bytes(context, text, [("", new)])
-    if len(new) > len(old):
-        check_string(len(text) + (len(new) - len(old)) * text.count(old))
-    context.spend(len(text) >> 8)
-    return text.replace(old, new)  # type: ignore[no-any-return]
-
-
-@builtin("strings.replace_n", (Object((), (STRING, STRING)), STRING), STRING, needs_context=True)
-def replace_n(context: Context, patterns: Any, text: Any) -> str:
-    """Return the text with each key of an object replaced by its value, left to right, first key first."""
-    if patterns.__class__ is not dict and patterns.__class__ is not RegoObject:
-        raise operand_error(1, patterns, "object")
-    if text.__class__ is not str:
-        raise operand_error(2, text, "string")
-    pairs = []
-    for key, value in entries(patterns):
-        if key.__class__ is not str:
-            raise OperandError("operand 1 non-string key found in pattern object")
-        if value.__class__ is not str:
-            raise OperandError("operand 1 non-string value found in pattern object")
-        pairs.append((key, value))
-    pairs.sort()
-    context.spend((1 + len(text)) * len(pairs) >> 6)
-    if not pairs:
-        return text
-    if not pairs[0][0]:
-        return _replaced_bytes(context, text, pairs)
-    known = dict(pairs)
-    check_string(len(text) * max(1, max(map(len, known.values()))) if len(text) > 1 << 16 else 0)
-    pattern = re.compile("|".join(re.escape(key) for key, _ in pairs))
-    result = pattern.sub(lambda match: known[match.group()], text)
-    check_string(len(result))
-    return result
-
-
-def _replaced_bytes(context: Context, text: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Replace as Go does where one of what is replaced is empty: it is found between all bytes."""
-    data = encoded(text)
-    fresh = encoded(pairs[0][1])
-    others = [(encoded(old), encoded(new)) for old, new in pairs[1:]]
-    context.spend(1 + len(data) * (1 + len(others)))
-    parts: list[bytes] = []
-    size = at = 0
-    while at <= len(data):
-        parts.append(fresh)
-        size += len(fresh)
-        for old, new in others:
-            if data.startswith(old, at):
-                parts.append(new)
-                at += len(old)
-                break
-        else:
-            parts.append(data[at : at + 1])
-            at += 1
-            continue
-        size += len(parts[-1])
-        check_string(size)
-        if at == len(data):
-            parts.append(fresh)
-            break
-    check_string(size + len(data))
-    return decoded(b"".join(parts))
-
-
 @builtin("strings.reverse", (STRING,), STRING, needs_context=True)
 def reverse(context: Context, text: Any) -> str:
     """Return the characters from the last to the first."""
@@ -338,58 +246,3 @@ def trim_space(context: Context, text: Any) -> str:
     check_texts(text)
     context.spend(1 + (len(text) >> 7))
     return text.strip(_SPACES)  # type: ignore[no-any-return]
-
-
-@builtin("sprintf", (STRING, ARRAY_OF_ANY), STRING, needs_context=True)
-def sprintf_(context: Context, template: Any, values: Any) -> str:
-    """Return the template with its verbs replaced, as Go's ``fmt.Sprintf`` does."""
-    check_texts(template)
-    if values.__class__ is not list:
-        raise operand_error(2, values, "array")
-    result = sprintf(template, values)
-    context.spend(2 + len(values) + (len(result) >> 5))
-    return result
-
-
-@builtin("internal.template_string", (ARRAY_OF_ANY,), STRING, needs_context=True)
-def template_string(context: Context, parts: Any) -> str:
-    """Return the parts of a template string: texts, and sets of at most one value, none being undefined."""
-    if parts.__class__ is not list:
-        raise operand_error(1, parts, "array")
-    texts: list[str] = []
-    for part in parts:
-        found = part
-        if part.__class__ is RegoSet:
-            if not len(part):
-                texts.append("<undefined>")
-                continue
-            found = members_in_order(part)[0]
-        texts.append(found if found.__class__ is str else term_text(found))
-    size = sum(map(len, texts))
-    check_string(size)
-    context.spend(len(texts) + (size >> 6))
-    return "".join(texts)
-
-
-def _understood(context: Context, template: Any) -> None:
-    from webhook.rego.go.templates import check
-
-    check_texts(template)
-    check(context, template)
-
-
-@builtin(
-    "strings.render_template",
-    (STRING, Object((), (STRING, ANY))),
-    STRING,
-    needs_context=True,
-    constants={0: _understood},
-)
-def render_template(context: Context, template: Any, values: Any) -> str:
-    """Return a template of Go with values put in."""
-    from webhook.rego.go.templates import render
-
-    check_texts(template)
-    if values.__class__ is not dict and values.__class__ is not RegoObject:
-        raise operand_error(2, values, "object")
-    return render(context, template, to_json(values)).replace("<no value>", "<undefined>")
