@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import ssl
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench import gatekeeper_kinds
-from bench.manager import Manager
-from bench.process import Process, ready
-from bench.tree import free_port
-from tests.controlplane import ControlPlane
 from tests.e2e.cluster import eventually
 from tests.gatekeeper.gk import cel_template, constraint, rego_template
-from webhook.dialects.gatekeeper.kinds import definitions
-from webhook.server.selfsigned import write_pair
+from tests.gatekeeper.webhooks import Object, Sides, both, matching, review, scoped, settled, shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gatekeeper-manager")]
-
-Object = dict[str, Any]
 
 # Says what it was given, so that a difference in the review is one in the message.
 SEEN = """package seen
@@ -61,18 +46,6 @@ value = 1 { input.review.kind.kind == "ConfigMap" }
 value = 2 { input.review.object.metadata.name }
 violation[{"msg": "never"}] { value == 3 }
 """
-
-
-def matching(*kinds: str, group: str = "", **more: Any) -> Object:
-    return {"kinds": [{"apiGroups": [group], "kinds": list(kinds)}], **more}
-
-
-def scoped(action: str, *points: str) -> Object:
-    named = [{"name": point} for point in points]
-    return {
-        "enforcementAction": "scoped",
-        "scopedEnforcementActions": [{"action": action, "enforcementPoints": named}],
-    }
 
 
 def _seen() -> Object:
@@ -161,35 +134,6 @@ CONFIG = {
 }
 
 
-def review(
-    kind: str = "ConfigMap", operation: str = "CREATE", namespace: str = "shop", **more: Any
-) -> Object:
-    """Return an AdmissionReview; `more` changes the request, and ``group`` and ``metadata`` the object."""
-    group, metadata = more.pop("group", ""), more.pop("metadata", {"name": "one"})
-    resource = more.pop("resource", f"{kind.lower()}s")
-    place = {"namespace": namespace} if namespace else {}
-    obj = {
-        "apiVersion": f"{group}/v1" if group else "v1",
-        "kind": kind,
-        "metadata": {**metadata, **place},
-        **more.pop("content", {}),
-    }
-    request = {
-        "uid": "u1",
-        "kind": {"group": group, "version": "v1", "kind": kind},
-        "resource": {"group": group, "version": "v1", "resource": resource},
-        "operation": operation,
-        "userInfo": {"username": "jane", "groups": ["a", "system:authenticated"]},
-        "object": None if operation == "DELETE" else obj,
-        "oldObject": obj if operation in ("UPDATE", "DELETE") else None,
-        "dryRun": False,
-        **place,
-        **({"name": metadata["name"]} if "name" in metadata else {}),
-        **more,
-    }
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-
-
 RBAC = "rbac.authorization.k8s.io"
 REQUESTS = {
     "CREATE, denied, warned and dry": review(),
@@ -271,97 +215,27 @@ DIFFERENT = {
 """What the reference of differences says: the request, and a part of what each says."""
 
 
-@dataclass(frozen=True)
-class Sides:
-    """Both, as functions from a review to the response."""
-
-    theirs: Callable[[Object], Object]
-    ours: Callable[[Object], Object]
-
-
 @pytest.fixture(scope="module")
 def sides(
     assets: Path, gatekeeper_manager: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sides]:
     folder = tmp_path_factory.mktemp("manager")
-    with ExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(assets, folder / "plane"))
-        manager = Manager(gatekeeper_manager, plane, folder / "gatekeeper")
-        known = {each["metadata"]["name"]: each for each in (*gatekeeper_kinds.KINDS, *definitions())}
-        manager.apply([*gatekeeper_kinds.OWN, *known.values(), *NAMESPACES])
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all", check=True)
-        manager.apply([CONFIG, *TEMPLATES])
-        process, port, health = manager.start(stack, "webhook", "generate")
-        process.wait_for(lambda: ready(health), "readiness of Gatekeeper")
-        for template in TEMPLATES:
-            kind = f"crd/{template['metadata']['name']}.constraints.gatekeeper.sh"
-            eventually(lambda kind=kind: plane.kubectl("get", kind).returncode == 0, kind, 60)
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all", check=True)
-        manager.apply(CONSTRAINTS)
-        theirs = _asking(port, "/v1/admit", manager.certificate)
-        yield Sides(theirs, _ours(stack, folder / "ours"))
-
-
-def _ours(stack: ExitStack, folder: Path) -> Callable[[Object], Object]:
-    source = folder / "policies"
-    source.mkdir(parents=True)
-    # A cluster has these, and they are never among the files of a policy.
-    objects = [*NAMESPACES, CONFIG, *TEMPLATES, *CONSTRAINTS]
-    for number, each in enumerate(objects):
-        (source / f"{number:03}.yaml").write_text(yaml.safe_dump(each))
-    pair = write_pair(folder)
-    port, plain = free_port(), free_port()
-    arguments = (
-        *(sys.executable, "-m", "webhook", "serve", "--policies", source, "--workers", "1"),
-        *("--listen", f"127.0.0.1:{port}", "--metrics-listen", f"127.0.0.1:{plain}"),
-        *("--tls-cert", pair.certificate, "--tls-key", pair.key),
-    )
-    process = stack.enter_context(Process(arguments, folder / "log", dict(os.environ)))
-    process.wait_for(lambda: ready(plain), "readiness of tidewaiter serve")
-    return _asking(port, "/admit", Path(pair.certificate))
-
-
-def _asking(port: int, path: str, authority: Path) -> Callable[[Object], Object]:
-    context = ssl.create_default_context(cafile=str(authority))
-
-    def ask(asked: Object) -> Object:
-        request = urllib.request.Request(
-            f"https://127.0.0.1:{port}{path}?timeout=25s",
-            json.dumps(asked).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-            response: Object = json.loads(answer.read())["response"]
-        return response
-
-    return ask
-
-
-def _shown(response: Mapping[str, Any]) -> Object:
-    status = response.get("status") or {}
-    allowed = response["allowed"]
-    lines = sorted((status.get("message") or "").split("\n[")) if not allowed else []
-    return {
-        "allowed": allowed,
-        "code": None if allowed else status.get("code"),
-        "reason": None if allowed else status.get("reason"),
-        "message": [line.removeprefix("[") for line in lines],
-        "warnings": sorted(response.get("warnings") or []),
-    }
+    with both(assets, gatekeeper_manager, folder, TEMPLATES, CONSTRAINTS, [CONFIG], NAMESPACES) as started:
+        yield started
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_both_answer_the_same(sides: Sides, name: str) -> None:
     asked = REQUESTS[name]
     # A constraint is enforced a moment after it is there.
-    theirs = eventually(lambda: _settled(sides.theirs, asked), "two equal answers of Gatekeeper")
-    assert _shown(sides.ours(copy.deepcopy(asked))) == theirs
+    theirs = eventually(lambda: settled(sides.theirs, asked), "two equal answers of Gatekeeper")
+    assert shown(sides.ours(copy.deepcopy(asked))) == theirs
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_differs_is_what_is_said_to_differ(sides: Sides, name: str) -> None:
     asked, theirs, ours = DIFFERENT[name]
-    eventually(lambda: _settled(sides.theirs, asked), "two equal answers of Gatekeeper")
+    eventually(lambda: settled(sides.theirs, asked), "two equal answers of Gatekeeper")
     one, other = sides.theirs(asked), sides.ours(copy.deepcopy(asked))
     assert one["allowed"] == other["allowed"]
     for response, part in ((one, theirs), (other, ours)):
@@ -370,8 +244,3 @@ def test_what_differs_is_what_is_said_to_differ(sides: Sides, name: str) -> None
 
 def _message(response: Mapping[str, Any]) -> str:
     return str((response.get("status") or {}).get("message") or "")
-
-
-def _settled(ask: Callable[[Object], Object], asked: Object) -> Object | None:
-    one, other = _shown(ask(asked)), _shown(ask(asked))
-    return one if one == other else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from tests.core.builders import APPETITE, acceptance, approval, namespace, pod, request, workload
 from tests.gatekeeper.gk import NOW, cel_template, constraint, snapshot, template, thing
 from webhook.adapters.snapshots import Context
-from webhook.core.constraint import Review
+from webhook.core.constraint import OWN_POINT, Review
 from webhook.core.evaluate import evaluate
-from webhook.core.model import PolicyRef
+from webhook.core.model import Action, PolicyRef
 from webhook.core.review import response
 from webhook.core.verdict import NamespaceLack, Verdict
 
@@ -39,6 +40,28 @@ def scoped(*entries: tuple[str, str]) -> dict[str, Any]:
 
 def verdict(*objects: Any, of: Any = None, context: Context = IN_OUR_PLACE) -> Verdict:
     return evaluate(of or request(pod()), snapshot(namespace(), *objects, context=context), NOW)
+
+
+def test_lines_come_by_action_then_message_then_kind_then_name() -> None:
+    deny, warn = scoped(("deny", "*")), scoped(("warn", "*"))
+    found = verdict(
+        TEMPLATE,
+        TWO,
+        cel_template("K8sAlike"),
+        *(constraint(name=name) for name in ("b", "a")),
+        constraint("K8sAlike", "z"),
+        constraint("K8sTwo", "two", **deny),
+        constraint("K8sTwo", "warned", enforcementAction="warn"),
+        constraint(name="later", **warn),
+    )
+    assert found.message.splitlines() == [
+        "[z] refused",
+        "[a] refused",
+        "[b] refused",
+        "[two] a is wrong",
+        "[two] z is wrong",
+    ]
+    assert found.warnings == ("[later] refused", "[warned] a is wrong", "[warned] z is wrong")
 
 
 def test_the_answer_reads_as_gatekeepers() -> None:
@@ -308,6 +331,30 @@ def test_an_expansion_judges_what_a_workload_will_make(action: str, denied: bool
     assert got.allowed is not denied
     assert [each.message for each in got.violations] == ["[Implied by expand-deployments] web-pod"]
     assert verdict(*around[:2], of=request(workload())).allowed
+
+
+@pytest.mark.parametrize(
+    ("context", "change", "denied"),
+    [(IN_OUR_PLACE, {}, True), (BESIDE, {}, False), (BESIDE, scoped(("deny", OWN_POINT)), True)],
+)
+def test_what_can_not_be_expanded_is_denied_where_a_constraint_is_enforced(
+    context: Context, change: Any, denied: bool
+) -> None:
+    asked = request(workload())
+    assert asked.object is not None
+    bare = replace(asked, object={**asked.object, "spec": {}})
+    got = verdict(TEMPLATE, constraint(match=PODS, **change), expansion(), of=bare, context=context)
+    assert got.allowed is not denied
+    said = 'unable to expand object: could not find source field "spec.template" in resource web'
+    assert got.message == (f"[expand-deployments] {said}" if denied else "")
+
+
+def test_what_can_not_be_expanded_does_no_more_than_the_installation_lets_it() -> None:
+    bare = replace(request(workload()), object=thing("Deployment", api_version="apps/v1", namespace="shop"))
+    around = snapshot(namespace(), TEMPLATE, constraint(match=PODS), expansion())
+    got = evaluate(bare, replace(around, max_action="Warn"), NOW)
+    assert got.allowed
+    assert [each.actions for each in got.errors] == [(Action.WARN,)]
 
 
 def test_an_acceptance_of_the_workload_covers_what_an_expansion_implies() -> None:

@@ -137,7 +137,7 @@ async def test_a_provider_of_another_authority_is_not_believed(service: Service)
 async def test_an_answer_that_is_none_is_a_system_error(service: Service, answer: Any) -> None:
     service.answer = answer
     verdict = await judged(asking(service, "a"), ProviderClient(*service.files["client"]))
-    assert verdict.message.startswith("[refused] None None 200 ")
+    assert verdict.message.startswith("[refused] [] [] 200 ")
 
 
 async def test_where_nobody_can_be_asked_it_denies(service: Service) -> None:
@@ -158,7 +158,11 @@ def test_what_is_known_ends() -> None:
         data("images", ["a"])
     data.learn("images", ["a", "b"], {"response": {"items": [{"key": "a", "value": 1}]}})
     assert data("images", ["a"])["responses"] == [["a", 1]]
-    assert data("images", ["b"])["errors"] == [["b", "the provider did not answer for this key"]]
+    unsaid = data("images", ["b"])
+    assert (unsaid["responses"], unsaid["errors"], unsaid["system_error"]) == ([], [], "")
+    clock[0] = FAILURE_TTL + 1
+    with pytest.raises(ExternalLacking):
+        data("images", ["b"])
     clock[0] = TTL + 1
     with pytest.raises(ExternalLacking) as lacking:
         data("images", ["a"])

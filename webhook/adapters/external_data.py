@@ -21,6 +21,7 @@ FAILURE_TTL = 2.0
 _MOST = 20_000
 _UNKNOWN = "key is not found in provider cache"
 _BAD_REQUEST = 400
+_OK = 200
 
 
 class Item(NamedTuple):
@@ -32,13 +33,14 @@ class Item(NamedTuple):
 
 class _Kept(NamedTuple):
     until: float
-    item: Item
+    item: Item | None
 
 
 class _Failure(NamedTuple):
     until: float
     status: int
     message: str
+    answered: bool
 
 
 class ExternalData:
@@ -80,6 +82,8 @@ class ExternalData:
             kept = self._items.get((provider, key))
             if kept is None or kept.until < now:
                 missing.append(key)
+            elif kept.item is None:
+                continue
             elif kept.item.error:
                 errors.append([key, kept.item.error])
             else:
@@ -88,16 +92,16 @@ class ExternalData:
             failure = self._failures.get((provider, tuple(missing)))
             if failure is None or failure.until < now:
                 raise ExternalLacking(provider, tuple(missing))
-            return _system_error(failure.status, failure.message)
+            return _system_error(failure.status, failure.message, answered=failure.answered)
         return {
             "responses": responses,
             "errors": errors,
-            "status_code": 200 if keys else 0,
+            "status_code": _OK if keys else 0,
             "system_error": "",
         }
 
     def learn(self, provider: str, keys: Sequence[str], answer: Any) -> None:
-        """Take in a provider's answer to keys; what it doesn't mention is an error of that key.
+        """Take in a provider's answer to keys; of what it doesn't mention nothing is said.
 
         Args:
             provider: its name.
@@ -108,25 +112,31 @@ class ExternalData:
         items = response.get("items") if isinstance(response, Mapping) else None
         system = response.get("systemError") if isinstance(response, Mapping) else None
         if not isinstance(response, Mapping) or system:
-            self.fail(provider, keys, 200, str(system or "the answer is no ProviderResponse"))
+            message = str(system or "the answer is no ProviderResponse")
+            self.fail(provider, keys, _OK, message, answered=True)
             return
         if len(self._items) > _MOST:
             self._items.clear()
-        until = self._clock() + TTL
+        now = self._clock()
         said: dict[str, Item] = {}
         for each in items if isinstance(items, list) else ():
             if isinstance(each, Mapping):
                 said[str(each.get("key", ""))] = Item(each.get("value"), str(each.get("error") or ""))
         for key in keys:
-            item = said.get(key, Item(None, "the provider did not answer for this key"))
-            self._items[provider, key] = _Kept(until, item)
+            item = said.get(key)
+            self._items[provider, key] = _Kept(now + (TTL if item else FAILURE_TTL), item)
 
-    def fail(self, provider: str, keys: Sequence[str], status: int, message: str) -> None:
-        """Take in that a provider could not be asked."""
+    def fail(
+        self, provider: str, keys: Sequence[str], status: int, message: str, *, answered: bool = False
+    ) -> None:
+        """Take in that a provider could not be asked, or has `answered` that it can't say anything."""
         if len(self._failures) > _MOST:
             self._failures.clear()
-        self._failures[provider, tuple(keys)] = _Failure(self._clock() + FAILURE_TTL, status, message)
+        self._failures[provider, tuple(keys)] = _Failure(
+            self._clock() + FAILURE_TTL, status, message, answered
+        )
 
 
-def _system_error(status: int, message: str) -> dict[str, Any]:
-    return {"responses": None, "errors": None, "status_code": status, "system_error": message}
+def _system_error(status: int, message: str, *, answered: bool = False) -> dict[str, Any]:
+    nothing: list[Any] | None = [] if answered else None
+    return {"responses": nothing, "errors": nothing, "status_code": status, "system_error": message}

@@ -16,6 +16,19 @@ from webhook.core.fields import metadata_of
 _DEEPEST = 30
 
 
+class ExpansionError(EvaluationError):
+    """An object that can't be expanded.
+
+    Args:
+        message: why.
+        expansion: the ExpansionTemplate that would.
+    """
+
+    def __init__(self, message: str, expansion: Expansion) -> None:
+        super().__init__(message)
+        self.expansion = expansion
+
+
 @dataclass(frozen=True, slots=True)
 class Resultant:
     """An object that an expansion made."""
@@ -41,15 +54,12 @@ def expand(
         depth: how often it was expanded already.
 
     Raises:
-        EvaluationError: the object has no template where one says, or they go round in circles.
+        ExpansionError: the object has no template where one says, or they go round in circles.
     """
-    if depth >= _DEEPEST:
-        raise EvaluationError(f"maximum recursion depth of {_DEEPEST} reached")
-    made = [
-        Resultant(expansion, _made(obj, expansion, namespace))
-        for expansion in expansions
-        if kind in expansion.applies_to
-    ]
+    due = [expansion for expansion in expansions if kind in expansion.applies_to]
+    if due and depth >= _DEEPEST:
+        raise ExpansionError(f"maximum recursion depth of {_DEEPEST} reached", due[0])
+    made = [Resultant(expansion, _made(obj, expansion, namespace)) for expansion in due]
     for resultant in made:
         yield from expand(resultant.object, resultant.expansion.generated, namespace, expansions, depth + 1)
     yield from made
@@ -64,7 +74,7 @@ def _made(obj: Mapping[str, Any], expansion: Expansion, namespace: str) -> dict[
     name = name if isinstance(name, str) else ""
     if not isinstance(value, Mapping):
         source = ".".join(expansion.source)
-        raise EvaluationError(f'could not find source field "{source}" in resource {name}')
+        raise ExpansionError(f'could not find source field "{source}" in resource {name}', expansion)
     group, version, kind = expansion.generated
     own = dict(metadata_of(value))
     place = namespace or metadata.get("namespace")

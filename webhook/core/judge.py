@@ -273,6 +273,8 @@ def violation_of_constraint(
     found: FoundByConstraint,
     actions: tuple[Action, ...],
     prefix: str = "",
+    *,
+    scoped: bool = False,
 ) -> Violation:
     """Return the violation that a constraint's result is.
 
@@ -284,6 +286,7 @@ def violation_of_constraint(
         found: the result.
         actions: what it does here.
         prefix: what its message begins with, where an ExpansionTemplate implied it.
+        scoped: what it does is said by enforcement point.
     """
     return Violation(
         policy=policy.ref,
@@ -299,6 +302,7 @@ def violation_of_constraint(
         remediation=policy.remediation,
         fingerprint=fingerprint(policy.ref, VALIDATION, target),
         constraint=True,
+        scoped=scoped,
         details=found.details,
     )
 

@@ -7,19 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from webhook.core.constraint import GENERATED, ORIGINAL, Constraint, ExternalLacking, Found, Review
+from webhook.core.constraint import (
+    GENERATED,
+    ORIGINAL,
+    Constraint,
+    ConstraintContext,
+    ExternalLacking,
+    Found,
+    Review,
+)
 from webhook.core.errors import BudgetExceeded, EvaluationError
 from webhook.core.evaluation import Evaluation
-from webhook.core.expanding import Resultant, expand
+from webhook.core.expanding import ExpansionError, Resultant, expand
 from webhook.core.fields import metadata_of
 from webhook.core.judge import template_subject, violation_of_constraint
-from webhook.core.model import Action
+from webhook.core.model import Action, PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.ratchet import is_existing_of_constraint
 from webhook.core.times import nanoseconds
 from webhook.core.verdict import ExternalLack, NamespaceLack, PolicyError
+
+_EXPANSION = "ExpansionTemplate"
 
 
 def judge_constraint(
@@ -46,11 +57,12 @@ def judge_constraint(
     place = evaluation.place
     if place and context.excludes is not None and context.excludes(context.process, place):
         return
-    prefix = ""
+    prefix, scoped = "", constraint.scoped
     if resultant is not None:
         expansion = resultant[0].expansion
         prefix = f"[Implied by {expansion.name}] "
-        actions = actions if expansion.action is None else (expansion.action,)
+        if expansion.action is not None:
+            actions, scoped = (expansion.action,), False
     actions = evaluation.capped(actions)
     budget = evaluation.budget
     try:
@@ -66,13 +78,15 @@ def judge_constraint(
             evaluation.lacking.append(ExternalLack(error.provider, error.keys))
         # Gatekeeper has no budget, and so no words of its own: what is to be mended is the template.
         told = f"{policy.ref.kind}: {error}" if isinstance(error, BudgetExceeded) else str(error)
-        evaluation.errors.append(PolicyError(policy.ref, prefix + told, actions, constraint=True))
+        evaluation.errors.append(
+            PolicyError(policy.ref, prefix + told, actions, constraint=True, scoped=scoped)
+        )
     except RecursionError:
         message = f"{prefix}the object is nested too deeply"
-        evaluation.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
+        evaluation.errors.append(PolicyError(policy.ref, message, actions, constraint=True, scoped=scoped))
     else:
         if found:
-            _sort(evaluation, policy, constraint, review, found, actions, prefix)
+            _sort(evaluation, policy, constraint, review, found, actions, prefix, scoped)
     budget.stride()
 
 
@@ -84,12 +98,12 @@ def judge_expanded(evaluation: Evaluation) -> None:
         return
     try:
         made = list(expand(obj, request.kind, evaluation.namespace, snapshot.constraints.expansions))
-    except EvaluationError as error:
-        for policy in snapshot.policies:
-            if policy.constraint is not None:
-                message = f"unable to expand object: {error}"
-                evaluation.errors.append(PolicyError(policy.ref, message, (Action.DENY,), constraint=True))
-                break
+    except ExpansionError as error:
+        if any(map(partial(_is_enforced, snapshot.constraints), snapshot.policies)):
+            ref = PolicyRef(_EXPANSION, "", error.expansion.name)
+            actions = evaluation.capped((Action.DENY,))
+            message = f"unable to expand object: {error}"
+            evaluation.errors.append(PolicyError(ref, message, actions, constraint=True))
         return
     for resultant in made:
         group, version, kind = resultant.expansion.generated
@@ -114,6 +128,11 @@ def judge_expanded(evaluation: Evaluation) -> None:
             constraint = candidate.policy.constraint
             if constraint is not None:
                 judge_constraint(evaluation, candidate.policy, constraint, resultant=(resultant, review))
+
+
+def _is_enforced(context: ConstraintContext, policy: CompiledPolicy) -> bool:
+    constraint = policy.constraint
+    return constraint is not None and bool(constraint.actions_at(context.points, unscoped=context.unscoped))
 
 
 def _review(evaluation: Evaluation, template: bool) -> Review:
@@ -159,12 +178,13 @@ def _sort(
     found: Sequence[Found],
     actions: tuple[Action, ...],
     prefix: str,
+    scoped: bool,
 ) -> None:
     """Put each result where it belongs: accepted, existing, or counted."""
     excuses, budget = evaluation.excuses, evaluation.budget
     ratchet = policy.ratchet and evaluation.request.operation == "UPDATE" and review.old_object is not None
     for each in found:
-        violation = violation_of_constraint(policy, evaluation.target, each, actions, prefix)
+        violation = violation_of_constraint(policy, evaluation.target, each, actions, prefix, scoped=scoped)
         try:
             excuse = excuses.of(violation, policy)
             if excuse.accepted is not None:
@@ -180,7 +200,9 @@ def _sort(
         except (EvaluationError, RecursionError) as error:
             # Whatever could have excused it isn't known: it stands.
             message = prefix + str(error)
-            evaluation.errors.append(PolicyError(policy.ref, message, actions, constraint=True))
+            evaluation.errors.append(
+                PolicyError(policy.ref, message, actions, constraint=True, scoped=scoped)
+            )
             evaluation.violations.append(violation)
             continue
         if excuse.hints:

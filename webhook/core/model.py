@@ -116,6 +116,7 @@ class Violation:
         remediation: what to change, from the policy; may be empty.
         fingerprint: the stable identity, 32 hex digits; see `fingerprint`.
         constraint: the policy is a Gatekeeper constraint, which people know by its messages alone.
+        scoped: what it does is said by enforcement point: Gatekeeper puts that behind what denies everywhere.
         details: what its template says of it for machines.
     """
 
@@ -132,6 +133,7 @@ class Violation:
     remediation: str
     fingerprint: str
     constraint: bool = False
+    scoped: bool = False
     details: Any = None
 
     @property

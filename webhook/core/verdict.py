@@ -45,12 +45,14 @@ class PolicyError:
         message: why.
         actions: what it does under failurePolicy Fail; empty under Ignore.
         constraint: the policy is a Gatekeeper constraint.
+        scoped: what it does is said by enforcement point.
     """
 
     policy: PolicyRef
     message: str
     actions: tuple[Action, ...]
     constraint: bool = False
+    scoped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +170,36 @@ class Verdict:
         return "\n".join(["What to change:", *lines]) if lines else ""
 
     def _of_constraints(self, action: Action) -> list[str]:
-        """Return what constraints say, in Gatekeeper's order; an error is a violation to it."""
+        """Return what constraints say, in Gatekeeper's order; an error is a violation to it.
+
+        It orders by enforcementAction as it is written (deny, scoped, warn), message, kind and name.
+        """
         found = [
-            (violation.message, violation.policy.name, describe(violation), violation.fingerprint)
+            (
+                violation.scoped is (action is Action.DENY),
+                violation.message,
+                violation.policy.kind,
+                violation.policy.name,
+                describe(violation),
+                violation.fingerprint,
+            )
             for violation in self.violations
             if violation.constraint and action in violation.actions
         ]
         found += [
-            (error.message, error.policy.name, describe_error(error), "")
+            (
+                error.scoped is (action is Action.DENY),
+                error.message,
+                error.policy.kind,
+                error.policy.name,
+                describe_error(error),
+                "",
+            )
             for error in self.errors
             if error.constraint and action in error.actions
         ]
         lines = []
-        for _, _, line, fingerprint in sorted(found):
+        for *_, line, fingerprint in sorted(found):
             lines.append(line)
             if action is Action.DENY:
                 lines += [f"  {hint}" for hint in self.hints.get(fingerprint, ())]

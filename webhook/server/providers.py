@@ -57,10 +57,17 @@ class ProviderClient:
                 ) as answer,
             ):
                 body = await answer.content.read(_LARGEST)
-                data.learn(name, keys, orjson.loads(body))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             data.fail(name, keys, _SERVER_ERROR, f"failed to send external data request: {why}")
+            return
+        try:
+            said = orjson.loads(body)
+        except ValueError as error:
+            why = f"failed to unmarshal external data response: {error}"
+            data.fail(name, keys, _SERVER_ERROR, why)
+        else:
+            data.learn(name, keys, said)
 
     def _context(self, provider: Provider) -> ssl.SSLContext:
         """Return the TLS context for a provider: its authorities alone, our certificate as it is now."""

@@ -31,7 +31,7 @@ from webhook.rego.ast import (
     With,
 )
 from webhook.rego.compile import compile_modules
-from webhook.rego.context import CANCELLED, Halt
+from webhook.rego.context import CANCELLED, BuiltinError, Halt
 from webhook.rego.errors import RegoError
 from webhook.rego.go.float64 import through_float64
 from webhook.rego.parser import parse_module
@@ -144,9 +144,9 @@ def _asking(external: Callable[[str, Sequence[str]], Mapping[str, Any]]) -> Call
         provider = request.get("provider") if isinstance(request, Mapping) else None
         keys = request.get("keys") if isinstance(request, Mapping) else None
         if not isinstance(provider, str | None) or not isinstance(keys, list | None):
-            raise EvaluationError("external_data: provider must be a string and keys a list of strings")
+            raise BuiltinError("external_data: provider must be a string and keys a list of strings")
         if not all(isinstance(each, str) for each in keys or ()):
-            raise EvaluationError("external_data: keys must be strings")
+            raise BuiltinError("external_data: keys must be strings")
         return external(printable(provider or ""), [printable(each) for each in keys or ()])
 
     return ask
