@@ -26,6 +26,11 @@ class Location:
     column: int
     file: str = ""
 
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """What places are sorted by."""
+        return (self.file, self.row, self.column)
+
     def __str__(self) -> str:
         return f"{self.file}:{self.row}:{self.column}" if self.file else f"{self.row}:{self.column}"
 

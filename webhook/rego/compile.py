@@ -39,22 +39,17 @@ from dataclasses import dataclass, replace
 from webhook.rego.ast import Module, Ref, Rule, ref_text
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.errors import Problems, RegoError
-from webhook.rego.passes import conflicts, dynamics, modifiers, safety
+from webhook.rego.passes import conflicts, dynamics, modifiers, safety, unsafe
 from webhook.rego.passes.calls import Calls, erase_prints
 from webhook.rego.passes.constants import Constants
 from webhook.rego.passes.hoist import Hoist
-from webhook.rego.passes.local_variables import LocalVariables, Names
+from webhook.rego.passes.local_variables import LocalVariables
+from webhook.rego.passes.names import Names
 from webhook.rego.passes.resolve import resolve
 from webhook.rego.passes.rules import Graph, RuleId, RuleTree, by_id, full_path
 from webhook.rego.passes.templates import Templates
 from webhook.rego.passes.type_check import TypeChecker
-from webhook.rego.passes.walk import (
-    chain,
-    head_terms,
-    map_bodies,
-    map_bodies_of,
-    variables,
-)
+from webhook.rego.passes.walk import chain, head_terms, map_bodies, map_bodies_of, variables
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
 
 
@@ -191,7 +186,7 @@ class _Compilation:
     # --- passes
 
     def _locals(self) -> None:
-        renamer = LocalVariables(self.names, self.arity, self.problems)
+        renamer = LocalVariables(self.names, self.problems)
         for name, module in self.modules.items():
             self.modules[name] = replace(module, rules=tuple([renamer.rule(one) for one in module.rules]))
         self.problems.check()
@@ -222,17 +217,17 @@ class _Compilation:
 
     def _safety(self) -> None:
         for rule in self._rules():
-            safety.check_head(rule, self.names.original, self.problems)
+            unsafe.check_head(rule, self.names.original, self.problems)
         self.problems.check()
         self._each(self._ordered)
         self.problems.check()
 
     def _ordered(self, rule: Rule) -> Rule:
         outer = {"data", "input"} | variables(rule.head.args)
-        unsafe = safety.Unsafe()
-        body = self.safety.order(rule.body, outer, unsafe)
-        if unsafe.found:
-            unsafe.report(self.names.original, self.problems)
+        lacking = unsafe.Unsafe()
+        body = self.safety.order(rule.body, outer, lacking)
+        if lacking.found:
+            lacking.report(self.names.original, self.problems)
             return rule
         return replace(rule, body=body)
 

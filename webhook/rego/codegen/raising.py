@@ -23,7 +23,8 @@ from webhook.rego.ast import (
     is_ground,
     operands,
 )
-from webhook.rego.codegen.scope import is_constant, visits
+from webhook.rego.codegen.scope import visits
+from webhook.rego.passes.walk import is_constant
 from webhook.rego.tree import Node, constant, constant_of
 from webhook.rego.values import UNDEFINED, key
 

@@ -7,8 +7,9 @@ from typing import Any
 from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var
 from webhook.rego.codegen.bodies import Bodies
 from webhook.rego.codegen.raising import links_of, one_value
-from webhook.rego.codegen.scope import Scope, is_constant, visits
+from webhook.rego.codegen.scope import Scope, visits
 from webhook.rego.codegen.writer import Collect, Return
+from webhook.rego.passes.walk import is_constant
 from webhook.rego.runtime.remembered import remembered
 from webhook.rego.tree import Node, constant_of
 from webhook.rego.values import Value

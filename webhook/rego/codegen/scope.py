@@ -20,6 +20,7 @@ from webhook.rego.ast import (
     Var,
     operands,
 )
+from webhook.rego.passes.walk import is_constant
 
 Scope = dict[str, str]
 """Variables by name: the Python names that hold their values."""
@@ -40,15 +41,6 @@ def has_free(term: Term, scope: Scope) -> bool:
         head, *rest = term.terms
         return (not isinstance(head, Var) and has_free(head, scope)) or any(has_free(t, scope) for t in rest)
     return any(has_free(part, scope) for part in operands(term))
-
-
-def is_constant(term: Term) -> bool:
-    """Tell whether `term` is made of scalars alone."""
-    if isinstance(term, SCALARS):
-        return True
-    if isinstance(term, (Var, Ref, Call, TemplateString, *COMPREHENSIONS)):
-        return False
-    return all(map(is_constant, operands(term)))
 
 
 def names_in(term: Term) -> Iterator[str]:

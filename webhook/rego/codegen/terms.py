@@ -24,8 +24,9 @@ from webhook.rego.ast import (
     Var,
 )
 from webhook.rego.codegen.references import References
-from webhook.rego.codegen.scope import Scope, is_constant, is_free, names_in
+from webhook.rego.codegen.scope import Scope, is_free, names_in
 from webhook.rego.codegen.writer import Collect
+from webhook.rego.passes.walk import is_constant
 from webhook.rego.tree import Node, constant, constant_of
 
 _SMALL: Final = 10**15

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from webhook.core.errors import CompileError
 from webhook.rego.ast import Array, Boolean, Null, Number, Object, Ref, String, Term, Var
-from webhook.rego.codegen.scope import Scope, has_free, is_constant, is_free, names_in
+from webhook.rego.codegen.scope import Scope, has_free, is_free, names_in
 from webhook.rego.codegen.terms import Terms
+from webhook.rego.passes.walk import is_constant
 from webhook.rego.tree import constant_of
 from webhook.rego.values import key
 

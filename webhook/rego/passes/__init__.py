@@ -1,1 +1,1 @@
-"""The passes between the parser and the code generator, one module each; `webhook.rego.compile` runs them."""
+"""The passes between parser and code generator, and what they share; `webhook.rego.compile` runs them."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from webhook.rego.ast import Body, Boolean, Call, Expr, Rule
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.errors import TYPE, Problems
-from webhook.rego.passes.local_variables import Names
-from webhook.rego.passes.safety import Arity
+from webhook.rego.passes.names import Names
+from webhook.rego.passes.rules import Arity
 from webhook.rego.passes.type_check import TypeChecker
 from webhook.rego.passes.walk import expressions, head_terms, inside, map_bodies, map_bodies_of
 from webhook.rego.text import show

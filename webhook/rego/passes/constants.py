@@ -9,8 +9,7 @@ from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.errors import TYPE, Problems
-from webhook.rego.passes.rules import is_constant
-from webhook.rego.passes.walk import expressions, head_terms
+from webhook.rego.passes.walk import expressions, head_terms, is_constant
 from webhook.rego.tree import constant_of
 
 _STEPS: Final = 8

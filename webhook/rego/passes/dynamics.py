@@ -26,7 +26,7 @@ from webhook.rego.ast import (
     name_ref,
 )
 from webhook.rego.passes.hoist import append, bind
-from webhook.rego.passes.local_variables import Names
+from webhook.rego.passes.names import Names
 from webhook.rego.passes.walk import map_bodies, needs_evaluation, rebuild, rebuild_expr
 
 

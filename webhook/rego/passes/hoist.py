@@ -13,7 +13,6 @@ from webhook.rego.ast import (
     Array,
     ArrayComprehension,
     Body,
-    Boolean,
     Call,
     Every,
     Expr,
@@ -29,7 +28,8 @@ from webhook.rego.ast import (
     Var,
     call,
 )
-from webhook.rego.passes.local_variables import Names
+from webhook.rego.passes.names import Names
+from webhook.rego.passes.walk import is_true
 
 
 def append(body: Body, *exprs: Expr) -> Body:
@@ -37,11 +37,6 @@ def append(body: Body, *exprs: Expr) -> Body:
     if exprs and is_true(body):
         return exprs
     return body + exprs
-
-
-def is_true(body: Body) -> bool:
-    """Whether a body is only `true`."""
-    return len(body) == 1 and isinstance(body[0].terms, Boolean) and body[0].terms.value
 
 
 def bind(names: Names, term: Term) -> tuple[Var, Expr]:

@@ -9,7 +9,7 @@ from webhook.rego.ast import Body, Expr, Location, Ref, Term, Var, With, ref_tex
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.errors import COMPILE, TYPE, Problems
 from webhook.rego.passes.hoist import bind
-from webhook.rego.passes.local_variables import Names
+from webhook.rego.passes.names import Names
 from webhook.rego.passes.rules import RuleTree
 from webhook.rego.passes.walk import needs_evaluation
 from webhook.rego.texts import quote

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from webhook.rego.ast import (
-    COMPREHENSIONS,
-    SCALARS,
-    Array,
-    Call,
-    Head,
-    Module,
-    Object,
-    Ref,
-    Rule,
-    Set,
-    String,
-    TemplateString,
-    Term,
-    Var,
-)
-from webhook.rego.passes.hoist import is_true
-from webhook.rego.passes.walk import chain, head_terms, inside
+from webhook.rego.ast import SCALARS, Array, Call, Head, Module, Object, Ref, Rule, Set, String, Term, Var
+from webhook.rego.passes.walk import chain, head_terms, inside, is_constant, is_true
 
 #: A rule: its module, its place in it, and its place in the chain of `else`.
 RuleId: TypeAlias = tuple[str, int, int]
+
+#: Tells how many arguments the function of a name has; -1 if there is none.
+Arity: TypeAlias = Callable[[Ref], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +45,6 @@ class Node:
             node = stack.pop()
             yield node
             stack.extend(node.children.values())
-
-
-def is_constant(term: Term) -> bool:
-    """Whether a term has no variable, reference, call or comprehension."""
-    return not any(
-        isinstance(node, (Var, Ref, Call, TemplateString, *COMPREHENSIONS)) for node in inside(term)
-    )
 
 
 class RuleTree:

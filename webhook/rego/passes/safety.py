@@ -6,9 +6,8 @@ inside, which see the variables of the expressions before them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from collections.abc import Iterable
+from dataclasses import replace
 
 from webhook.rego.ast import (
     COMPREHENSIONS,
@@ -17,54 +16,18 @@ from webhook.rego.ast import (
     Call,
     Every,
     Expr,
-    Location,
     Not,
     ObjectComprehension,
-    Ref,
-    Rule,
     TemplateString,
     Term,
-    is_ground,
 )
-from webhook.rego.errors import UNSAFE, Problems
-from webhook.rego.lexer import FUTURE_KEYWORDS, IMPORTED_KEYWORDS
-from webhook.rego.passes.unify import ref_is_safe, unify
-from webhook.rego.passes.walk import (
-    SAFETY,
-    Skip,
-    closures,
-    head_terms,
-    inside,
-    rebuild,
-    rebuild_expr,
-    variables,
-)
+from webhook.rego.passes.bindings import equality_outputs, term_outputs, unify
+from webhook.rego.passes.rules import Arity
+from webhook.rego.passes.unsafe import Unsafe
+from webhook.rego.passes.walk import SAFETY, Skip, closures, rebuild, rebuild_expr, variables
 
-Arity: TypeAlias = Callable[[Ref], int]
 TRUE = Boolean(True)
-_KEYWORDS = IMPORTED_KEYWORDS | FUTURE_KEYWORDS | {"and", "or"}
 _CALL_OUTPUTS = Skip(closures=True, sets=True, object_keys=True, ref_head=True)
-
-
-def term_outputs(node: Expr | Term, safe: set[str]) -> set[str]:
-    """Return the variables in references that selecting binds, as `i` in ``xs[i]``."""
-    found: set[str] = set()
-
-    def stop(one: Term | Expr) -> bool:
-        if isinstance(one, (*COMPREHENSIONS, TemplateString)):
-            return True
-        return isinstance(one, Ref) and not ref_is_safe(one, safe)
-
-    for one in inside(node, stop):
-        if isinstance(one, Ref) and not is_ground(one) and ref_is_safe(one, safe):
-            found |= variables(one, Skip(ref_head=True))
-    return found
-
-
-def equality_outputs(a: Term, b: Term, safe: set[str]) -> set[str]:
-    """Return the variables that ``a = b`` binds."""
-    found = term_outputs(Expr(Call(Ref((a,)), (a, b))), safe) | safe
-    return (found | unify(found, a, b)) - safe
 
 
 class Safety:
@@ -271,69 +234,3 @@ class _Closures:
                 self.unsafe.note(self.current, missing)
             return replace(term, body=self.body(term.body))
         return rebuild(term, self.term, self.body)
-
-
-@dataclass(slots=True)
-class Unsafe:
-    """Expressions with the variables that they need and nothing binds."""
-
-    found: dict[int, tuple[Expr, set[str]]] = field(default_factory=dict)
-
-    def note(self, expr: Expr, names: set[str]) -> None:
-        """Add to what an expression lacks."""
-        before = self.found.get(id(expr))
-        self.found[id(expr)] = (expr, names if before is None else before[1] | names)
-
-    def update(self, other: Unsafe) -> None:
-        """Add what another body lacks."""
-        for expr, names in other.found.values():
-            self.note(expr, names)
-
-    def report(self, original: Callable[[str], str], problems: Problems) -> None:
-        """Report variables by the names that were written; else expressions, once for each variable."""
-        places: dict[str, Location] = {}
-        for expr, names in self.found.values():
-            for name in names:
-                if name not in places or _key(expr.location) < _key(places[name]):
-                    places[name] = expr.location
-        before = len(problems.found)
-        for name, location in sorted(places.items(), key=lambda one: (_key(one[1]), one[0])):
-            written = original(name)
-            if written.startswith("__local"):
-                continue
-            shown = "_" if written.startswith("$") else written
-            message = f"var {shown} is unsafe"
-            if written in _KEYWORDS:
-                message += f" (hint: `import future.keywords.{shown}` to import a future keyword)"
-            problems.add(UNSAFE, message, location)
-        if len(problems.found) > before:
-            return
-        seen: set[str] = set()
-        for expr, names in sorted(self.found.values(), key=lambda one: _key(one[0].location)):
-            generated = {name for name in names if name.startswith("__local")}
-            if generated - seen:
-                seen |= generated
-                problems.add(UNSAFE, "expression is unsafe", expr.location)
-
-
-def _key(location: Location) -> tuple[str, int, int]:
-    return (location.file, location.row, location.column)
-
-
-def check_head(rule: Rule, original: Callable[[str], str], problems: Problems) -> None:
-    """Refuse a rule whose head has a variable that its body hasn't."""
-    head = rule.head
-    bound = variables(rule.body, SAFETY) | variables(head.args)
-    needed = (*head.ref.terms[1:], *(one for one in head_terms(rule)))
-    missing = variables(needed) - bound
-    if not missing:
-        return
-    reported: set[str] = set()
-    for node in (node for term in needed for node in inside(term)):
-        name = getattr(node, "name", None)
-        if name in missing and name not in reported and not isinstance(node, Call):
-            reported.add(name)
-            written = original(name)
-            if not written.startswith("__local"):
-                shown = "_" if written.startswith("$") else written
-                problems.add(UNSAFE, f"var {shown} is unsafe", node.location)

@@ -27,7 +27,7 @@ from webhook.rego.ast import (
     call,
 )
 from webhook.rego.errors import COMPILE, Problems
-from webhook.rego.passes.local_variables import Names
+from webhook.rego.passes.names import Names
 from webhook.rego.passes.safety import Safety
 from webhook.rego.passes.walk import SAFETY, head_terms, inside, rebuild, rebuild_expr, variables
 from webhook.rego.text import show

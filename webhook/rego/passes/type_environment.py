@@ -24,7 +24,7 @@ from webhook.rego.ast import (
     Term,
     Var,
 )
-from webhook.rego.passes.rules import is_constant
+from webhook.rego.passes.walk import is_constant
 from webhook.rego.types import ANY, BOOLEAN, NULL, NUMBER, STRING, Constant, Type, either
 
 ROOTS: Final = frozenset(("data", "input"))

@@ -1,4 +1,4 @@
-"""Walks over nodes: rebuild one with other parts, and collect what is in it."""
+"""Walks over nodes: rebuild one with other parts, collect what is in it, and tell what isn't."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from webhook.rego.ast import (
     COMPREHENSIONS,
     Array,
     Body,
+    Boolean,
     Call,
     Every,
     Expr,
@@ -263,3 +264,15 @@ def needs_evaluation(term: Term | None) -> bool:
     if term is None:
         return False
     return any(isinstance(node, (Ref, *COMPREHENSIONS)) for node in inside(term))
+
+
+def is_constant(term: Term) -> bool:
+    """Whether a term has no variable, reference, call or comprehension."""
+    return not any(
+        isinstance(node, (Var, Ref, Call, TemplateString, *COMPREHENSIONS)) for node in inside(term)
+    )
+
+
+def is_true(body: Body) -> bool:
+    """Whether a body is only `true`."""
+    return len(body) == 1 and isinstance(body[0].terms, Boolean) and body[0].terms.value

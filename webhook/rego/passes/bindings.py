@@ -1,4 +1,4 @@
-"""Which variables a unification binds, given those that are bound already."""
+"""Which variables references and unifications bind, given those that are bound already."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from webhook.rego.ast import (
     Array,
     ArrayComprehension,
     Call,
+    Expr,
     Object,
     ObjectComprehension,
     Ref,
+    TemplateString,
     Term,
     Var,
+    is_ground,
 )
-from webhook.rego.passes.walk import OUTPUTS, SAFETY, variables
+from webhook.rego.passes.walk import OUTPUTS, SAFETY, Skip, inside, variables
 
 
 def ref_is_safe(ref: Ref, safe: set[str]) -> bool:
@@ -117,3 +120,24 @@ class _Unifier:
                     needed.discard(one)
                     if not needed:
                         todo.append(other)
+
+
+def term_outputs(node: Expr | Term, safe: set[str]) -> set[str]:
+    """Return the variables in references that selecting binds, as `i` in ``xs[i]``."""
+    found: set[str] = set()
+
+    def stop(one: Term | Expr) -> bool:
+        if isinstance(one, (*COMPREHENSIONS, TemplateString)):
+            return True
+        return isinstance(one, Ref) and not ref_is_safe(one, safe)
+
+    for one in inside(node, stop):
+        if isinstance(one, Ref) and not is_ground(one) and ref_is_safe(one, safe):
+            found |= variables(one, Skip(ref_head=True))
+    return found
+
+
+def equality_outputs(a: Term, b: Term, safe: set[str]) -> set[str]:
+    """Return the variables that ``a = b`` binds."""
+    found = term_outputs(Expr(Call(Ref((a,)), (a, b))), safe) | safe
+    return (found | unify(found, a, b)) - safe
