@@ -8,10 +8,9 @@ count. Names follow OPA's own syntax tree. What holds of a tree after the last p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
 
 Version: TypeAlias = Literal["v0", "v1"]
 
@@ -286,9 +285,6 @@ class Head:
         return self.key is not None and self.value is None
 
 
-RuleKind: TypeAlias = Literal["complete", "function", "partial_set", "partial_object"]
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One definition of a rule, with the chain of its `else`."""
@@ -300,15 +296,6 @@ class Rule:
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     #: Whether the body is the `true` of a rule without one.
     generated_body: bool = field(default=False, compare=False)
-
-    @property
-    def kind(self) -> RuleKind:
-        """What the rule defines."""
-        if self.head.args:
-            return "function"
-        if self.head.multi_value:
-            return "partial_set"
-        return "complete" if is_ground(self.head.ref) else "partial_object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,40 +343,6 @@ class Module:
         return (self.package.root or "", *rest)
 
 
-Node: TypeAlias = Term | Some | Every | Not | With | Expr | Head | Rule
-
-#: Names of operators that are written between their operands.
-INFIX: Final[Mapping[str, str]] = {
-    "assign": ":=",
-    "eq": "=",
-    "equal": "==",
-    "neq": "!=",
-    "lt": "<",
-    "lte": "<=",
-    "gt": ">",
-    "gte": ">=",
-    "plus": "+",
-    "minus": "-",
-    "mul": "*",
-    "div": "/",
-    "rem": "%",
-    "and": "&",
-    "or": "|",
-    "internal.member_2": "in",
-}
-
-
-def name_ref(name: str, location: Location = NOWHERE) -> Ref:
-    """Return the reference of a dotted name: ``json.filter``."""
-    first, *rest = name.split(".")
-    return Ref((Var(first, location), *(String(part, location) for part in rest)), location)
-
-
-def call(name: str, *args: Term, location: Location = NOWHERE) -> Call:
-    """Return a call of a builtin."""
-    return Call(name_ref(name, location), args, location)
-
-
 def ref_text(ref: Ref) -> str:
     """Return a reference as text: ``data.lib.f``."""
     head, *rest = ref.terms
@@ -418,63 +371,6 @@ def is_ground(term: Term) -> bool:
     return all(map(is_ground, term.items))
 
 
-_ORDER: Final[dict[type, int]] = {
-    kind: position
-    for position, kind in enumerate(
-        (
-            Null,
-            Boolean,
-            Number,
-            String,
-            Var,
-            Ref,
-            Array,
-            Object,
-            Set,
-            ArrayComprehension,
-            ObjectComprehension,
-            SetComprehension,
-            Call,
-            TemplateString,
-        )
-    )
-}
-
-
-def order_key(term: Term) -> tuple[Any, ...]:
-    """Tell what terms are sorted by, as OPA sorts the elements of sets and the keys of objects."""
-    rank = _ORDER[type(term)]
-    if isinstance(term, Boolean | String):
-        return (rank, term.value)
-    if isinstance(term, Number):
-        return (rank, Decimal(term.text))
-    if isinstance(term, Var):
-        return (rank, term.name)
-    if isinstance(term, Ref):
-        return (rank, tuple(map(order_key, term.terms)))
-    if isinstance(term, Array | Set):
-        return (rank, tuple(map(order_key, term.items)))
-    if isinstance(term, Object):
-        return (rank, tuple([(order_key(key), order_key(value)) for key, value in term.items]))
-    if isinstance(term, Call):
-        return (rank, order_key(term.operator), tuple(map(order_key, term.args)))
-    if isinstance(term, ObjectComprehension):
-        return (rank, order_key(term.key), order_key(term.value))
-    return (
-        (rank, order_key(term.term)) if isinstance(term, ArrayComprehension | SetComprehension) else (rank,)
-    )
-
-
-def set_of(items: Iterable[Term], location: Location = NOWHERE) -> Set:
-    """Return a set: its elements sorted, none twice."""
-    return Set(tuple(sorted(dict.fromkeys(items), key=order_key)), location)
-
-
-def object_of(items: Iterable[tuple[Term, Term]], location: Location = NOWHERE) -> Object:
-    """Return an object: its keys sorted; of a key that is there twice the last value counts."""
-    return Object(tuple(sorted(dict(items).items(), key=lambda item: order_key(item[0]))), location)
-
-
 def operands(term: Term) -> Iterator[Term]:
     """Return the terms directly in `term`; closures have bodies of their own and give none."""
     if isinstance(term, Ref):
@@ -488,19 +384,3 @@ def operands(term: Term) -> Iterator[Term]:
     elif isinstance(term, Call):
         yield term.operator
         yield from term.args
-
-
-NodeT = TypeVar("NodeT")
-
-
-def relocate(node: NodeT, location: Location) -> NodeT:
-    """Return a node, or a tuple of nodes, with it and all that is in it placed elsewhere."""
-    if isinstance(node, tuple):
-        return cast("NodeT", tuple([relocate(item, location) for item in node]))
-    if not is_dataclass(node) or isinstance(node, Location | type):
-        return node
-    changes: dict[str, Any] = {
-        one.name: location if one.name == "location" else relocate(getattr(node, one.name), location)
-        for one in fields(node)
-    }
-    return cast("NodeT", type(node)(**changes))

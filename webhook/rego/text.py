@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Final
 
 from webhook.rego import lexer
 from webhook.rego.ast import (
-    INFIX,
     Array,
     ArrayComprehension,
     Boolean,
@@ -165,3 +165,24 @@ def show_import(imported: Import) -> str:
     """Return an import as text."""
     alias = "" if imported.alias is None else f" as {imported.alias}"
     return f"import {show(imported.path)}{alias}"
+
+
+#: Names of operators that are written between their operands.
+INFIX: Final[Mapping[str, str]] = {
+    "assign": ":=",
+    "eq": "=",
+    "equal": "==",
+    "neq": "!=",
+    "lt": "<",
+    "lte": "<=",
+    "gt": ">",
+    "gte": ">=",
+    "plus": "+",
+    "minus": "-",
+    "mul": "*",
+    "div": "/",
+    "rem": "%",
+    "and": "&",
+    "or": "|",
+    "internal.member_2": "in",
+}

@@ -8,19 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cmp_to_key
 from typing import ClassVar, Final, TypeAlias
 
-#: A constant: numbers are `int`, or `Decimal` with a point or an exponent; arrays and sets are tuples.
-Constant: TypeAlias = "bool | int | float | Decimal | str | tuple[object, ...] | None"
-
-
-class Pairs(tuple[tuple[object, object], ...]):
-    """A constant object: its keys with their values."""
-
-    __slots__ = ()
-
+from webhook.rego.type_constants import Constant, Pairs, compare_constants, constant_rank, show_constant
 
 #: Types with more parts than this are taken for `ANY`: hostile ones double with every name.
 MOST_PARTS: Final = 20_000
@@ -220,42 +211,6 @@ def show_arguments(arguments: Iterable[Type | None], variadic: Type | None = Non
     return ", ".join(texts)
 
 
-def show_constant(key: Constant) -> str:
-    """Return a key's text in OPA's messages."""
-    if key is None:
-        return "<nil>"
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, tuple):
-        return "[" + " ".join(show_constant(item) for item in key) + "]"  # type: ignore[arg-type]
-    return str(key)
-
-
-def _constant_order(a: Constant) -> int:
-    if a is None:
-        return 0
-    if isinstance(a, bool):
-        return 1
-    if isinstance(a, int | float | Decimal):
-        return 2
-    return 3 if isinstance(a, str) else 4
-
-
-def compare_constants(a: Constant, b: Constant) -> int:
-    """-1, 0 or 1 in Rego's order of values."""
-    first, second = _constant_order(a), _constant_order(b)
-    if first != second:
-        return -1 if first < second else 1
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        for left, right in zip(a, b, strict=False):
-            if (order := compare_constants(left, right)) != 0:  # type: ignore[arg-type]
-                return order
-        return (len(a) > len(b)) - (len(a) < len(b))
-    if a is None or b is None or a == b:
-        return 0
-    return -1 if a < b else 1  # type: ignore[operator]
-
-
 def _type_order(a: Type | None) -> int:
     if isinstance(a, Simple):
         return ("null", "boolean", "number", "string").index(a.name)
@@ -325,87 +280,6 @@ def contains(a: Type | None, b: Type | None) -> bool:
     return a.contains(b) if isinstance(a, Union) else compare(a, b) == 0
 
 
-def either(a: Type | None, b: Type | None) -> Type | None:
-    """Return the type of a value that is of one or of the other (OPA's ``Or``)."""
-    if a is None or b is None:
-        return b if a is None else a
-    if isinstance(a, Function) and isinstance(b, Function):
-        if a.arity != b.arity or (a.variadic is None) != (b.variadic is None):
-            return None
-        arguments = tuple(map(either, a.arguments, b.arguments))
-        return Function(arguments, either(a.result, b.result), either(a.variadic, b.variadic))
-    if isinstance(a, Function) or isinstance(b, Function):
-        return None
-    if isinstance(a, Union):
-        return a.merge(b)
-    if isinstance(b, Union):
-        return b.merge(a)
-    return a if compare(a, b) == 0 else Union((a, b))
-
-
-def select(a: Type | None, key: Constant) -> Type | None:
-    """Return the type of what a constant selects from a value of type `a`; None if nothing can be there."""
-    if isinstance(a, Array):
-        if isinstance(key, bool) or not isinstance(key, int):
-            return None
-        return a.select(key)
-    if isinstance(a, Object):
-        return a.select(key)
-    if isinstance(a, Set):
-        of = type_of(key)
-        if compare(a.of, of) == 0:
-            return a.of
-        return of if isinstance(a.of, Union) and a.of.contains(of) else None
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        found: Type | None = None
-        for member in a.of:
-            found = either(select(member, key), found)
-        return found
-    return None
-
-
-def keys(a: Type | None) -> Type | None:
-    """Return the type of the keys that a value of type `a` can be walked by."""
-    found: Type | None = None
-    if isinstance(a, Array):
-        return NUMBER
-    if isinstance(a, Object):
-        for key, _ in a.static:
-            found = either(found, type_of(key))
-        return found if a.dynamic is None else either(found, a.dynamic[0])
-    if isinstance(a, Set):
-        return a.of
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        for member in a.of:
-            found = either(keys(member), found)
-    return found
-
-
-def values(a: Type | None) -> Type | None:
-    """Return the type of the values that can be walked in a value of type `a`."""
-    found: Type | None = None
-    if isinstance(a, Array):
-        for item in a.static:
-            found = either(found, item)
-        return either(found, a.dynamic)
-    if isinstance(a, Object):
-        for _, of in a.static:
-            found = either(found, of)
-        return found if a.dynamic is None else either(found, a.dynamic[1])
-    if isinstance(a, Set):
-        return a.of
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        for member in a.of:
-            found = either(values(member), found)
-    return found
-
-
 def unknown(a: Type | None) -> bool:
     """Tell whether `a` has a part without a type (OPA's ``Nil``)."""
     return a is None or a.incomplete
@@ -422,4 +296,4 @@ def type_of(constant: Constant) -> Type:
         return Object(tuple((key, type_of(value)) for key, value in constant))  # type: ignore[arg-type, misc]
     if isinstance(constant, tuple):
         return Array(static=tuple(type_of(item) for item in constant))  # type: ignore[arg-type]
-    return (NULL, BOOLEAN, NUMBER, STRING)[_constant_order(constant)]
+    return (NULL, BOOLEAN, NUMBER, STRING)[constant_rank(constant)]

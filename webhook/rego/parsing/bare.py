@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from webhook.rego import ast
 from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Some, Term, Var
-from webhook.rego.text import kind, show
+from webhook.rego.text import INFIX, kind, show
 
 
 def rule_from_body(body: Body) -> Rule | str:
@@ -90,4 +90,4 @@ def _rule_from_equality(left: Term, right: Term) -> Rule | str:
 def _builtin_names() -> frozenset[str]:
     from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED
 
-    return frozenset((*DECLARATIONS, *REFUSED, *ast.INFIX, "walk", "print", "internal.member_3"))
+    return frozenset((*DECLARATIONS, *REFUSED, *INFIX, "walk", "print", "internal.member_3"))

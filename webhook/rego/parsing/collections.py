@@ -14,9 +14,8 @@ from webhook.rego.ast import (
     Set,
     SetComprehension,
     Term,
-    object_of,
-    set_of,
 )
+from webhook.rego.construction import object_of, set_of
 from webhook.rego.parsing.terms import TermParser
 
 

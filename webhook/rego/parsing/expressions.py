@@ -21,8 +21,8 @@ from webhook.rego.ast import (
     Term,
     Var,
     With,
-    name_ref,
 )
+from webhook.rego.construction import name_ref
 from webhook.rego.lexer import END, IDENTIFIER, ILLEGAL, RAW_END, unescape
 from webhook.rego.parsing.collections import CollectionParser
 from webhook.rego.parsing.terms import MEMBER, MEMBER_WITH_KEY

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from webhook.rego import ast
-from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var, relocate
+from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var
+from webhook.rego.construction import relocate
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
 from webhook.rego.parsing.expressions import ExpressionParser
 from webhook.rego.text import kind, show

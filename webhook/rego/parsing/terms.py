@@ -27,8 +27,8 @@ from webhook.rego.ast import (
     String,
     Term,
     Var,
-    name_ref,
 )
+from webhook.rego.construction import name_ref
 from webhook.rego.lexer import END, IDENTIFIER, NUMBER, PART, RAW_END, RAW_PART, STRING, WHITESPACE, unescape
 from webhook.rego.parsing.reader import Reader
 from webhook.rego.text import kind

@@ -26,8 +26,8 @@ from webhook.rego.ast import (
     Term,
     Var,
     With,
-    name_ref,
 )
+from webhook.rego.construction import name_ref
 from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.passes.bindings import equality_outputs
 from webhook.rego.passes.names import ASSIGNED, DECLARED, SEEN, Names, Scopes

@@ -23,8 +23,8 @@ from webhook.rego.ast import (
     Some,
     Term,
     Var,
-    name_ref,
 )
+from webhook.rego.construction import name_ref
 from webhook.rego.passes.hoist import append, bind
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.walk import map_bodies, needs_evaluation, rebuild, rebuild_expr

@@ -26,8 +26,8 @@ from webhook.rego.ast import (
     Some,
     Term,
     Var,
-    call,
 )
+from webhook.rego.construction import call
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.walk import is_true
 

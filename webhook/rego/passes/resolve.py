@@ -24,8 +24,8 @@ from webhook.rego.ast import (
     TemplateString,
     Term,
     Var,
-    relocate,
 )
+from webhook.rego.construction import relocate
 from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.passes.walk import chain, inside, rebuild, rebuild_with, variables
 from webhook.rego.text import show

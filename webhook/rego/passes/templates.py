@@ -24,8 +24,8 @@ from webhook.rego.ast import (
     TemplateString,
     Term,
     Var,
-    call,
 )
+from webhook.rego.construction import call
 from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.safety import Safety

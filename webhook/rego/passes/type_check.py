@@ -11,8 +11,9 @@ from operator import is_
 from typing import Final
 
 from webhook.rego import types
-from webhook.rego.ast import COMPREHENSIONS, Call, Expr, Location, Ref, Rule, Term, Var, is_ground, name_ref
+from webhook.rego.ast import COMPREHENSIONS, Call, Expr, Location, Ref, Rule, Term, Var, is_ground
 from webhook.rego.builtins.declaration import Declaration
+from webhook.rego.construction import name_ref
 from webhook.rego.errors import TYPE, Problem, RegoError
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.type_environment import TypeEnvironment

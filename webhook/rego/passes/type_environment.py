@@ -24,8 +24,11 @@ from webhook.rego.ast import (
     Term,
     Var,
 )
+from webhook.rego.passes import type_parts
+from webhook.rego.passes.type_parts import either
 from webhook.rego.passes.walk import is_constant
-from webhook.rego.types import ANY, BOOLEAN, NULL, NUMBER, STRING, Constant, Type, either
+from webhook.rego.type_constants import Constant, Pairs
+from webhook.rego.types import ANY, BOOLEAN, NULL, NUMBER, STRING, Type
 
 ROOTS: Final = frozenset(("data", "input"))
 
@@ -125,7 +128,7 @@ def constant(term: Term) -> Constant:
     if isinstance(term, Array | Set):
         return tuple([constant(one) for one in term.items])
     if isinstance(term, Object):
-        return types.Pairs([(constant(key), constant(value)) for key, value in term.items])
+        return Pairs([(constant(key), constant(value)) for key, value in term.items])
     raise NotConstant
 
 
@@ -258,7 +261,7 @@ def selected(of: Type | None, rest: tuple[Term, ...]) -> Type | None:
         if of is None:
             return None
         if isinstance(term, Var | Ref | Array | Object | Set):
-            of = types.values(of)
+            of = type_parts.values(of)
         else:
             of = selected_constant(of, term)
     return of
@@ -267,6 +270,6 @@ def selected(of: Type | None, rest: tuple[Term, ...]) -> Type | None:
 def selected_constant(of: Type | None, term: Term) -> Type | None:
     """Return the type of what a constant selects; None if it can't be there."""
     try:
-        return types.select(of, constant(term))
+        return type_parts.select(of, constant(term))
     except NotConstant:
         return None

@@ -19,12 +19,14 @@ from webhook.rego.ast import (
     Var,
 )
 from webhook.rego.errors import TYPE, Problem
+from webhook.rego.passes import type_parts
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.type_environment import ROOTS, TypeEnvironment, TypeNode, selected_constant
 from webhook.rego.passes.type_unification import TypeUnifier, unifies
 from webhook.rego.passes.walk import parts
 from webhook.rego.text import show
-from webhook.rego.types import ANY, STRING, Type, show_constant
+from webhook.rego.type_constants import show_constant
+from webhook.rego.types import ANY, STRING, Type
 
 
 class References:
@@ -105,7 +107,7 @@ class References:
                 self._invalid(ref, position, self.scope.of(term), STRING, _steps(node))
                 return False
             if isinstance(term, Var) and position:
-                keys = types.keys(self.scope.extent(node))
+                keys = type_parts.keys(self.scope.extent(node))
                 exist = self.scope.of(term)
                 if exist is None:
                     self.scope.put(term, keys)
@@ -134,7 +136,7 @@ class References:
         """Check the rest of a reference into a value of a type."""
         for at in range(position, len(ref.terms)):
             term = ref.terms[at]
-            keys = types.keys(of)
+            keys = type_parts.keys(of)
             if keys is None:
                 self._unsupported(ref, at - 1, of)
                 return False
@@ -157,7 +159,7 @@ class References:
                     return False
                 of = child
                 continue
-            of = types.values(of)
+            of = type_parts.values(of)
         return True
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from webhook.rego import types
 from webhook.rego.ast import COMPREHENSIONS, Array, Object, Ref, Set, Term, Var
 from webhook.rego.passes.type_environment import TypeEnvironment, selected_constant
+from webhook.rego.passes.type_parts import either
 from webhook.rego.passes.walk import is_constant
-from webhook.rego.types import ANY, Type, either, unknown
+from webhook.rego.types import ANY, Type, unknown
 
 
 def unifies(a: Type | None, b: Type | None) -> bool:
