@@ -144,6 +144,10 @@ def test_an_annotation_says_what_holds_at_our_own_point(spec: Any, context: Cont
         ({"enforcementAction": "never"}, "unrecognized enforcementAction"),
         ({"enforcementAction": "scoped"}, "spec.scopedEnforcementActions must be defined"),
         (scoped(("refuse", "*")), "'refuse' is none of deny, warn, dryrun"),
+        (
+            {"enforcementAction": "scoped", "scopedEnforcementActions": [{"action": "deny"}]},
+            "spec.scopedEnforcementActions[0].enforcementPoints: names no enforcement point",
+        ),
         ({"match": {"namespaces": ["shop!"]}}, "spec.match.namespaces[0]: 'shop!' should match"),
         ({"match": {"source": "Other"}}, "spec.match.source: unsupported value 'Other'"),
         (
@@ -355,6 +359,34 @@ def test_what_can_not_be_expanded_does_no_more_than_the_installation_lets_it() -
     got = evaluate(bare, replace(around, max_action="Warn"), NOW)
     assert got.allowed
     assert [each.actions for each in got.errors] == [(Action.WARN,)]
+
+
+NO_MAP = "could not extract source field from unstructured: .spec.template accessor error: "
+NOT_THERE = 'could not find source field "spec.template" in resource web'
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, NOT_THERE),
+        (None, NOT_THERE),
+        ("x", f"{NO_MAP}x is of the type string, expected map[string]interface{{}}"),
+        ({"template": None}, f"{NO_MAP}<nil> is of the type <nil>, expected map[string]interface{{}}"),
+        ({"template": 7}, f"{NO_MAP}7 is of the type int64, expected map[string]interface{{}}"),
+        (
+            {"template": ["a", {"b": True}]},
+            f"{NO_MAP}[a map[b:true]] is of the type []interface {{}}, expected map[string]interface{{}}",
+        ),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused_where_it_would_be_judged(spec: Any, said: str) -> None:
+    broken = {**workload(), "spec": spec}
+    around = (TEMPLATE, constraint(match=PODS), expansion())
+    got = verdict(*around, of=request(broken))
+    assert not got.allowed
+    assert [each.message for each in got.errors] == [f"unable to expand object: {said}"]
+    left_out = config({"processes": ["webhook"], "excludedNamespaces": ["sh*"]})
+    assert verdict(*around, left_out, of=request(broken)).allowed
 
 
 def test_an_acceptance_of_the_workload_covers_what_an_expansion_implies() -> None:

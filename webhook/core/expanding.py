@@ -66,15 +66,10 @@ def expand(
 
 
 def _made(obj: Mapping[str, Any], expansion: Expansion, namespace: str) -> dict[str, Any]:
-    value: Any = obj
-    for part in expansion.source:
-        value = value.get(part) if isinstance(value, Mapping) else None
     metadata = metadata_of(obj)
     name = metadata.get("name")
     name = name if isinstance(name, str) else ""
-    if not isinstance(value, Mapping):
-        source = ".".join(expansion.source)
-        raise ExpansionError(f'could not find source field "{source}" in resource {name}', expansion)
+    value = _source(obj, expansion, name)
     group, version, kind = expansion.generated
     own = dict(metadata_of(value))
     place = namespace or metadata.get("namespace")
@@ -93,3 +88,43 @@ def _made(obj: Mapping[str, Any], expansion: Expansion, namespace: str) -> dict[
         "kind": kind,
         "metadata": own,
     }
+
+
+def _source(obj: Mapping[str, Any], expansion: Expansion, name: str) -> Mapping[str, Any]:
+    """Return the template in an object, or raise what apimachinery's ``NestedMap`` and Gatekeeper say."""
+    value: Any = obj
+    path = expansion.source
+    for depth, part in enumerate(path):
+        if value is None or (isinstance(value, Mapping) and part not in value):
+            source = ".".join(path)
+            raise ExpansionError(f'could not find source field "{source}" in resource {name}', expansion)
+        if not isinstance(value, Mapping):
+            raise ExpansionError(_no_map(value, path[: depth + 1]), expansion)
+        value = value[part]
+    if not isinstance(value, Mapping):
+        raise ExpansionError(_no_map(value, path), expansion)
+    return value
+
+
+def _no_map(value: Any, path: Sequence[str]) -> str:
+    return (
+        f"could not extract source field from unstructured: .{'.'.join(path)} accessor error: "
+        f"{_in_go(value)} is of the type {_GO_TYPES.get(value.__class__, '[]interface {}')}, "
+        "expected map[string]interface{}"
+    )
+
+
+_GO_TYPES = {None.__class__: "<nil>", bool: "bool", int: "int64", float: "float64", str: "string"}
+
+
+def _in_go(value: Any) -> str:
+    """Return a value of JSON as Go's ``%v`` has it."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return f"map[{' '.join(f'{name}:{_in_go(each)}' for name, each in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_in_go, value))}]"
+    return str(value)

@@ -54,8 +54,7 @@ def judge_constraint(
     actions = constraint.actions_at(context.points, unscoped=context.unscoped)
     if actions is None:
         return
-    place = evaluation.place
-    if place and context.excludes is not None and context.excludes(context.process, place):
+    if _is_left_out(evaluation):
         return
     prefix, scoped = "", constraint.scoped
     if resultant is not None:
@@ -94,7 +93,7 @@ def judge_expanded(evaluation: Evaluation) -> None:
     """Judge what ExpansionTemplates make of the object, for the object itself."""
     request, snapshot = evaluation.request, evaluation.snapshot
     obj = request.object if request.object is not None else request.old_object
-    if obj is None or request.sub_resource:
+    if obj is None or request.sub_resource or _is_left_out(evaluation):
         return
     try:
         made = list(expand(obj, request.kind, evaluation.namespace, snapshot.constraints.expansions))
@@ -133,6 +132,12 @@ def judge_expanded(evaluation: Evaluation) -> None:
 def _is_enforced(context: ConstraintContext, policy: CompiledPolicy) -> bool:
     constraint = policy.constraint
     return constraint is not None and bool(constraint.actions_at(context.points, unscoped=context.unscoped))
+
+
+def _is_left_out(evaluation: Evaluation) -> bool:
+    """Tell whether Gatekeeper's Config leaves the object's namespace out."""
+    context, place = evaluation.snapshot.constraints, evaluation.place
+    return bool(place) and context.excludes is not None and context.excludes(context.process, place)
 
 
 def _review(evaluation: Evaluation, template: bool) -> Review:

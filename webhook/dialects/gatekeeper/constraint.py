@@ -231,7 +231,10 @@ def _actions(spec: Object, annotations: Mapping[str, Any]) -> tuple[dict[str, tu
         named = text(scoped, "action", field)
         if named not in _ACTIONS:
             raise CompileError(f"{named!r} is none of {', '.join(_ACTIONS)}", f"{field}.action")
-        for point in mappings(scoped, "enforcementPoints", field):
+        points = mappings(scoped, "enforcementPoints", field)
+        if not points:
+            raise CompileError("names no enforcement point", f"{field}.enforcementPoints")
+        for point in points:
             by_point.setdefault(text(point, "name", field), {}).setdefault(_ACTIONS[named])
     if own:
         by_point[OWN_POINT] = {_ACTIONS[own]: None}
