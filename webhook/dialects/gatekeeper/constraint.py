@@ -97,7 +97,7 @@ def check_constraint(obj: Object, template: Template) -> None:
     spec = obj.get("spec")
     if spec is None:
         return
-    schema.check(spec, known, "spec")
+    schema.check(schema.defaulted(spec, known), known, "spec")
     unknown = list(schema.unknown_fields(spec, known, "spec"))
     if unknown:
         raise CompileError(f"unknown fields: {', '.join(unknown)}", unknown[0])
@@ -231,10 +231,10 @@ def _actions(spec: Object, annotations: Mapping[str, Any]) -> tuple[dict[str, tu
         named = text(scoped, "action", field)
         if named not in _ACTIONS:
             raise CompileError(f"{named!r} is none of {', '.join(_ACTIONS)}", f"{field}.action")
-        points = mappings(scoped, "enforcementPoints", field)
-        if not points:
+        places = mappings(scoped, "enforcementPoints", field)
+        if not places:
             raise CompileError("names no enforcement point", f"{field}.enforcementPoints")
-        for point in points:
+        for point in places:
             by_point.setdefault(text(point, "name", field), {}).setdefault(_ACTIONS[named])
     if own:
         by_point[OWN_POINT] = {_ACTIONS[own]: None}

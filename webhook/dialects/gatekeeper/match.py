@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from webhook.cel.library.formats import FORMATS
 from webhook.core.constraint import GENERATED, ORIGINAL, KindsOf, Review
 from webhook.core.errors import CompileError, EvaluationError
 from webhook.core.fields import metadata_of
@@ -170,9 +171,15 @@ def _selector(match: Object, name: str) -> Selector:
     if not isinstance(selector, Mapping):
         raise CompileError("must be a map", f"{_FIELD}.{name}")
     try:
-        return Selector.parse(selector)
+        found = Selector.parse(selector)
     except (ValueError, TypeError, AttributeError) as error:
         raise CompileError(str(error), f"{_FIELD}.{name}") from None
+    for requirement in found.requirements:
+        wrong = FORMATS["qualifiedName"](requirement.key)
+        wrong += [each for value in sorted(requirement.values) for each in FORMATS["labelValue"](value)]
+        if wrong:
+            raise CompileError(f"the label {requirement.key!r}: {wrong[0]}", f"{_FIELD}.{name}")
+    return found
 
 
 def _name(obj: Object) -> str:

@@ -1,4 +1,4 @@
-"""Structural schemas: what they must be, what values they take, and the defaults they fill in.
+"""Structural schemas: what values they take, and the defaults they fill in.
 
 The part of OpenAPI v3 that a CustomResourceDefinition may use:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
@@ -14,10 +14,11 @@ from webhook.dialects.gatekeeper.patterns import compile_pattern
 
 Schema = Mapping[str, Any]
 
-_PRESERVE = "x-kubernetes-preserve-unknown-fields"
-_INT_OR_STRING = "x-kubernetes-int-or-string"
-_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
-_DEEPEST = 64
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
+INT_OR_STRING = "x-kubernetes-int-or-string"
+LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
+DEEPEST = 64
+_LONGEST_INTEGER = 2**53 - 1
 
 
 class SchemaError(CompileError):
@@ -34,65 +35,29 @@ def opened(schema: Schema, depth: int = 0) -> dict[str, Any]:
     Raises:
         CompileError: it is nested too deeply, or a part is no map.
     """
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         raise CompileError("the schema is nested too deeply")
     found = dict(schema)
     kind = schema.get("type") or ""
     if kind in ("", "object"):
-        found[_PRESERVE] = True
+        found[PRESERVE] = True  # also where check_structural then refuses it, as the API server does
     elif kind == "array" and not schema.get("items"):
-        found["items"] = {_PRESERVE: True}
+        found["items"] = {PRESERVE: True}
     properties = schema.get("properties")
     if isinstance(properties, Mapping):
         found["properties"] = {key: opened(_schema(value), depth + 1) for key, value in properties.items()}
     for name in ("items", "additionalProperties"):
-        if isinstance(found.get(name), Mapping) and found[name] != {_PRESERVE: True}:
+        if isinstance(found.get(name), Mapping) and found[name] != {PRESERVE: True}:
             found[name] = opened(found[name], depth + 1)
     return found
 
 
 def _schema(value: Any) -> Schema:
+    if value is None:
+        return {}
     if not isinstance(value, Mapping):
         raise CompileError("a schema must be a map")
     return value
-
-
-def check_structural(schema: Schema, field: str, depth: int = 0) -> None:
-    """Refuse a schema that the API server would take no CustomResourceDefinition with.
-
-    Args:
-        schema: the schema.
-        field: where it stands.
-        depth: how deep that is.
-
-    Raises:
-        CompileError: it isn't structural; it says where.
-    """
-    if depth > _DEEPEST:
-        raise CompileError("is nested too deeply", field)
-    if not isinstance(schema, Mapping):
-        raise CompileError("must be a map", field)
-    kind = schema.get("type")
-    if kind is not None and kind not in _TYPES:
-        raise CompileError(f"{kind!r} is no type", f"{field}.type")
-    if not kind and not schema.get(_PRESERVE) and not schema.get(_INT_OR_STRING):
-        raise CompileError("must not be empty for specified object fields", f"{field}.type")
-    if kind == "array" and not isinstance(schema.get("items"), Mapping):
-        raise CompileError("must be specified", f"{field}.items")
-    if schema.get("properties") and schema.get("additionalProperties"):
-        raise CompileError("excludes properties", f"{field}.additionalProperties")
-    pattern = schema.get("pattern")
-    if pattern is not None:
-        _pattern(str(pattern), f"{field}.pattern")
-    properties = schema.get("properties")
-    if properties is not None:
-        if not isinstance(properties, Mapping):
-            raise CompileError("must be a map", f"{field}.properties")
-        for name, value in properties.items():
-            check_structural(value, f"{field}.properties[{name}]", depth + 1)
-    for name in ("items", "additionalProperties"):
-        if isinstance(schema.get(name), Mapping):
-            check_structural(schema[name], f"{field}.{name}", depth + 1)
 
 
 def check(value: Any, schema: Schema, field: str) -> None:
@@ -108,7 +73,7 @@ def check(value: Any, schema: Schema, field: str) -> None:
 def unknown_fields(value: Any, schema: Schema, field: str) -> Iterator[str]:
     """Give the fields of a value that a schema doesn't describe: the API server would drop them."""
     if isinstance(value, Mapping):
-        if schema.get(_PRESERVE) is True and not schema.get("properties"):
+        if schema.get(PRESERVE) is True and not schema.get("properties"):
             return
         properties = schema.get("properties")
         known: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
@@ -118,7 +83,7 @@ def unknown_fields(value: Any, schema: Schema, field: str) -> Iterator[str]:
                 yield from unknown_fields(item, known[name], f"{field}.{name}")
             elif isinstance(more, Mapping):
                 yield from unknown_fields(item, more, f"{field}.{name}")
-            elif more is not True and schema.get(_PRESERVE) is not True:
+            elif more is not True and schema.get(PRESERVE) is not True:
                 yield f"{field}.{name}"
     elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         for position, item in enumerate(value):
@@ -126,39 +91,45 @@ def unknown_fields(value: Any, schema: Schema, field: str) -> Iterator[str]:
 
 
 def defaulted(value: Any, schema: Schema) -> Any:
-    """Return a value with the defaults of a schema filled in, as the API server does before it stores it."""
+    """Return a value with the defaults of a schema filled in, as the API server does before it stores it.
+
+    What is null and may not be becomes the default; in a map without one it is dropped:
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting-and-nullable
+    """
     if isinstance(value, Mapping):
         properties = schema.get("properties")
-        found = dict(value)
-        if isinstance(properties, Mapping):
-            for name, part in properties.items():
-                if not isinstance(part, Mapping):
-                    continue
-                if (
-                    name not in found or (found[name] is None and not part.get("nullable"))
-                ) and "default" in part:
-                    found[name] = part["default"]
-                if name in found:
-                    found[name] = defaulted(found[name], part)
+        known: Mapping[str, Any] = properties if isinstance(properties, Mapping) else {}
         more = schema.get("additionalProperties")
-        if isinstance(more, Mapping):
-            known = properties if isinstance(properties, Mapping) else {}
-            for name, item in value.items():
-                if name not in known:
-                    found[name] = defaulted(item, more)
+        found = {}
+        for name, item in value.items():
+            part = known.get(name, more)
+            if not isinstance(part, Mapping):
+                found[name] = item
+            elif item is not None or part.get("nullable"):
+                found[name] = defaulted(item, part)
+            elif part.get("default") is not None:
+                found[name] = defaulted(part["default"], part)
+        for name, part in known.items():
+            if name not in value and isinstance(part, Mapping) and part.get("default") is not None:
+                found[name] = defaulted(part["default"], part)
         return found
-    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
-        return [defaulted(item, schema["items"]) for item in value]
+    items = schema.get("items")
+    if isinstance(value, list) and isinstance(items, Mapping):
+        instead = None if items.get("nullable") else items.get("default")
+        return [defaulted(instead if item is None else item, items) for item in value]
     return value
 
 
 def _wrong(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]:
     if value is None:
-        # Whatever is null and may not be is dropped before it is validated.
-        if not schema.get("nullable") and schema.get("type"):
-            yield field, f"must be of type {schema['type']}: null"
+        # In a map it was dropped before.
+        kind = schema.get("type") or ("integer,string" if schema.get(INT_OR_STRING) is True else "")
+        if kind and not schema.get("nullable"):
+            yield field, f"must be of type {kind}: null"
+        elif schema.get("enum"):  # even one that has it
+            yield field, "unsupported value: null"
         return
-    if schema.get(_INT_OR_STRING) is True:
+    if schema.get(INT_OR_STRING) is True:
         if isinstance(value, bool) or not isinstance(value, int | str):
             yield field, "must be an integer or a string"
             return
@@ -185,11 +156,13 @@ def _wrong_in_map(value: Mapping[str, Any], schema: Schema, field: str) -> Itera
         part = known.get(name, more)
         if isinstance(part, Mapping):
             yield from _wrong(item, part, f"{field}.{name}")
+        elif part is False:
+            yield f"{field}.{name}", "is a forbidden property"
 
 
 def _limits(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]:
     options = schema.get("enum")
-    if isinstance(options, list) and not any(_same(value, option) for option in options):
+    if isinstance(options, list) and options and not any(_same(value, option) for option in options):
         yield field, f"unsupported value {value!r}: supported values: {', '.join(map(repr, options))}"
     if isinstance(value, str):
         size = len(value)
@@ -199,10 +172,12 @@ def _limits(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]
             yield field, f"{value!r} should match '{pattern}'"
     elif isinstance(value, list):
         yield from _sized(len(value), schema, field, ("minItems", "maxItems"), "items")
-        if schema.get("uniqueItems") is True and any(
-            _same(one, other) for at, one in enumerate(value) for other in value[:at]
-        ):
-            yield field, "shouldn't contain duplicates"
+        keys = schema.get(LIST_KEYS) if schema.get(LIST_TYPE) == "map" else None
+        if isinstance(keys, list) or schema.get(LIST_TYPE) == "set":
+            named = [_keyed(item, keys) for item in value]
+            for position, item in enumerate(named):
+                if any(_same(item, other) for other in named[:position]):
+                    yield f"{field}[{position}]", f"duplicate value: {item!r}"
     elif isinstance(value, Mapping):
         yield from _sized(len(value), schema, field, ("minProperties", "maxProperties"), "properties")
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -214,6 +189,17 @@ def _limits(value: Any, schema: Schema, field: str) -> Iterator[tuple[str, str]]
         step = schema.get("multipleOf")
         if step and value % step:
             yield field, f"{value} should be a multiple of {step}"
+        if (schema.get("type"), schema.get("format")) == ("integer", "int32") and not -(
+            2**31
+        ) <= value < 2**31:
+            yield field, f"must be of type integer with format int32: {value}"
+
+
+def _keyed(item: Any, keys: Any) -> Any:
+    """Return what an item of a list is told from the others by."""
+    if not isinstance(keys, list):
+        return item
+    return {name: item[name] for name in keys if name in item} if isinstance(item, Mapping) else item
 
 
 def _sized(
@@ -257,7 +243,9 @@ def _is_of(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return False
     if kind == "integer":
-        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        # Longer ones are no integers to Gatekeeper, which reads them as floating point.
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return whole and abs(value) <= _LONGEST_INTEGER
     return isinstance(value, int | float)
 
 

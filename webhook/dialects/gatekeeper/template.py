@@ -17,6 +17,7 @@ from webhook.dialects.gatekeeper import schema
 from webhook.dialects.gatekeeper.cel import compile_cel
 from webhook.dialects.gatekeeper.fields import Object, flag, mapping, mappings, text, texts
 from webhook.dialects.gatekeeper.rego import compile_rego
+from webhook.dialects.gatekeeper.structural import check_structural
 
 TARGET = "admission.k8s.gatekeeper.sh"
 CEL_ENGINE, REGO_ENGINE = "K8sNativeValidation", "Rego"
@@ -157,7 +158,7 @@ def _parameters(validation: Object, version: str) -> Mapping[str, Any] | None:
             found = schema.opened(found)
         except CompileError as error:
             raise error.within(field) from None
-    schema.check_structural(found, field)
+    check_structural(found, field)
     return found
 
 
