@@ -200,6 +200,8 @@ Comprehension: TypeAlias = ArrayComprehension | SetComprehension | ObjectCompreh
 Term: TypeAlias = Scalar | Var | Ref | Collection | Comprehension | Call | TemplateString
 
 SCALARS: Final = (Null, Boolean, Number, String)
+#: The names of the documents that every rule sees.
+ROOTS: Final = frozenset(("data", "input"))
 COMPREHENSIONS: Final = (ArrayComprehension, SetComprehension, ObjectComprehension)
 
 
@@ -369,6 +371,14 @@ def is_ground(term: Term) -> bool:
     if isinstance(term, Object):
         return all(is_ground(key) and is_ground(value) for key, value in term.items)
     return all(map(is_ground, term.items))
+
+
+def chain(rule: Rule) -> Iterator[Rule]:
+    """Return a rule and its `else`, one after the other; `construction.chained` is the way back."""
+    one: Rule | None = rule
+    while one is not None:
+        yield one
+        one = one.else_
 
 
 def operands(term: Term) -> Iterator[Term]:

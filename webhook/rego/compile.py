@@ -36,9 +36,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.rego.ast import Module, Ref, Rule, ref_text
+from webhook.rego.ast import Module, Ref, Rule, chain, ref_text
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
-from webhook.rego.errors import Problems, RegoError
+from webhook.rego.construction import chained
+from webhook.rego.errors import MAX_ERRORS, Problems, RegoError
 from webhook.rego.passes import conflicts, dynamics, modifiers, safety, unsafe
 from webhook.rego.passes.calls import Calls, erase_prints
 from webhook.rego.passes.constants import Constants
@@ -49,7 +50,7 @@ from webhook.rego.passes.resolve import resolve
 from webhook.rego.passes.rules import Graph, RuleId, RuleTree, by_id, full_path
 from webhook.rego.passes.templates import Templates
 from webhook.rego.passes.type_check import TypeChecker
-from webhook.rego.passes.walk import chain, head_terms, map_bodies, map_bodies_of, variables
+from webhook.rego.passes.walk import head_terms, map_bodies, map_bodies_of, rebuild_head, variables
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, STRING, Array
 
 
@@ -157,15 +158,8 @@ class _Compilation:
         for name, module in self.modules.items():
             rules: list[Rule] = []
             for rule in module.rules:
-                found: Rule | None = None
-                links = list(chain(rule))
-                for position in range(len(links)):
-                    if position == 0 or not first_only:
-                        links[position] = on_rule(links[position])
-                for one in reversed(links):
-                    found = replace(one, else_=found)
-                assert found is not None  # noqa: S101 - a chain has a rule
-                rules.append(found)
+                first, *others = chain(rule)
+                rules.append(chained([on_rule(first), *(others if first_only else map(on_rule, others))]))
             self.modules[name] = replace(module, rules=tuple(rules))
 
     def arity(self, ref: Ref) -> int:
@@ -204,12 +198,7 @@ class _Compilation:
 
         def on_rule(rule: Rule) -> Rule:
             body = checker.body(tuple([map_bodies(one, checker.body) for one in rule.body]))
-            head = rule.head
-            head = replace(
-                head,
-                key=None if head.key is None else map_bodies_of(head.key, checker.body),
-                value=None if head.value is None else map_bodies_of(head.value, checker.body),
-            )
+            head = rebuild_head(rule.head, lambda term: map_bodies_of(term, checker.body), args=False)
             return replace(rule, head=head, body=body)
 
         self._each(on_rule)
@@ -244,7 +233,7 @@ class _Compilation:
         checker = TypeChecker(self.builtins, self.names)
         found = checker.rules((paths[id_], rules[id_]) for id_ in order)
         if found:
-            raise RegoError(found[:10])
+            raise RegoError(found[:MAX_ERRORS])
         strict = [rule for (name, _, _), rule in rules.items() if self.modules[name].strict]
         self.calls.check_deprecated(strict)
         self.problems.check()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
 
@@ -19,6 +19,7 @@ from webhook.rego.ast import (
     Object,
     ObjectComprehension,
     Ref,
+    Rule,
     Set,
     SetComprehension,
     String,
@@ -49,6 +50,7 @@ _ORDER: Final[dict[type, int]] = {
             String,
             Var,
             Ref,
+            Rule,
             Array,
             Object,
             Set,
@@ -94,6 +96,14 @@ def set_of(items: Iterable[Term], location: Location = NOWHERE) -> Set:
 def object_of(items: Iterable[tuple[Term, Term]], location: Location = NOWHERE) -> Object:
     """Return an object: its keys sorted; of a key that is there twice the last value counts."""
     return Object(tuple(sorted(dict(items).items(), key=lambda item: order_key(item[0]))), location)
+
+
+def chained(links: Sequence[Rule]) -> Rule:
+    """Return a rule of which each link but the first is the `else` of the one before."""
+    *before, rule = links
+    for one in reversed(before):
+        rule = replace(one, else_=rule)
+    return rule
 
 
 NodeT = TypeVar("NodeT")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from webhook.rego import lexer
-from webhook.rego.ast import Body, Import, Location, Module, Package, Rule, Version
+from webhook.rego.ast import Body, Import, Location, Module, Package, Rule, Version, chain
 from webhook.rego.errors import PARSE, Problem, RegoError
 from webhook.rego.parsing.bare import rule_from_body
 from webhook.rego.parsing.reader import TooDeep
@@ -75,8 +75,7 @@ def _module(statements: list[Package | Import | Rule | Body], file: str, version
 
 def _check_strict(rule: Rule) -> Iterator[Problem]:
     """Tell what v1 asks of rules."""
-    one: Rule | None = rule
-    while one is not None:
+    for one in chain(rule):
         what, head, at = "function" if one.head.args else "rule", one.head, one.location
         if len(head.ref.terms) < 2 and head.name in lexer.KEYWORDS | lexer.IMPORTED_KEYWORDS:
             yield Problem(PARSE, f"{head.name} keyword cannot be used for rule name", at)
@@ -86,4 +85,3 @@ def _check_strict(rule: Rule) -> Iterator[Problem]:
             yield Problem(PARSE, f"`if` keyword is required before {what} body", at)
         if head.multi_value and "contains" not in head.keywords:
             yield Problem(PARSE, "`contains` keyword is required for partial set rules", at)
-        one = one.else_

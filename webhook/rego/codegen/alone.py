@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
+from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var, chain
 from webhook.rego.builtins.declaration import DECLARATIONS
-from webhook.rego.passes.walk import chain, head_terms, inside
+from webhook.rego.passes.walk import head_terms, inside
 from webhook.rego.tree import Node, constant
 from webhook.rego.values import UNDEFINED, key
 

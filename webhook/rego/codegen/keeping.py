@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.rego.ast import COMPREHENSIONS, Call, Every, Expr
+from webhook.rego.ast import COMPREHENSIONS, Call, Every, Expr, chain
 from webhook.rego.codegen.bodies import Bodies
 from webhook.rego.codegen.in_place import IN_PLACE
-from webhook.rego.codegen.raising import links_of
 from webhook.rego.codegen.scope import visits
 from webhook.rego.codegen.writer import Return
-from webhook.rego.passes.walk import chain, inside
+from webhook.rego.passes.walk import inside
 from webhook.rego.runtime.remembered import remembered
 from webhook.rego.tree import Node
 
@@ -29,10 +28,7 @@ class Keeping(Bodies):
 
     def kept(self, node: Node, arity: int) -> bool:
         """Tell whether a function's results are kept: those of larger ones, of one text or of texts alone."""
-        if (
-            not arity
-            or sum([1 + len(link.body) for _, rule in node.rules for link in links_of(rule)]) < _WORTH
-        ):
+        if not arity or sum([1 + len(link.body) for _, rule in node.rules for link in chain(rule)]) < _WORTH:
             return False
         return arity == 1 or (arity <= _MOST_ARGUMENTS and self.is_remembered(node))
 

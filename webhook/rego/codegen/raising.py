@@ -20,6 +20,7 @@ from webhook.rego.ast import (
     TemplateString,
     Term,
     Var,
+    chain,
     is_ground,
     operands,
 )
@@ -84,7 +85,7 @@ class Raising:
         """Tell whether evaluating a node's rules may end the query."""
         if node.number not in self._known:
             self._known[node.number] = True  # what a cycle would be; the passes refuse them
-            rules = [link for _, rule in node.rules for link in links_of(rule)]
+            rules = [link for _, rule in node.rules for link in chain(rule)]
             self._known[node.number] = may_conflict(node) or any(self.body(rule.body) for rule in rules)
         return self._known[node.number]
 
@@ -134,14 +135,6 @@ class Raising:
         return term.root == "data" and node is None
 
 
-def links_of(rule: Rule) -> Iterable[Rule]:
-    """Give a rule and what its `else` adds, in order."""
-    link: Rule | None = rule
-    while link is not None:
-        yield link
-        link = link.else_
-
-
 def may_conflict(node: Node) -> bool:
     """Tell whether the definitions of a name may contradict each other, or one of them itself."""
     rules = [rule for _, rule in node.rules if not rule.default]
@@ -149,7 +142,7 @@ def may_conflict(node: Node) -> bool:
         return any(not rule.head.multi_value for rule in rules) or len(rules) > 1
     if not rules or rules[0].head.multi_value:
         return False
-    links = [[*links_of(rule)] for rule in rules]
+    links = [[*chain(rule)] for rule in rules]
     if one_value(links):
         return False
     return len(links) > 1 or any(any(map(visits, link.body)) for link in links[0])

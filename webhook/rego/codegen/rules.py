@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var
+from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var, chain
 from webhook.rego.codegen.keeping import Keeping
-from webhook.rego.codegen.raising import links_of, one_value
+from webhook.rego.codegen.raising import one_value
 from webhook.rego.codegen.scope import Scope, visits
 from webhook.rego.codegen.writer import Collect, Return
 from webhook.rego.passes.walk import is_constant
@@ -150,7 +150,7 @@ class Rules(Keeping):
         if arity:
             self.charge("4")
         kind = "function" if arity else "complete"
-        links = [[*links_of(rule)] for rule in rules]
+        links = [[*chain(rule)] for rule in rules]
         if one_value(links):
             clauses = [rule for one in links for rule in one]
             for rule in clauses:

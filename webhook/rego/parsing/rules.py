@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
 from webhook.rego import ast
-from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var
-from webhook.rego.construction import relocate
+from webhook.rego.ast import ROOTS, Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var
+from webhook.rego.construction import chained, relocate
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
 from webhook.rego.parsing.expressions import ExpressionParser
+from webhook.rego.parsing.terms import OPERATORS
 from webhook.rego.text import kind, show
-
-_OPERATORS: Final = frozenset(
-    ("plus", "minus", "mul", "div", "rem", "and", "or", "equal", "neq", "gt", "gte", "lt", "lte")
-)
-_ROOTS: Final = ("data", "input")
 
 
 class RuleParser(ExpressionParser):
@@ -120,19 +115,16 @@ class RuleParser(ExpressionParser):
 
     def _else(self, head: Head) -> Rule | None:
         """Return the chain of `else` after a rule."""
-        chain: list[Rule] = []
+        links: list[Rule] = []
         while True:
             one = self._one_else(head)
             if one is None:
                 return None
-            chain.append(one)
-            self.check_depth(len(chain))
+            links.append(one)
+            self.check_depth(len(links))
             if self.kind != "else" or one.generated_body:
                 break
-        rule: Rule | None = None
-        for one in reversed(chain):
-            rule = replace(one, else_=rule)
-        return rule
+        return chained(links)
 
     def _one_else(self, head: Head) -> Rule | None:
         location = self.location
@@ -258,7 +250,7 @@ class RuleParser(ExpressionParser):
 
     def _head_finish(self, head: Var) -> Var | Ref | Call | None:
         self.scan(skip=False)
-        if self.kind in _OPERATORS:
+        if self.kind in OPERATORS:
             self.illegal()
         elif self.kind == WHITESPACE:
             self.scan()
@@ -270,7 +262,7 @@ class RuleParser(ExpressionParser):
             return term if isinstance(term, Ref | Call) else None
         if self.kind == WHITESPACE:
             self.scan()
-        return Ref((head,), head.location) if head.name in _ROOTS else head
+        return Ref((head,), head.location) if head.name in ROOTS else head
 
 
 def _outside_closures(term: Term) -> Iterator[Term]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from webhook.rego import lexer
-from webhook.rego.ast import Body, Import, Location, Package, Ref, Rule, String, Var
+from webhook.rego.ast import ROOTS, Body, Import, Location, Package, Ref, Rule, String, Var
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
 from webhook.rego.parsing.rules import RuleParser
 from webhook.rego.text import kind, show
-
-_ROOTS: Final = ("data", "input")
 
 
 class StatementParser(RuleParser):
@@ -108,7 +105,7 @@ class StatementParser(RuleParser):
             if not isinstance(part, String):
                 self.error(part.location, f"unexpected {kind(part)} token: expecting string")
                 return None
-        if term.root not in (*_ROOTS, "future", "rego"):
+        if term.root not in (*ROOTS, "future", "rego"):
             self.hints += ("if this is unexpected, try updating OPA",)
             wanted = "unexpected import path, must begin with one of: {data, future, input, rego}"
             self.error(term.location, f"{wanted}, got: {show(term.terms[0])}")

@@ -12,6 +12,7 @@ from decimal import Context, Decimal
 from typing import Final
 
 from webhook.rego.ast import (
+    ROOTS,
     Array,
     ArrayComprehension,
     Boolean,
@@ -40,6 +41,7 @@ _PRECEDENCE: Final = {
     **dict.fromkeys(("plus", "minus"), 4),
     **dict.fromkeys(("mul", "div", "rem"), 5),
 }
+OPERATORS: Final = frozenset(_PRECEDENCE)
 MEMBER: Final = "internal.member_2"
 MEMBER_WITH_KEY: Final = "internal.member_3"
 
@@ -186,7 +188,7 @@ class TermParser(Reader):
             return self.ref(head)
         if self.kind == WHITESPACE:
             self.scan()
-        if isinstance(head, Var) and head.name in ("data", "input"):
+        if isinstance(head, Var) and head.name in ROOTS:
             return Ref((head,), head.location)
         return head
 

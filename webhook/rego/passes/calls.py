@@ -11,7 +11,14 @@ from webhook.rego.errors import TYPE, Problems
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.rules import Arity
 from webhook.rego.passes.type_check import TypeChecker
-from webhook.rego.passes.walk import expressions, head_terms, inside, map_bodies, map_bodies_of
+from webhook.rego.passes.walk import (
+    head_terms,
+    inside,
+    map_bodies,
+    map_bodies_of,
+    rebuild_head,
+    rule_expressions,
+)
 from webhook.rego.text import show
 from webhook.rego.types import show_arguments
 
@@ -58,7 +65,7 @@ class Calls:
     def check_functions(self, rules: Iterable[Rule]) -> None:
         """Refuse calls of what isn't there, or isn't allowed, or has another number of arguments."""
         for rule in rules:
-            for expr in _expressions(rule):
+            for expr in rule_expressions(rule):
                 if isinstance(expr.terms, Call):
                     self._function(expr, expr.terms)
 
@@ -102,16 +109,11 @@ class Calls:
     def check_deprecated(self, rules: Iterable[Rule]) -> None:
         """Refuse deprecated builtins."""
         for rule in rules:
-            for expr in _expressions(rule):
+            for expr in rule_expressions(rule):
                 declared = self.builtins.get(expr.operator or "")
                 if declared is not None and declared.deprecated:
                     message = f"deprecated built-in function calls in expression: {declared.name}"
                     self.problems.add(TYPE, message, expr.location)
-
-
-def _expressions(rule: Rule) -> Iterable[Expr]:
-    """Return all expressions of a rule, also those in its head's closures."""
-    return expressions((*(Expr(term) for term in head_terms(rule)), *rule.body))
 
 
 def erase_prints(rule: Rule) -> Rule:
@@ -124,10 +126,5 @@ def erase_prints(rule: Rule) -> Rule:
         at = body[0].location
         return (Expr(Boolean(True, at), location=at),)
 
-    head = rule.head
-    head = replace(
-        head,
-        key=None if head.key is None else map_bodies_of(head.key, erased),
-        value=None if head.value is None else map_bodies_of(head.value, erased),
-    )
+    head = rebuild_head(rule.head, lambda term: map_bodies_of(term, erased), args=False)
     return replace(rule, head=head, body=erased(tuple([map_bodies(one, erased) for one in rule.body])))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from webhook.rego.ast import Call, Expr, Location, Module, Ref, String, Term, is_ground
+from webhook.rego.ast import Call, Expr, Location, Module, Ref, String, Term, chain, is_ground
 from webhook.rego.errors import COMPILE, MAX_ERRORS, RECURSION, TYPE, Problems
 from webhook.rego.passes.resolve import is_root
 from webhook.rego.passes.rules import Entry, Graph, Node, RuleId, RuleTree
-from webhook.rego.passes.walk import chain, expressions, head_terms
+from webhook.rego.passes.walk import rule_expressions
 from webhook.rego.text import show, show_import
 
 
@@ -28,10 +28,6 @@ def check_rules(tree: RuleTree, modules: Mapping[str, Module], problems: Problem
     _packages(modules, problems)
 
 
-def _shown(path: Ref) -> str:
-    return show(path)
-
-
 def _conflict(node: Node, problems: Problems) -> bool:
     entries = node.entries
     first = entries[0]
@@ -42,7 +38,7 @@ def _conflict(node: Node, problems: Problems) -> bool:
             inside = _below(node, functions=False)
         elif not all(ground):
             inside = _below(node, functions=True)
-    name = _shown(entries[-1].path)
+    name = show(entries[-1].path)
     if inside:
         listed = " ".join(map(show, inside))
         problems.add(TYPE, f"rule {name} conflicts with [{listed}]", first.rule.location)
@@ -147,8 +143,7 @@ def check_shadowing(modules: Mapping[str, Module], problems: Problems) -> None:
                 problems.add(COMPILE, message, rule.location)
         for rule in module.rules:
             for one in chain(rule):
-                wrapped = tuple(Expr(term) for term in head_terms(one))
-                for expr in expressions((*wrapped, *one.body)):
+                for expr in rule_expressions(one):
                     _shadowing(expr, problems)
 
 

@@ -9,7 +9,7 @@ from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.errors import TYPE, Problems
-from webhook.rego.passes.walk import expressions, head_terms, is_constant
+from webhook.rego.passes.walk import is_constant, rule_expressions
 from webhook.rego.tree import constant_of
 
 _STEPS: Final = 8
@@ -39,7 +39,7 @@ class Constants:
     def check(self) -> None:
         """Note the calls whose constant operands aren't understood."""
         for _, rule in self.rules:
-            found = list(expressions((*(Expr(term) for term in head_terms(rule)), *rule.body)))
+            found = list(rule_expressions(rule))
             calls = [one for one in found if one.operator in self.builtins]
             if not calls:
                 continue

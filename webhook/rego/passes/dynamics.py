@@ -27,7 +27,7 @@ from webhook.rego.ast import (
 from webhook.rego.construction import name_ref
 from webhook.rego.passes.hoist import append, bind
 from webhook.rego.passes.names import Names
-from webhook.rego.passes.walk import map_bodies, needs_evaluation, rebuild, rebuild_expr
+from webhook.rego.passes.walk import map_bodies, needs_evaluation, rebuild, rebuild_expr, rebuild_head
 
 
 def head_reference(rule: Rule, names: Names) -> Rule:
@@ -73,14 +73,7 @@ class ComprehensionTerms:
 
     def rule(self, rule: Rule) -> Rule:
         """Return a rule with such comprehensions; not its `else`."""
-        head = rule.head
-        head = replace(
-            head,
-            args=tuple([self.term(one) for one in head.args]),
-            ref=Ref(tuple([self.term(one) for one in head.ref.terms]), head.ref.location),
-            key=None if head.key is None else self.term(head.key),
-            value=None if head.value is None else self.term(head.value),
-        )
+        head = rebuild_head(rule.head, self.term, ref=True)
         return replace(rule, head=head, body=self.body(rule.body))
 
     def body(self, body: Body) -> Body:

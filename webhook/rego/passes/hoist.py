@@ -29,7 +29,7 @@ from webhook.rego.ast import (
 )
 from webhook.rego.construction import call
 from webhook.rego.passes.names import Names
-from webhook.rego.passes.walk import is_true
+from webhook.rego.passes.walk import is_true, rebuild_head
 
 
 def append(body: Body, *exprs: Expr) -> Body:
@@ -54,13 +54,7 @@ class Hoist:
     def rule(self, rule: Rule) -> Rule:
         """Return a rule without nested calls; not its `else`."""
         support: list[Expr] = []
-        head = rule.head
-        head = replace(
-            head,
-            args=tuple([self._term(one, support) for one in head.args]),
-            key=None if head.key is None else self._term(head.key, support),
-            value=None if head.value is None else self._term(head.value, support),
-        )
+        head = rebuild_head(rule.head, lambda term: self._term(term, support))
         return replace(rule, head=head, body=self.body(append(rule.body, *support)))
 
     def body(self, body: Body) -> Body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from webhook.rego.ast import (
@@ -11,18 +10,19 @@ from webhook.rego.ast import (
     Array,
     Body,
     Call,
-    Head,
     Object,
     Ref,
     Rule,
     TemplateString,
     Term,
     Var,
+    chain,
 )
+from webhook.rego.construction import chained
 from webhook.rego.passes.body_variables import BodyVariables
 from webhook.rego.passes.names import ARGUMENT, SEEN, Scopes
 from webhook.rego.passes.resolve import is_root
-from webhook.rego.passes.walk import chain, rebuild, rebuild_expr, variables
+from webhook.rego.passes.walk import rebuild, rebuild_expr, rebuild_head, variables
 
 
 class LocalVariables(BodyVariables):
@@ -40,11 +40,7 @@ class LocalVariables(BodyVariables):
             self.scopes.stack = [dict(scope)]
             self.failed = False
             rules.append(self._one(one))
-        found: Rule | None = None
-        for one in reversed(rules):
-            found = replace(one, else_=found)
-        assert found is not None  # noqa: S101 - a chain has a rule
-        return found
+        return chained(rules)
 
     def _argument(self, term: Term) -> Term:
         if isinstance(term, Var):
@@ -68,7 +64,7 @@ class LocalVariables(BodyVariables):
         if all(isinstance(one, SCALARS) for one in parts):
             return replace(rule, body=self.body(rule.body, set()))
         outer = self.scopes.stack
-        head = _map_head(head, self._nested_in_head, ref=False)
+        head = rebuild_head(head, self._nested_in_head)
         self.scopes.stack = outer
         used = variables(head.ref.terms[1:])
         for one in (head.key, head.value):
@@ -90,7 +86,7 @@ class LocalVariables(BodyVariables):
         def renamed_body(inner: Body) -> Body:
             return tuple([rebuild_expr(one, renamed, renamed_body) for one in inner])
 
-        return replace(rule, head=_map_head(head, renamed, ref=True), body=body)
+        return replace(rule, head=rebuild_head(head, renamed, ref=True), body=body)
 
     def _nested_in_head(self, term: Term) -> Term:
         """Closures in a head have names of their own: the body's aren't known yet."""
@@ -107,17 +103,3 @@ class LocalVariables(BodyVariables):
         body = tuple([self.expr(one) for one in body])
         self.scopes.stack.pop()
         return body
-
-
-def _map_head(head: Head, on_term: Callable[[Term], Term], *, ref: bool) -> Head:
-    """Return a head with other arguments, key and value; with another reference too if `ref`."""
-    terms = head.ref.terms
-    if ref:
-        terms = (terms[0], *[on_term(one) for one in terms[1:]])
-    return replace(
-        head,
-        args=tuple([on_term(one) for one in head.args]),
-        ref=Ref(terms, head.ref.location),
-        key=None if head.key is None else on_term(head.key),
-        value=None if head.value is None else on_term(head.value),
-    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from webhook.rego.ast import (
     COMPREHENSIONS,
+    ROOTS,
     Array,
     Body,
     Call,
@@ -24,13 +24,12 @@ from webhook.rego.ast import (
     TemplateString,
     Term,
     Var,
+    chain,
 )
-from webhook.rego.construction import relocate
+from webhook.rego.construction import chained, relocate
 from webhook.rego.errors import COMPILE, Problems
-from webhook.rego.passes.walk import chain, inside, rebuild, rebuild_with, variables
+from webhook.rego.passes.walk import inside, rebuild, rebuild_head, rebuild_with, variables
 from webhook.rego.text import show
-
-ROOTS: Final = frozenset(("data", "input"))
 
 
 def resolve(modules: Mapping[str, Module], problems: Problems) -> dict[str, Module]:
@@ -83,11 +82,7 @@ class _Resolver:
     def module(self, module: Module) -> Module:
         rules = []
         for rule in module.rules:
-            resolved: Rule | None = None
-            for one in reversed([self.rule(one) for one in chain(rule)]):
-                resolved = replace(one, else_=resolved)
-            assert resolved is not None  # noqa: S101 - a chain has a rule
-            rules.append(resolved)
+            rules.append(chained([self.rule(one) for one in chain(rule)]))
         return replace(module, rules=tuple(rules), imports=())
 
     def rule(self, rule: Rule) -> Rule:
@@ -102,13 +97,7 @@ class _Resolver:
                     self.problems.add(COMPILE, shadow, rule.location)
                     return rule
         self.hidden = [args, declared(rule.body)]
-        ref = Ref((head.ref.terms[0], *map(self.term, head.ref.terms[1:])), head.ref.location)
-        head = replace(
-            head,
-            ref=ref,
-            key=None if head.key is None else self.term(head.key),
-            value=None if head.value is None else self.term(head.value),
-        )
+        head = rebuild_head(head, self.term, args=False, ref=True)
         return replace(rule, head=head, body=self.body(rule.body))
 
     def body(self, body: Body) -> Body:

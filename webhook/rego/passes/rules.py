@@ -7,8 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from webhook.rego.ast import SCALARS, Array, Call, Head, Module, Object, Ref, Rule, Set, String, Term, Var
-from webhook.rego.passes.walk import chain, head_terms, inside, is_constant, is_true
+from webhook.rego.ast import (
+    SCALARS,
+    Array,
+    Call,
+    Head,
+    Module,
+    Object,
+    Ref,
+    Rule,
+    Set,
+    String,
+    Term,
+    Var,
+    chain,
+)
+from webhook.rego.passes.walk import head_terms, inside, is_constant, is_true
 
 #: A rule: its module, its place in it, and its place in the chain of `else`.
 RuleId: TypeAlias = tuple[str, int, int]

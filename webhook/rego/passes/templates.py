@@ -29,7 +29,15 @@ from webhook.rego.construction import call
 from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.safety import Safety
-from webhook.rego.passes.walk import SAFETY, head_terms, inside, rebuild, rebuild_expr, variables
+from webhook.rego.passes.walk import (
+    SAFETY,
+    head_terms,
+    inside,
+    rebuild,
+    rebuild_expr,
+    rebuild_head,
+    variables,
+)
 from webhook.rego.text import show
 
 
@@ -66,12 +74,7 @@ class Templates:
         safe = variables(rule.head.args) | {"data", "input"}
         inner = safe | self.safety.body_outputs(rule.body, safe)
         body = tuple([self._expr(one, inner) for one in rule.body])
-        head = replace(
-            rule.head,
-            args=tuple([self._term(one, inner) for one in rule.head.args]),
-            key=None if rule.head.key is None else self._term(rule.head.key, inner),
-            value=None if rule.head.value is None else self._term(rule.head.value, inner),
-        )
+        head = rebuild_head(rule.head, lambda term: self._term(term, inner))
         return replace(rule, head=head, body=body)
 
     def _body(self, body: Body, safe: set[str]) -> Body:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Final
 
 from webhook.rego import types
 from webhook.rego.ast import (
     COMPREHENSIONS,
+    ROOTS,
     Array,
     ArrayComprehension,
     Boolean,
@@ -29,8 +29,6 @@ from webhook.rego.passes.type_parts import either
 from webhook.rego.passes.walk import is_constant
 from webhook.rego.type_constants import Constant, Pairs
 from webhook.rego.types import ANY, BOOLEAN, NULL, NUMBER, STRING, Type
-
-ROOTS: Final = frozenset(("data", "input"))
 
 
 class TypeNode:

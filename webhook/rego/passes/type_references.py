@@ -5,6 +5,7 @@ from __future__ import annotations
 from webhook.rego import types
 from webhook.rego.ast import (
     COMPREHENSIONS,
+    ROOTS,
     Array,
     Call,
     Every,
@@ -21,7 +22,7 @@ from webhook.rego.ast import (
 from webhook.rego.errors import TYPE, Problem
 from webhook.rego.passes import type_parts
 from webhook.rego.passes.names import Names
-from webhook.rego.passes.type_environment import ROOTS, TypeEnvironment, TypeNode, selected_constant
+from webhook.rego.passes.type_environment import TypeEnvironment, TypeNode, selected_constant
 from webhook.rego.passes.type_unification import TypeUnifier, unifies
 from webhook.rego.passes.walk import parts
 from webhook.rego.text import show

@@ -13,6 +13,7 @@ from webhook.rego.ast import (
     Call,
     Every,
     Expr,
+    Head,
     Not,
     Object,
     ObjectComprehension,
@@ -24,6 +25,7 @@ from webhook.rego.ast import (
     Term,
     Var,
     With,
+    operands,
 )
 
 OnTerm = Callable[[Term], Term]
@@ -85,6 +87,20 @@ def rebuild_with(modifiers: tuple[With, ...], on_term: OnTerm) -> tuple[With, ..
     return tuple([With(on_term(one.target), on_term(one.value), one.location) for one in modifiers])
 
 
+def rebuild_head(head: Head, on_term: OnTerm, *, args: bool = True, ref: bool = False) -> Head:
+    """Return a head with other keys and values, and as is asked with other arguments and in its reference."""
+    terms = head.ref.terms
+    if ref:
+        terms = (terms[0], *[on_term(one) for one in terms[1:]])
+    return replace(
+        head,
+        ref=Ref(terms, head.ref.location),
+        args=tuple([on_term(one) for one in head.args]) if args else head.args,
+        key=None if head.key is None else on_term(head.key),
+        value=None if head.value is None else on_term(head.value),
+    )
+
+
 def map_bodies(expr: Expr, on_body: OnBody) -> Expr:
     """Return an expression with every body in it, however deep, replaced from the inside out."""
 
@@ -123,17 +139,6 @@ def parts(node: Term | Expr) -> Iterator[Term | Expr]:
         for one in node.with_:
             yield one.target
             yield one.value
-    elif isinstance(node, Ref):
-        yield from node.terms
-    elif isinstance(node, Array | Set):
-        yield from node.items
-    elif isinstance(node, Object):
-        for key, value in node.items:
-            yield key
-            yield value
-    elif isinstance(node, Call):
-        yield node.operator
-        yield from node.args
     elif isinstance(node, ObjectComprehension):
         yield node.key
         yield node.value
@@ -143,6 +148,8 @@ def parts(node: Term | Expr) -> Iterator[Term | Expr]:
         yield from node.body
     elif isinstance(node, TemplateString):
         yield from node.parts
+    else:
+        yield from operands(node)
 
 
 def inside(node: Term | Expr, stop: Callable[[Term | Expr], bool] | None = None) -> Iterator[Term | Expr]:
@@ -163,12 +170,9 @@ def expressions(body: Body) -> Iterator[Expr]:
                 yield node
 
 
-def chain(rule: Rule) -> Iterator[Rule]:
-    """Return a rule and its `else`, one after the other."""
-    one: Rule | None = rule
-    while one is not None:
-        yield one
-        one = one.else_
+def rule_expressions(rule: Rule) -> Iterator[Expr]:
+    """All expressions of a rule without its `else`, also of the closures in its head."""
+    return expressions((*(Expr(term) for term in head_terms(rule)), *rule.body))
 
 
 def head_terms(rule: Rule) -> Iterator[Term]:
