@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
-from webhook.rego.ast import Module, Object, Rule, Version
+from webhook.rego.ast import Module, Rule, Version
 from webhook.rego.builtins import Context
 from webhook.rego.codegen.helpers import HELPERS
 from webhook.rego.codegen.rules import Rules
-from webhook.rego.codegen.scope import Scope
 from webhook.rego.codegen.survey import survey
-from webhook.rego.codegen.writer import Collect
 from webhook.rego.compile import compile_modules as run_passes
 from webhook.rego.parser import parse_module
 from webhook.rego.queries import query_module
@@ -139,12 +137,8 @@ def generate(
     try:
         for node in numbered:
             rules.rule(node)
-        names = {text: _query(rules, query) for text, query in queries.items()}
-        written: set[tuple[int, int]] = set()
-        while todo := rules.keyed - written:
-            for number, keys in sorted(todo):
-                rules.rules_at(numbered[number], keys)
-            written |= todo
+        names = {text: rules.query(query) for text, query in queries.items()}
+        rules.asked_at_keys(numbered)
         rules.kept_functions()
         source = rules.source()
         namespace: dict[str, Any] = {**HELPERS, **rules.constants}
@@ -172,21 +166,3 @@ def _entry(root: Node, entry: tuple[str, ...]) -> Callable[[Frame], Value]:
         return whole(at)
 
     return evaluate
-
-
-def _query(rules: Rules, query: Rule) -> str:
-    name, result = rules.function_name("q"), rules.name("r")
-    rules.begin("return", Collect(result))
-    rules.own.add(result)
-    rules.emit(f"{result} = SET()")
-    rules.once()
-
-    def add(scope: Scope) -> None:
-        text, _ = rules.value(query.head.key or Object(()), scope)
-        rules.emit(rules.collect(result, text))
-
-    rules.body(query.body, {}, add)
-    rules.close(0)
-    rules.emit(f"return {result}")
-    rules.end(f"def {name}(F0):")
-    return name

@@ -9,8 +9,8 @@ from webhook.rego.ast import Body, Boolean, Call, Every, Expr, Location, Not, Re
 from webhook.rego.builtins.declaration import DECLARATIONS
 from webhook.rego.codegen.asking import Asking
 from webhook.rego.codegen.joining import Joined, find
+from webhook.rego.codegen.modes import Flag
 from webhook.rego.codegen.scope import Scope
-from webhook.rego.codegen.writer import Flag
 from webhook.rego.runtime.joins import Join
 from webhook.rego.tree import constant
 

@@ -13,7 +13,7 @@ Part = str | None
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What `webhook.rego.joins` needs, and the variables of the loop.
+    """What `webhook.rego.runtime.joins` needs, and the variables of the loop.
 
     Attributes:
         prefix: the names from ``data`` to the documents' root.

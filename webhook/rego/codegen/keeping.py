@@ -7,8 +7,8 @@ from typing import Any, Final
 from webhook.rego.ast import COMPREHENSIONS, Call, Every, Expr, chain
 from webhook.rego.codegen.bodies import Bodies
 from webhook.rego.codegen.in_place import IN_PLACE
+from webhook.rego.codegen.modes import Return
 from webhook.rego.codegen.scope import visits
-from webhook.rego.codegen.writer import Return
 from webhook.rego.passes.walk import inside
 from webhook.rego.runtime.remembered import remembered
 from webhook.rego.tree import Node

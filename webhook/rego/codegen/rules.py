@@ -1,12 +1,14 @@
-"""The code of rules: one function for all definitions of a name, which finds conflicts between them."""
+"""The code of rules: one function for all definitions of a name, which finds conflicts; and of queries."""
 
 from __future__ import annotations
 
-from webhook.rego.ast import Boolean, Expr, Rule, String, Term, Var, chain
+from collections.abc import Sequence
+
+from webhook.rego.ast import Boolean, Expr, Object, Rule, String, Term, Var, chain
 from webhook.rego.codegen.keeping import Keeping
+from webhook.rego.codegen.modes import Collect, Return
 from webhook.rego.codegen.raising import one_value
 from webhook.rego.codegen.scope import Scope, visits
-from webhook.rego.codegen.writer import Collect, Return
 from webhook.rego.passes.walk import is_constant
 from webhook.rego.tree import Node, constant_of
 from webhook.rego.values import Value
@@ -38,6 +40,36 @@ class Rules(Keeping):
             self.set_rule(node)
         else:
             self.complete_rule(node, rules)
+
+    def query(self, query: Rule) -> str:
+        """Write the function of a query, made by `webhook.rego.queries`; return its name."""
+        name, result = self.function_name("q"), self.name("r")
+        self.begin("return", Collect(result))
+        self.own.add(result)
+        self.emit(f"{result} = SET()")
+        self.once()
+
+        def add(scope: Scope) -> None:
+            text, _ = self.value(query.head.key or Object(()), scope)
+            self.emit(self.collect(result, text))
+
+        self.body(query.body, {}, add)
+        self.close(0)
+        self.emit(f"return {result}")
+        self.end(f"def {name}(F0):")
+        return name
+
+    def asked_at_keys(self, numbered: Sequence[Node]) -> None:
+        """Write the functions of rules that are asked at some keys; these may ask for more.
+
+        Args:
+            numbered: the nodes with rules, by number.
+        """
+        written: set[tuple[int, int]] = set()
+        while todo := self.keyed - written:
+            for number, keys in sorted(todo):
+                self.rules_at(numbered[number], keys)
+            written |= todo
 
     def cached(self, node: Node) -> None:
         """Write: the value that this frame has already."""

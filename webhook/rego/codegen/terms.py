@@ -23,9 +23,9 @@ from webhook.rego.ast import (
     Term,
     Var,
 )
+from webhook.rego.codegen.modes import Collect
 from webhook.rego.codegen.references import References
 from webhook.rego.codegen.scope import Scope, is_free, names_in
-from webhook.rego.codegen.writer import Collect
 from webhook.rego.passes.walk import is_constant
 from webhook.rego.tree import Node, constant, constant_of
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from webhook.core.errors import CompileError
 from webhook.rego.ast import Location
+from webhook.rego.codegen.modes import Collect, Flag, Mode, Return
 
 _MAX_DEPTH: Final = 14  # CPython's limit is 20; `try` takes one, negation and `every` one or two
 _MAX_INDENT: Final = 80  # CPython's limit is 100
@@ -25,30 +26,6 @@ _GATHERED: Final = re.compile(
     r"for (?P<one>v[0-9]+) in (?P<values>t[0-9]+):\n"
     r"(?P<result>r[0-9]+)\.collect\((?P=one), (?P<budget>B[0-9]+)\)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """Results are collected in a variable, which stays when the code goes on."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    """The first result leaves the function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """The first result sets a variable to `found`; the rest is left."""
-
-    name: str
-    found: str
-    home: int  # the function in which the flag was made
-
-
-Mode = Collect | Return | Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +60,24 @@ class _Split:
 
 
 class Writer:
-    """Collects the lines of a program."""
+    """Collects the lines of a program.
+
+    Attributes:
+        finished: the functions that are complete.
+        constants: the values that the program is given, by their names in it.
+        lines: of the function at hand.
+        own: the names that this function sets itself; a part of it that is split off takes all others.
+        indent: of the next line.
+        depth: how many loops are open in this function.
+        fail: the statement that leaves the innermost loop's turn, or the function.
+        mode: what becomes of a result.
+        frame: the name of the frame that is seen now; `with` makes another.
+        ordered: whether OPA's order shows in what is built now.
+        open: the loops, and the functions split off, that `close` has yet to end.
+        seen: what was looked up, by name and path; what a loop has seen ends with it.
+        is_function: whether this is a function of the policy, which is called more than once.
+        home: counts functions: a flag is left otherwise in the function that it was made in.
+    """
 
     def __init__(self) -> None:
         self.finished: list[str] = []
@@ -97,9 +91,9 @@ class Writer:
         self.frame = "F0"
         self.ordered = False
         self.open: list[_Loop | _Split] = []
-        self.seen: dict[tuple[Any, ...], Seen] = {}  # by name and path; what a loop has seen ends with it
-        self.is_function = False  # of the policy, which is called more than once
-        self.home = 0  # counts functions: a flag is left otherwise in the function that it was made in
+        self.seen: dict[tuple[Any, ...], Seen] = {}
+        self.is_function = False
+        self.home = 0
         self._names = 0
         self._functions = 0
         self._written = 0
@@ -265,7 +259,7 @@ class Writer:
         elif isinstance(mode, Collect):
             self.fail = f"return {mode.name}"
         else:
-            self.fail = f"return {_other(mode)}"
+            self.fail = f"return {mode.unfound}"
 
     def _join(self, split: _Split) -> None:
         self.indent = 1
@@ -329,7 +323,3 @@ class Writer:
 
 
 _FIELDS: Final = (("I", "input"), ("B", "budget"))
-
-
-def _other(flag: Flag) -> str:
-    return "False" if flag.found == "True" else "True"
