@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from webhook.rego import Context, compile_modules
-from webhook.rego.texts import printable_json
+from webhook.rego.value_text import printable_json
 
 BYTE = 'base64.decode("/w==")'
 MIXED = 'base64.decode("Yf9i")'

@@ -352,7 +352,7 @@ def ref_text(ref: Ref) -> str:
     names += [term.value for term in rest if isinstance(term, String) and _PLAIN_NAME.match(term.value)]
     if len(names) == len(ref.terms):
         return ".".join(names)
-    from webhook.rego.text import show
+    from webhook.rego.node_text import show
 
     return show(ref)
 

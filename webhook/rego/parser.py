@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from webhook.rego import lexer
 from webhook.rego.ast import Body, Import, Location, Module, Package, Rule, Version, chain
 from webhook.rego.errors import PARSE, Problem, RegoError
+from webhook.rego.node_text import show
 from webhook.rego.parsing.bare import rule_from_body
 from webhook.rego.parsing.reader import TooDeep
 from webhook.rego.parsing.statements import StatementParser
-from webhook.rego.text import show
 
 
 def parse_module(source: str, file: str = "", version: Version = "v1") -> Module:

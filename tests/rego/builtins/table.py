@@ -15,7 +15,7 @@ from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 from webhook.rego.builtins import DECLARATIONS, BuiltinError, Context
 from webhook.rego.numbers import number_of
-from webhook.rego.texts import term_text
+from webhook.rego.value_text import term_text
 from webhook.rego.values import UNDEFINED, RegoSet, object_of
 
 _TOKEN = re.compile(

@@ -16,7 +16,7 @@ from webhook.rego.builtins import DECLARATIONS, Context, Declaration
 from webhook.rego.context import MAX_STRING, Halt
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import term_text
+from webhook.rego.value_text import term_text
 from webhook.rego.values import UNDEFINED, RegoSet, object_of, type_name
 
 SECONDS = 20.0  # generous: one call takes a second at most, on a machine that does much else

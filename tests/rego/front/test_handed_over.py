@@ -12,7 +12,7 @@ from webhook.core.errors import CompileError
 from webhook.rego import ast
 from webhook.rego.ast import Body, Call, Every, Expr, Not, Ref, Rule, Some, Term, Var, Version
 from webhook.rego.compile import Compiled
-from webhook.rego.text import show_body
+from webhook.rego.node_text import show_body
 
 DYNAMIC = (Ref, Call, ast.TemplateString, *ast.COMPREHENSIONS)
 

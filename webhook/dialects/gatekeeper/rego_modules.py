@@ -37,7 +37,7 @@ from webhook.rego.go.float64 import through_float64
 from webhook.rego.parser import parse_module
 from webhook.rego.program import generate
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import printable_json
+from webhook.rego.value_text import printable_json
 from webhook.rego.values import RegoObject, entries, key
 
 ENTRY = "template"
@@ -242,7 +242,7 @@ def _check_references(module: Module, field: str) -> None:
 
 
 def _shown(ref: Ref) -> str:
-    from webhook.rego.text import show
+    from webhook.rego.node_text import show
 
     shown: str = show(ref)
     return shown

@@ -12,8 +12,8 @@ from webhook.rego.go import big_floats
 from webhook.rego.go.printing import sprintf
 from webhook.rego.order import members_in_order
 from webhook.rego.plain_json import to_json
-from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, STRING, Object
+from webhook.rego.value_text import term_text
 from webhook.rego.values import RegoObject, RegoSet
 
 

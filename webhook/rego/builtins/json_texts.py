@@ -9,8 +9,8 @@ from webhook.rego.builtins.operands import check_object, check_texts, operand_er
 from webhook.rego.context import Context, OperandError, check_string
 from webhook.rego.go.json_reader import is_json, read_json
 from webhook.rego.order import entries_in_order
-from webhook.rego.texts import json_text, quote, term_text
 from webhook.rego.types import ANY, BOOLEAN, STRING, Object
+from webhook.rego.value_text import json_text, quote, term_text
 
 
 @builtin("json.marshal", (ANY,), STRING, needs_context=True)

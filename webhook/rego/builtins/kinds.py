@@ -10,9 +10,9 @@ from webhook.rego.builtins.operands import operand_error
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.numbers import NUMBERS, Number, Numeral, is_number_text, number_of
 from webhook.rego.order import members_in_order
-from webhook.rego.texts import quote
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union
 from webhook.rego.types import Object as ObjectType
+from webhook.rego.value_text import quote
 from webhook.rego.values import RegoObject, RegoSet, type_name
 
 _GO_FLOAT: Final = re.compile(

@@ -11,8 +11,8 @@ from webhook.rego.builtins.paths import path_steps
 from webhook.rego.context import BuiltinError, Context, check_items
 from webhook.rego.numbers import integer_of
 from webhook.rego.order import equal
-from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, STRING, Array, Object
+from webhook.rego.value_text import term_text
 from webhook.rego.values import UNDEFINED, RegoSet, entries, key, lookup, object_of, type_name
 
 _INDEX: Final = re.compile(r"[+-]?[0-9]+")

@@ -10,8 +10,8 @@ from webhook.rego.builtins.operands import check_texts, small_integer
 from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.go.patterns import Pattern, compile_pattern, matches
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, NUMBER, STRING, Array
+from webhook.rego.value_text import quote
 
 _STRINGS: Final = Array(STRING)
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))?", re.ASCII)

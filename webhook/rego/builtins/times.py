@@ -16,8 +16,8 @@ from webhook.rego.go.moments import SECOND_NS, Moment, days_in, days_of
 from webhook.rego.go.time_layouts import DAYS, NAMED, write
 from webhook.rego.go.time_reader import quoted, read
 from webhook.rego.numbers import NUMBERS
-from webhook.rego.texts import quote
 from webhook.rego.types import NUMBER, STRING, Array, Union
+from webhook.rego.value_text import quote
 
 _LOW: Final = -(1 << 63)
 _HIGH: Final = (1 << 63) - 1

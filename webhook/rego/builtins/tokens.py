@@ -15,8 +15,8 @@ from webhook.rego.go.json_reader import is_json, read_json
 from webhook.rego.go.keys import signing_key
 from webhook.rego.go.signatures import ALGORITHMS, sign
 from webhook.rego.raw_text import decoded, encoded
-from webhook.rego.texts import json_text
 from webhook.rego.types import ANY, STRING, Array, Object
+from webhook.rego.value_text import json_text
 
 NAMED: Final = Object((), (STRING, ANY))
 _SIGNING: Final = 2000  # steps of making one signature

@@ -10,8 +10,8 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_texts
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.raw_text import decoded, encoded
-from webhook.rego.texts import quote
 from webhook.rego.types import BOOLEAN, STRING, Object
+from webhook.rego.value_text import quote
 
 _ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)?(:)?")

@@ -11,8 +11,8 @@ from webhook.rego.builtins.operands import check_texts, operand_error
 from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
 from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import decoded, encoded
-from webhook.rego.texts import key_text, quote
 from webhook.rego.types import SET_OF_STRING, STRING, Array, Object, Union
+from webhook.rego.value_text import key_text, quote
 from webhook.rego.values import RegoObject, RegoSet, entries
 
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")

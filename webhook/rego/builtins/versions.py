@@ -14,8 +14,8 @@ from webhook.rego.builtins.strings import upper
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.go import big_floats
 from webhook.rego.numbers import Number, number_of
-from webhook.rego.texts import term_text
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, STRING, Object
+from webhook.rego.value_text import term_text
 from webhook.rego.values import UNDEFINED
 
 _OBJECT: Final = Object((), (STRING, ANY))

@@ -7,8 +7,8 @@ from typing import Any
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_texts
 from webhook.rego.context import BuiltinError, Context, check_string
-from webhook.rego.texts import json_text
 from webhook.rego.types import ANY, BOOLEAN, STRING
+from webhook.rego.value_text import json_text
 
 
 @builtin("yaml.marshal", (ANY,), STRING, needs_context=True)

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from webhook.rego.context import BuiltinError, Halt
 from webhook.rego.numbers import number_of
 from webhook.rego.raw_text import encoded
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NESTED: Final = "JSON is nested too deeply"

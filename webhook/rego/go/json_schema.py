@@ -16,7 +16,7 @@ from webhook.rego.go.big_floats import whole
 from webhook.rego.go.patterns import compile_pattern
 from webhook.rego.numbers import NUMBERS, text_of
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import json_text
+from webhook.rego.value_text import json_text
 from webhook.rego.values import key
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "null", "object", "string")

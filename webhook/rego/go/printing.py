@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from webhook.rego.go.verbs import Big, Writer, type_name
 from webhook.rego.numbers import float_of, integer_of, text_of
-from webhook.rego.texts import term_text
+from webhook.rego.value_text import term_text
 
 _FLAGS: Final = frozenset("#0+- ")
 _LARGE: Final = 1_000_000  # widths and precisions beyond are none to Go

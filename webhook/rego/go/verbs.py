@@ -9,7 +9,7 @@ from webhook.rego.go.binary_texts import hexadecimal_float, power_of_two
 from webhook.rego.go.decimal_digits import shortest_text
 from webhook.rego.numbers import text_of
 from webhook.rego.raw_text import encoded
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 _MASK: Final = (1 << 64) - 1
 _BASES: Final = {"b": 2, "o": 8, "O": 8, "d": 10, "v": 10, "x": 16, "X": 16}

@@ -16,7 +16,7 @@ from webhook.rego.go.yaml_reader import MAX_DEPTH, resolve
 from webhook.rego.numbers import Number, float_of, text_of
 from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import key_text
+from webhook.rego.value_text import key_text
 from webhook.rego.values import RegoObject, RegoSet, entries
 
 _DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

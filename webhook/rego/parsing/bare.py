@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from webhook.rego import ast
 from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Some, Term, Var
-from webhook.rego.text import INFIX, kind, show
+from webhook.rego.node_text import INFIX, kind, show
 
 
 def rule_from_body(body: Body) -> Rule | str:

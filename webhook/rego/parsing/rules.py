@@ -9,9 +9,9 @@ from webhook.rego import ast
 from webhook.rego.ast import ROOTS, Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var
 from webhook.rego.construction import chained, relocate
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
+from webhook.rego.node_text import kind, show
 from webhook.rego.parsing.expressions import ExpressionParser
 from webhook.rego.parsing.terms import OPERATORS
-from webhook.rego.text import kind, show
 
 
 class RuleParser(ExpressionParser):

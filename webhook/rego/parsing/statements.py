@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from webhook.rego import lexer
 from webhook.rego.ast import ROOTS, Body, Import, Location, Package, Ref, Rule, String, Var
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
+from webhook.rego.node_text import kind, show
 from webhook.rego.parsing.rules import RuleParser
-from webhook.rego.text import kind, show
 
 
 class StatementParser(RuleParser):

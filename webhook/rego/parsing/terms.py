@@ -31,8 +31,8 @@ from webhook.rego.ast import (
 )
 from webhook.rego.construction import name_ref
 from webhook.rego.lexer import END, IDENTIFIER, NUMBER, PART, RAW_END, RAW_PART, STRING, WHITESPACE, unescape
+from webhook.rego.node_text import kind
 from webhook.rego.parsing.reader import Reader
-from webhook.rego.text import kind
 
 _PRECEDENCE: Final = {
     **dict.fromkeys(("equal", "neq", "lt", "gt", "lte", "gte"), 1),

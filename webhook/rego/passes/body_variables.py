@@ -29,11 +29,11 @@ from webhook.rego.ast import (
 )
 from webhook.rego.construction import name_ref
 from webhook.rego.errors import COMPILE, Problems
+from webhook.rego.node_text import kind, show
 from webhook.rego.passes.bindings import equality_outputs
 from webhook.rego.passes.names import ASSIGNED, DECLARED, SEEN, Names, Scopes
 from webhook.rego.passes.resolve import declared, is_root
 from webhook.rego.passes.walk import rebuild, rebuild_expr, variables
-from webhook.rego.text import kind, show
 
 
 class BodyVariables:

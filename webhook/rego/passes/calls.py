@@ -8,6 +8,7 @@ from dataclasses import replace
 from webhook.rego.ast import Body, Boolean, Call, Expr, Rule
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.errors import TYPE, Problems
+from webhook.rego.node_text import show
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.rules import Arity
 from webhook.rego.passes.type_check import TypeChecker
@@ -19,7 +20,6 @@ from webhook.rego.passes.walk import (
     rebuild_head,
     rule_expressions,
 )
-from webhook.rego.text import show
 from webhook.rego.types import show_arguments
 
 

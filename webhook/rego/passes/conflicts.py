@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from webhook.rego.ast import Call, Expr, Location, Module, Ref, String, Term, chain, is_ground
 from webhook.rego.errors import COMPILE, MAX_ERRORS, RECURSION, TYPE, Problems
+from webhook.rego.node_text import show, show_import
 from webhook.rego.passes.resolve import is_root
 from webhook.rego.passes.rules import Entry, Graph, Node, RuleId, RuleTree
 from webhook.rego.passes.walk import rule_expressions
-from webhook.rego.text import show, show_import
 
 
 def place(location: Location) -> str:

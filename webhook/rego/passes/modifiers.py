@@ -12,7 +12,7 @@ from webhook.rego.passes.hoist import bind
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.rules import RuleTree
 from webhook.rego.passes.walk import needs_evaluation
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 _INVALID = "with keyword replacing built-in function: "
 

@@ -28,8 +28,8 @@ from webhook.rego.ast import (
 )
 from webhook.rego.construction import chained, relocate
 from webhook.rego.errors import COMPILE, Problems
+from webhook.rego.node_text import show
 from webhook.rego.passes.walk import inside, rebuild, rebuild_head, rebuild_with, variables
-from webhook.rego.text import show
 
 
 def resolve(modules: Mapping[str, Module], problems: Problems) -> dict[str, Module]:

@@ -27,6 +27,7 @@ from webhook.rego.ast import (
 )
 from webhook.rego.construction import call
 from webhook.rego.errors import COMPILE, Problems
+from webhook.rego.node_text import show
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.safety import Safety
 from webhook.rego.passes.walk import (
@@ -38,7 +39,6 @@ from webhook.rego.passes.walk import (
     rebuild_head,
     variables,
 )
-from webhook.rego.text import show
 
 
 class Templates:

@@ -15,12 +15,12 @@ from webhook.rego.ast import COMPREHENSIONS, Call, Expr, Location, Ref, Rule, Te
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.construction import name_ref
 from webhook.rego.errors import TYPE, Problem, RegoError
+from webhook.rego.node_text import show
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.type_environment import TypeEnvironment
 from webhook.rego.passes.type_references import References
 from webhook.rego.passes.type_unification import TypeUnifier, unifies
 from webhook.rego.passes.walk import inside, parts, variables
-from webhook.rego.text import show
 from webhook.rego.types import ANY, Type, show_arguments, unknown
 
 #: So many bodies of comprehensions are checked for one rule; OPA checks them again and again where they nest.

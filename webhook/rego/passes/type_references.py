@@ -20,12 +20,12 @@ from webhook.rego.ast import (
     Var,
 )
 from webhook.rego.errors import TYPE, Problem
+from webhook.rego.node_text import show
 from webhook.rego.passes import type_parts
 from webhook.rego.passes.names import Names
 from webhook.rego.passes.type_environment import TypeEnvironment, TypeNode, selected_constant
 from webhook.rego.passes.type_unification import TypeUnifier, unifies
 from webhook.rego.passes.walk import parts
-from webhook.rego.text import show
 from webhook.rego.type_constants import show_constant
 from webhook.rego.types import ANY, STRING, Type
 

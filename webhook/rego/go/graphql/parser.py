@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.go.graphql.tokens import Lexer, Token, failed
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 Node = dict[str, Any]
 

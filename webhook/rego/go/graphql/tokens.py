@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from webhook.rego.context import BuiltinError
 from webhook.rego.raw_text import encoded
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 _SPACE: Final = re.compile("(?:[\t ,\ufeff]+)")
 _NAME: Final = re.compile("[_A-Za-z][_A-Za-z0-9]*")

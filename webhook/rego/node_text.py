@@ -31,7 +31,7 @@ from webhook.rego.ast import (
     Var,
     With,
 )
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 KEYWORDS: Final = frozenset((*lexer.KEYWORDS, *lexer.IMPORTED_KEYWORDS))
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
@@ -50,6 +50,26 @@ _KINDS: Final[dict[type, str]] = {
     SetComprehension: "setcomprehension",
     Call: "call",
     TemplateString: "templatestring",
+}
+
+#: Names of operators that are written between their operands.
+INFIX: Final[Mapping[str, str]] = {
+    "assign": ":=",
+    "eq": "=",
+    "equal": "==",
+    "neq": "!=",
+    "lt": "<",
+    "lte": "<=",
+    "gt": ">",
+    "gte": ">=",
+    "plus": "+",
+    "minus": "-",
+    "mul": "*",
+    "div": "/",
+    "rem": "%",
+    "and": "&",
+    "or": "|",
+    "internal.member_2": "in",
 }
 
 
@@ -165,24 +185,3 @@ def show_import(imported: Import) -> str:
     """Return an import as text."""
     alias = "" if imported.alias is None else f" as {imported.alias}"
     return f"import {show(imported.path)}{alias}"
-
-
-#: Names of operators that are written between their operands.
-INFIX: Final[Mapping[str, str]] = {
-    "assign": ":=",
-    "eq": "=",
-    "equal": "==",
-    "neq": "!=",
-    "lt": "<",
-    "lte": "<=",
-    "gt": ">",
-    "gte": ">=",
-    "plus": "+",
-    "minus": "-",
-    "mul": "*",
-    "div": "/",
-    "rem": "%",
-    "and": "&",
-    "or": "|",
-    "internal.member_2": "in",
-}
