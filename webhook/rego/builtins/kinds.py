@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import operand_error
-from webhook.rego.context import BuiltinError, Context
+from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.numbers import NUMBERS, Number, Numeral, is_number_text, number_of
 from webhook.rego.order import members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, BOOLEAN, NULL, NUMBER, SET_OF_ANY, STRING, Union
@@ -67,7 +67,8 @@ def _parsed(text: str) -> Number:
     if not _GO_FLOAT.fullmatch(text):
         raise BuiltinError(f"strconv.ParseFloat: parsing {quote(text)}: invalid syntax")
     if "x" in text or "X" in text:
-        raise BuiltinError(f"{quote(text)}: hexadecimal numbers are not supported")
+        # OPA takes it for a number, which it then can't write as JSON.
+        raise Halt(f"to_number: {quote(text)}: hexadecimal numbers are not supported")
     if float(text) in (float("inf"), float("-inf")):
         raise BuiltinError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
     return number_of(text) if is_number_text(text) else Numeral(text)

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.rego.context import BuiltinError, Halt
+from webhook.rego.context import Halt
 from webhook.rego.go.decimal_digits import shortest_text
-from webhook.rego.go.time_reader import read
-from webhook.rego.go.yaml_reader import MAX_DEPTH, resolve
+from webhook.rego.go.yaml_reader import MAX_DEPTH
+from webhook.rego.go.yaml_scalars import resolve
 from webhook.rego.numbers import Number, float_of, text_of
 from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import printable
@@ -21,26 +21,8 @@ from webhook.rego.values import RegoObject, RegoSet, entries
 
 _DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _BASE_60: Final = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
-_DATE: Final = re.compile(r"[0-9]{4}-")
-_TIMES: Final = (
-    "2006-1-2T15:4:5.999999999Z07:00",
-    "2006-1-2t15:4:5.999999999Z07:00",
-    "2006-1-2 15:4:5.999999999",
-    "2006-1-2",
-)
+_TEXTS: Final = frozenset(["!!str", "!!merge"])
 _DIGITS: Final = re.compile("[0-9]*")
-
-
-def _is_time(text: str) -> bool:
-    if not _DATE.match(text) or len(text) > 40:
-        return False
-    for layout in _TIMES:
-        try:
-            read(layout, text)
-        except BuiltinError:
-            continue
-        return True
-    return False
 
 
 def write_yaml(value: Any) -> str:
@@ -93,7 +75,7 @@ def _string(text: str) -> Any:
     """Return the event of a string, in the style that it needs so that it is read as one."""
     if "\n" in text:
         return yaml.ScalarEvent(None, None, (True, True), text, style="|")
-    if resolve(text).__class__ is str and not _BASE_60.fullmatch(text) and not _is_time(text):
+    if resolve(text)[0] in _TEXTS and not _BASE_60.fullmatch(text):
         return _plain_scalar(text)
     return yaml.ScalarEvent(None, None, (True, True), text, style='"')
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID as Access
 
-from webhook.rego.context import BuiltinError
+from webhook.rego.context import Halt
 from webhook.rego.go.certificates.der import base64_text, oid_numbers
 
 USES: Final = {
@@ -32,11 +32,11 @@ def find(extensions: x509.Extensions, kind: Any) -> Any:
     """Return the extension of a kind; None if there is none.
 
     Raises:
-        BuiltinError: it constrains names, which isn't supported.
+        Halt: it constrains names, which isn't supported.
     """
     found = next((e.value for e in extensions if isinstance(e.value, kind)), None)
     if kind is x509.NameConstraints and found is not None:
-        raise BuiltinError("certificates with constraints of names are not supported")
+        raise Halt("certificates with constraints of names are not supported")
     return found
 
 
