@@ -103,6 +103,7 @@ QUICK = (
     "a padded number",
     "units with a huge exponent",
     "a catastrophic expression",
+    "YAML's aliases",
     "a cross product in a set",
     "an object of a cross product",
     "loops in every",

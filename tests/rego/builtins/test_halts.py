@@ -26,15 +26,11 @@ def _with_constrained_names() -> str:
     [
         ('to_number("0x1p4")', 'to_number: to_number: "0x1p4": hexadecimal numbers are not supported'),
         (
-            'yaml.unmarshal("[?a]")',
-            "yaml.unmarshal: YAML with ? in front of a word inside of brackets is not supported",
-        ),
-        (
             f"crypto.x509.parse_certificates(`{_with_constrained_names()}`)",
             "crypto.x509.parse_certificates: certificates with constraints of names are not supported",
         ),
     ],
-    ids=["hexadecimal number", "question mark", "constraints of names"],
+    ids=["hexadecimal number", "constraints of names"],
 )
 def test_unsupported_operand_stops_the_query(expression: str, message: str) -> None:
     assert evaluate(expression) == f"!halt: {message}"

@@ -121,8 +121,6 @@ class _Parser:
                 )
         elif not event.style and self.flows and "?" in event.value:
             written = self.text[start.index : event.end_mark.index]
-            if written[0] == "?":
-                raise Halt("YAML with ? in front of a word inside of brackets is not supported")
             line = start.line + written[: written.index("?")].count("\n") or self.flows[-1].start_mark.line
             end = "]" if isinstance(self.flows[-1], yaml.SequenceStartEvent) else "}"
             raise BuiltinError(
