@@ -11,7 +11,7 @@ from webhook.rego.context import BuiltinError
 from webhook.rego.go.decimal_digits import general_text, shortest_text
 from webhook.rego.numbers import Number, number_of
 from webhook.rego.raw_text import printable
-from webhook.rego.texts import quote
+from webhook.rego.value_text import quote
 
 
 def as_json(value: Any) -> Any:
