@@ -186,7 +186,32 @@ def test_a_template_that_can_not_be_used_says_why(cluster: Cluster) -> None:
     assert status["created"] is False
     (error,) = status["byPod"][0]["errors"]
     assert error["location"].startswith("spec.targets[0].code[0].source.validations[0].expression:1:")
+    assert error["code"] == "ingest_error"
+    assert error["message"].startswith("Could not ingest Rego: ")  # as Gatekeeper says of CEL too
     cluster.kubectl("delete", "constrainttemplate", "k8sbroken", check=True)
+
+
+def test_a_kind_that_the_api_server_refuses_is_said_in_the_status(cluster: Cluster) -> None:
+    made = cel_template("K8sCased")
+    cluster.apply(made, check=True)
+
+    def errors() -> Any:
+        status = _get(cluster, "constrainttemplate", "k8scased").get("status") or {}
+        return (status.get("byPod") or [{}])[0].get("errors")
+
+    try:
+        eventually(lambda: _established(cluster, "k8scased.constraints.gatekeeper.sh"), "the kind")
+        made["spec"]["crd"]["spec"]["names"]["kind"] = "K8scased"
+        cluster.apply(made, check=True)
+        (error,) = eventually(errors, "the error")
+        assert error["code"] == "update_error"
+        assert error["message"].startswith("Could not update CRD: ")
+        assert "field is immutable" in error["message"]
+        made["spec"]["crd"]["spec"]["names"]["kind"] = "K8sCased"
+        cluster.apply(made, check=True)
+        eventually(lambda: not errors(), "the end of the error")
+    finally:
+        cluster.kubectl("delete", "constrainttemplate", "k8scased", check=True)
 
 
 def _risk(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:

@@ -88,6 +88,56 @@ def review(
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
+@dataclass(frozen=True)
+class Gatekeeper:
+    """A running Gatekeeper.
+
+    Attributes:
+        plane: its API server.
+        manager: brings objects there.
+        ask: asks its webhook.
+    """
+
+    plane: ControlPlane
+    manager: Manager
+    ask: Ask
+
+
+@contextmanager
+def gatekeeper(
+    assets: Path, program: Path, folder: Path, objects: Sequence[Object], *operations: str
+) -> Iterator[Gatekeeper]:
+    """Start Gatekeeper's webhook, without ValidatingAdmissionPolicies of its own; it ends with the context.
+
+    Its certificate is ``gatekeeper/tls.crt`` in `folder`.
+
+    Args:
+        assets: the folder of the control plane's programs.
+        program: ``gatekeeper-manager``.
+        folder: an own one.
+        objects: what is there before it starts.
+        operations: what it does beside its webhook and making kinds.
+    """
+    with ExitStack() as stack:
+        plane = stack.enter_context(ControlPlane(assets, folder / "plane"))
+        manager = Manager(program, plane, folder / "gatekeeper")
+        known = {each["metadata"]["name"]: each for each in (*gatekeeper_kinds.KINDS, *definitions())}
+        namespaces = [each for each in objects if each["kind"] == "Namespace"]
+        manager.apply([*gatekeeper_kinds.OWN, *known.values(), *namespaces])
+        _established(plane)
+        rest = [each for each in objects if each["kind"] != "Namespace"]
+        if rest:
+            manager.apply(rest)
+        # Policies that the API server would judge by are nobody's webhook's business.
+        more = (
+            "--default-create-vap-binding-for-constraints=false",
+            "--default-create-vap-for-templates=false",
+        )
+        process, port, health = manager.start(stack, "webhook", "generate", *operations, more=more)
+        process.wait_for(lambda: ready(health), "readiness of Gatekeeper")
+        yield Gatekeeper(plane, manager, _asking(port, "/v1/admit", manager.certificate))
+
+
 @contextmanager
 def both(
     assets: Path,
@@ -114,30 +164,19 @@ def both(
         present: other objects that there are.
     """
     with ExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(assets, folder / "plane"))
-        manager = Manager(program, plane, folder / "gatekeeper")
-        known = {each["metadata"]["name"]: each for each in (*gatekeeper_kinds.KINDS, *definitions())}
-        manager.apply([*gatekeeper_kinds.OWN, *known.values(), *namespaces])
-        _established(plane)
-        manager.apply([*present, *others, *templates])
-        # Policies that the API server would judge by are nobody's webhook's business.
-        more = (
-            "--default-create-vap-binding-for-constraints=false",
-            "--default-create-vap-for-templates=false",
-        )
-        process, port, health = manager.start(stack, "webhook", "generate", more=more)
-        process.wait_for(lambda: ready(health), "readiness of Gatekeeper")
+        before = [*namespaces, *present, *others, *templates]
+        started = stack.enter_context(gatekeeper(assets, program, folder, before))
+        plane = started.plane
         for template in templates:
             kind = f"crd/{template['metadata']['name']}.constraints.gatekeeper.sh"
             eventually(lambda kind=kind: plane.kubectl("get", kind).returncode == 0, kind, _SECONDS)
         _established(plane)
-        manager.apply(constraints)
+        started.manager.apply(constraints)
         told = [*constraints, *(each for each in others if each["kind"] in ("Provider", "ExpansionTemplate"))]
         eventually(lambda: len(_taken(plane)) == len(told), "that Gatekeeper has taken everything", _SECONDS)
-        theirs = _asking(port, "/v1/admit", manager.certificate)
         objects = [_live(plane, each) for each in (*namespaces, *present)]
         ours = _ours(stack, folder / "ours", [*objects, *others, *templates, *constraints])
-        yield Sides(theirs, ours, plane)
+        yield Sides(started.ask, ours, plane)
 
 
 def _established(plane: ControlPlane) -> None:

@@ -20,7 +20,7 @@ from webhook.core.model import PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
-from webhook.dialects.gatekeeper import kinds
+from webhook.dialects.gatekeeper import kinds, refusal
 from webhook.dialects.gatekeeper.crd import definition
 from webhook.operator.audit.facts import PolicyFacts
 from webhook.operator.client import ApiError, Client, Resource, apply, get_or_none, merge
@@ -29,6 +29,7 @@ from webhook.operator.gatekeeper_informers import TEMPLATES, GatekeeperInformers
 from webhook.operator.informer import Object
 
 _LOOK_AGAIN = 60.0  # for definitions that somebody deleted
+_REFUSED = (400, 409, 422)  # what is wrong is the template
 _LOOK = 5.0  # whether Gatekeeper is there
 _POD_STATUSES = Resource(
     "status.gatekeeper.sh", "v1beta1", "constrainttemplatepodstatuses", "ConstraintTemplatePodStatus"
@@ -143,9 +144,17 @@ class GatekeeperKeeper:
         try:
             made = gatekeeper.template(template, self._cache)
         except CompileError as error:
-            errors = [{"code": "ingest_error", "message": error.message, "location": _location(error)}]
+            errors = [refusal.in_status(error)]
         else:
-            await self._define(template, definition(made))
+            wanted = definition(made)
+            try:
+                await self._define(template, wanted)
+            except ApiError as error:
+                if error.status not in _REFUSED:
+                    raise
+                path = DEFINITIONS.path_of("", wanted["metadata"]["name"])
+                there = await get_or_none(self._client, path) is not None
+                errors = [refusal.not_defined(error.message, there=there)]
         by_pod: dict[str, Any] = {
             "id": ID,
             "observedGeneration": generation_of(template),
@@ -154,8 +163,7 @@ class GatekeeperKeeper:
         }
         if errors:
             by_pod["errors"] = errors
-        wanted = {"created": not errors, "byPod": [by_pod]}
-        await self._write(TEMPLATES, template, wanted)
+        await self._write(TEMPLATES, template, {"created": not errors, "byPod": [by_pod]})
 
     async def _define(self, template: Object, wanted: dict[str, Any]) -> None:
         metadata = template["metadata"]
@@ -184,12 +192,13 @@ class GatekeeperKeeper:
         by_pod: dict[str, Any] = {
             "id": ID,
             "constraintUID": metadata.get("uid", ""),
-            "enforced": policy is not None,
             "observedGeneration": generation_of(constraint),
             "operations": ["webhook"],
         }
+        if policy is not None:
+            by_pod["enforced"] = True
         if problem:
-            by_pod["errors"] = [{"code": "ingest_error", "message": problem}]
+            by_pod["errors"] = [{"code": "", "message": problem}]  # of constraints Gatekeeper gives no code
         wanted: dict[str, Any] = {"byPod": [by_pod]}
         if policy is not None:
             known = self._informers.statuses.get((resource.kind, ("", metadata["name"])), {})
@@ -236,7 +245,3 @@ def _action(constraint: Object, policy: CompiledPolicy) -> dict[str, Any]:
         return {"enforcementAction": action}
     actions = policy.constraint.actions_at((AUDIT_POINT,)) or ()
     return {"enforcementAction": action, "enforcementActions": [_ACTIONS[str(each)] for each in actions]}
-
-
-def _location(error: CompileError) -> str:
-    return f"{error.field}:{error.line}:{error.column}" if error.line else error.field

@@ -39,7 +39,7 @@ from dataclasses import dataclass, replace
 from webhook.rego.ast import Module, Ref, Rule, chain, ref_text
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.construction import chained
-from webhook.rego.errors import MAX_ERRORS, Problems, RegoError
+from webhook.rego.errors import Problems, RegoError, limited
 from webhook.rego.passes import conflicts, dynamics, modifiers, safety, unsafe
 from webhook.rego.passes.calls import Calls, erase_prints
 from webhook.rego.passes.constants import Constants
@@ -233,7 +233,7 @@ class _Compilation:
         checker = TypeChecker(self.builtins, self.names)
         found = checker.rules((paths[id_], rules[id_]) for id_ in order)
         if found:
-            raise RegoError(found[:MAX_ERRORS])
+            raise RegoError(limited(found))
         strict = [rule for (name, _, _), rule in rules.items() if self.modules[name].strict]
         self.calls.check_deprecated(strict)
         self.problems.check()

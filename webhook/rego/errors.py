@@ -21,12 +21,21 @@ MAX_ERRORS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error. `details` are further lines, such as the types that a function has and wants."""
+    """One error.
+
+    Attributes:
+        code: OPA's.
+        message: OPA's.
+        location: where.
+        details: further lines, such as the types that a function has and wants.
+        shows_line: OPA shows the line with a mark under the place.
+    """
 
     code: str
     message: str
     location: Location = NOWHERE
     details: tuple[str, ...] = ()
+    shows_line: bool = False
 
     def __str__(self) -> str:
         lines = [f"{self.location}: {self.code}: {self.message}", *(f"\t{line}" for line in self.details)]
@@ -37,7 +46,7 @@ class RegoError(CompileError):
     """Modules that can't be compiled. It is placed at the first problem.
 
     Attributes:
-        problems: all of them, as OPA lists them; at most `MAX_ERRORS`.
+        problems: as OPA lists them: all, or `MAX_ERRORS` and a last one that says that there are more.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -50,6 +59,13 @@ class RegoError(CompileError):
         if rest:
             message += f" (and {rest} more)"
         super().__init__(message, "", first.location.row, first.location.column)
+
+
+def limited(problems: list[Problem]) -> list[Problem]:
+    """Return problems of compiling up to OPA's limit, and that there are more."""
+    if len(problems) <= MAX_ERRORS:
+        return problems
+    return [*problems[:MAX_ERRORS], Problem(COMPILE, "error limit reached")]
 
 
 class Problems:
@@ -69,4 +85,4 @@ class Problems:
             RegoError: something was.
         """
         if self.found:
-            raise RegoError(self.found[:MAX_ERRORS])
+            raise RegoError(limited(self.found))

@@ -14,6 +14,7 @@ from webhook.core.activation import Activation, Program
 from webhook.core.constraint import Found, Review
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
 from webhook.dialects.gatekeeper.fields import Object, mappings, text
+from webhook.dialects.gatekeeper.refusal import TemplateError
 
 _RESERVED = "gatekeeper_internal_"
 _OWN_VARIABLES = ("params", "anyObject")
@@ -46,21 +47,20 @@ class _Compiler:
         self._field = field
         self._variables: dict[str, Program] = {"params": _params, "anyObject": _any_object}
         for position, variable in enumerate(mappings(source, "variables", field)):
-            name = self._name(variable, f"{field}.variables[{position}]")
+            name = self._name(variable, f"{field}.variables[{position}]", "variable")
             if name in self._variables:
-                raise CompileError(
-                    f"the name {name!r} is reserved or used twice", f"{field}.variables[{position}].name"
-                )
+                raise _taken(name, f"{field}.variables[{position}].name")
             compiled = self._expression(variable, "expression", f"{field}.variables[{position}]")
             self._variables[name] = compiled.run
         self._conditions = []
         for position, condition in enumerate(mappings(source, "matchCondition", field)):
             place = f"{field}.matchCondition[{position}]"
-            self._name(condition, place)
+            self._name(condition, place, "match condition")
             self._conditions.append(self._expression(condition, "expression", place))
         policy = text(source, "failurePolicy", field) or "Fail"
         if policy not in ("Fail", "Ignore"):
-            raise CompileError(f"unrecognized failure policy: {policy}", f"{field}.failurePolicy")
+            said = f"unrecognized failure policy: {policy}"
+            raise TemplateError(said, f"{field}.failurePolicy", said=f"invalid failure policy: {said}")
         self._fails = policy == "Fail"
         self._validations = []
         for position, validation in enumerate(mappings(source, "validations", field)):
@@ -108,10 +108,16 @@ class _Compiler:
                     found.append(Found(_error(expression, error)))
         return found
 
-    def _name(self, owner: Object, field: str) -> str:
+    def _name(self, owner: Object, field: str, what: str) -> str:
         name = text(owner, "name", field)
         if name.startswith(_RESERVED):
-            raise CompileError(f"{name} can't have {_RESERVED!r} as a prefix", f"{field}.name")
+            said = f'{name} is not a valid {what}; cannot have "{_RESERVED}" as a prefix'
+            where = "variable definition" if what == "variable" else what
+            raise TemplateError(
+                f"{name} can't have {_RESERVED!r} as a prefix",
+                f"{field}.name",
+                said=f"invalid {where}: {said}",
+            )
         return name
 
     def _expression(self, owner: Object, name: str, field: str) -> Expression:
@@ -126,6 +132,14 @@ class _Compiler:
             if reference in compiled.references:
                 raise CompileError(f"undeclared reference to '{reference}': {instead}", f"{field}.{name}")
         return compiled
+
+
+def _taken(name: str, field: str) -> CompileError:
+    message = f"the name {name!r} is reserved or used twice"
+    if name not in _OWN_VARIABLES:
+        return CompileError(message, field)
+    said = f'{name} an invalid variable name, "{name}" is a reserved keyword'
+    return TemplateError(message, field, said=f"invalid variable definition: {said}")
 
 
 def _params(activation: Activation, /) -> Any:

@@ -8,12 +8,15 @@ https://open-policy-agent.github.io/gatekeeper/website/docs/constrainttemplates
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from webhook.core.constraint import Found, Review
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
+from webhook.dialects.gatekeeper import refusal, rego_checks
 from webhook.dialects.gatekeeper.fields import Object, text, texts
+from webhook.dialects.gatekeeper.refusal import INVALID, TemplateError
+from webhook.dialects.gatekeeper.rego_checks import ENTRY, LIB, RULE
 from webhook.rego import UNDEFINED, Context, RegoProgram, RegoSet
 from webhook.rego.ast import (
     Call,
@@ -40,18 +43,14 @@ from webhook.rego.raw_text import printable
 from webhook.rego.value_text import printable_json
 from webhook.rego.values import RegoObject, entries, key
 
-ENTRY = "template"
-_RULE = "violation"
 _LIBS = "libs"
-_LIB = ("data", "lib")
-_ALLOWED = (_LIB, ("data", "inventory"))
 _ABSENT = object()
 
 _READER = "reader"
 _READING = f"""
 package reader
 found[{{"msg": result.msg, "details": object.get(result, "details", {{}})}}] {{
-  data.{ENTRY}.{_RULE}[result]
+  data.{ENTRY}.{RULE}[result]
 }}
 """
 """What reads the results, so that the types of both are checked together, as Gatekeeper has it."""
@@ -71,32 +70,35 @@ def compile_rego(source: Object, field: str) -> _Judge:
     """
     entry, libs = text(source, "rego", field), texts(source, "libs", field)
     if not entry:
-        raise CompileError("rego source missing required field", f"{field}.rego")
+        missing = "rego source missing required field"
+        said = (
+            f"{INVALID}{ENTRY}:0: rego_parse_error: empty module" if "rego" in source else f"{missing}: rego"
+        )
+        raise TemplateError(missing, f"{field}.rego", said=said)
     # Whatever isn't v1 is v0 to Gatekeeper.
     version: Any = "v1" if text(source, "version", field) == "v1" else "v0"
     places = {ENTRY: f"{field}.rego"}
     places |= {f'{_LIBS}["lib_{at}"]': f"{field}.libs[{at}]" for at in range(len(libs))}
+    sources = dict(zip(places, (entry, *libs), strict=True))
     modules: dict[str, Module] = {}
-    for name, code in zip(places, (entry, *libs), strict=True):
+    for name, code in sources.items():
         try:
             modules[name] = parse_module(code, name, version)
         except RegoError as error:
-            raise error.within(places[name]) from None
-    _check_entry(modules[ENTRY], places[ENTRY])
+            raise refusal.of(error, places[name], INVALID + refusal.listed(error.problems, sources)) from None
+    rego_checks.check_entry(modules[ENTRY], places[ENTRY])
     for name, module in modules.items():
-        if name != ENTRY:
-            _check_package(module, places[name])
-        _check_imports(module, places[name])
-        _check_references(module, places[name])
+        rego_checks.check_module(module, name, places[name], entry=name == ENTRY)
     rewritten = {name: _rewritten(module, entry=name == ENTRY) for name, module in modules.items()}
     try:
         compiled = compile_modules({**rewritten, _READER: parse_module(_READING, _READER, "v0")})
-        program = generate([compiled.modules[name] for name in rewritten], (ENTRY, _RULE))
+        program = generate([compiled.modules[name] for name in rewritten], (ENTRY, RULE))
     except RegoError as error:
         file = error.problems[0].location.file
         if file == _READER:
             raise CompileError(f"each violation needs a msg: {error.message}", f"{field}.rego") from None
-        raise error.within(places.get(file, field)) from None
+        said = f"unable to compile modules: {refusal.listed(error.problems, sources)}"
+        raise refusal.of(error, places.get(file, field), said) from None
     except CompileError as error:
         raise error.within(f"{field}.rego") from None
     return _Program(program).judge
@@ -188,80 +190,6 @@ def _get(value: Any, name: str) -> Any:
     return _ABSENT
 
 
-# What Gatekeeper refuses, though OPA wouldn't.
-
-
-def _wrong(message: str, field: str, where: Any) -> CompileError:
-    return CompileError(message, field, where.row, where.column)
-
-
-def _check_entry(module: Module, field: str) -> None:
-    if not any(rule.head.name == _RULE for rule in module.rules):
-        raise CompileError(f"invalid rego: missing required rules: [{_RULE}]", field, 1, 1)
-
-
-def _check_package(module: Module, field: str) -> None:
-    if not module.package.starts_with(*_LIB) or len(module.package.terms) == len(_LIB):
-        raise _wrong(
-            f"invalid lib prefix: path {'.'.join(module.path)} not found in lib prefixes: "
-            "a library's package must be below lib",
-            field,
-            module.location,
-        )
-
-
-def _check_imports(module: Module, field: str) -> None:
-    for each in module.imports:
-        root = each.path.root
-        if root == "input":
-            raise _wrong("invalid import: cannot import input", field, each.location)
-        if root != "future" and not each.path.starts_with(*_LIB):
-            raise _wrong(
-                f'invalid import: bad import: "{_shown(each.path)}": '
-                "only data.lib and future can be imported",
-                field,
-                each.location,
-            )
-
-
-def _check_references(module: Module, field: str) -> None:
-    for node in _walk(module.rules):
-        bare = isinstance(node, Var) and node.name == "data"
-        if bare or (
-            isinstance(node, Ref)
-            and node.root == "data"
-            and not any(node.starts_with(*allowed) for allowed in _ALLOWED)
-        ):
-            shown = _shown(node) if isinstance(node, Ref) else "data"
-            raise _wrong(
-                f"invalid data references: disallowed ref {shown}: "
-                "only data.lib and data.inventory can be used",
-                field,
-                node.location,
-            )
-
-
-def _shown(ref: Ref) -> str:
-    from webhook.rego.node_text import show
-
-    shown: str = show(ref)
-    return shown
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    """Give every node below one, a reference's own head left out."""
-    if isinstance(node, tuple):
-        for each in node:
-            yield from _walk(each)
-    elif is_dataclass(node):
-        yield node
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if isinstance(node, Ref) and field.name == "terms":
-                value = value[1:] if isinstance(value[0], Var) else value
-            yield from _walk(value)
-
-
 def _rewritten(module: Module, *, entry: bool) -> Module:
     package = Ref((Var("data"), String(ENTRY))) if entry else _moved(module.package)
     imports = tuple(
@@ -275,7 +203,7 @@ def _rewritten(module: Module, *, entry: bool) -> Module:
 
 def _moved(ref: Ref) -> Ref:
     """Return a reference to a library where the libraries are."""
-    if not ref.starts_with(*_LIB):
+    if not ref.starts_with(*LIB):
         return ref
     return Ref((ref.terms[0], String(_LIBS), *ref.terms[1:]), ref.location)
 

@@ -53,16 +53,20 @@ def check_structural(schema: Any, field: str, depth: int = 0, *, defaults: bool 
     _check_keywords(schema, field)
     kind = schema.get("type") or None
     if kind is not None and kind not in _TYPES:
-        raise CompileError(f"{kind!r} is no type", f"{field}.type")
+        known = ", ".join(f'"{each}"' for each in sorted(_TYPES))
+        raise CompileError(f'Unsupported value: "{kind}": supported values: {known}', f"{field}.type")
     if not kind and not schema.get(PRESERVE) and not schema.get(INT_OR_STRING):
-        raise CompileError("must not be empty for specified object fields", f"{field}.type")
+        raise CompileError("Required value: must not be empty for specified object fields", f"{field}.type")
     if schema.get(INT_OR_STRING) and schema.get(PRESERVE):
         raise CompileError(f"must be false if {INT_OR_STRING} is true", f"{field}.{PRESERVE}")
     if kind == "array" and not isinstance(schema.get("items"), Mapping):
-        raise CompileError("must be specified", f"{field}.items")
+        raise CompileError("Required value: must be specified", f"{field}.items")
     _check_list(schema, field)
     if schema.get("properties") and schema.get("additionalProperties") not in (None, True):
-        raise CompileError("excludes properties", f"{field}.additionalProperties")
+        raise CompileError(
+            "Forbidden: additionalProperties and properties are mutual exclusive",
+            f"{field}.additionalProperties",
+        )
     properties = schema.get("properties")
     if properties is not None:
         if not isinstance(properties, Mapping):
@@ -91,10 +95,10 @@ def _check_keywords(schema: Schema, field: str) -> None:
         if not all(isinstance(each, str) for each in schema.get(name) or ()):
             raise CompileError("must be a list of strings", f"{field}.{name}")
     if schema.get("$ref"):
-        raise CompileError("$ref is not supported", f"{field}.$ref")
+        raise CompileError("Forbidden: $ref is not supported", f"{field}.$ref")
     if schema.get("uniqueItems"):
         raise CompileError(
-            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
             f"{field}.uniqueItems",
         )
     if schema.get(PRESERVE) is False:
@@ -103,7 +107,8 @@ def _check_keywords(schema: Schema, field: str) -> None:
         try:
             compile_pattern(schema["pattern"])
         except ValueError as error:
-            raise CompileError(str(error), f"{field}.pattern") from None
+            why = f'Invalid value: "{schema["pattern"]}": must be a valid regular expression, but isn\'t'
+            raise CompileError(f"{why}: {error}", f"{field}.pattern") from None
 
 
 def _check_list(schema: Schema, field: str) -> None:
@@ -144,7 +149,7 @@ def _check_junctor(part: Any, field: str, depth: int) -> None:
     _check_keywords(part, field)
     for name in _ONLY_OUTSIDE:
         if part.get(name):
-            raise CompileError("must be empty to be structural", f"{field}.{name}")
+            raise CompileError("Forbidden: must be empty to be structural", f"{field}.{name}")
     properties = part.get("properties")
     if isinstance(properties, Mapping):
         for name, value in properties.items():

@@ -16,6 +16,8 @@ from webhook.core.fields import metadata_of
 from webhook.dialects.gatekeeper import schema
 from webhook.dialects.gatekeeper.cel import compile_cel
 from webhook.dialects.gatekeeper.fields import Object, flag, mapping, mappings, text, texts
+from webhook.dialects.gatekeeper.names import TEMPLATE
+from webhook.dialects.gatekeeper.refusal import CREATE, INVALID, TemplateError
 from webhook.dialects.gatekeeper.rego import compile_rego
 from webhook.dialects.gatekeeper.structural import check_structural
 
@@ -28,6 +30,11 @@ _OPERATIONS = frozenset({"*", "CREATE", "UPDATE", "DELETE", "CONNECT"})
 _KIND = re.compile(r"[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?\Z")
 _LONGEST_NAME = 63
 _TARGETS = "spec.targets[0]"
+_SCHEMA = "spec.validation.openAPIV3Schema.properties[spec].properties[parameters]"
+_NO_DRIVER = (
+    "no language driver is installed that handles this constraint template: "
+    f'available drivers: map[{CEL_ENGINE}:1 {REGO_ENGINE}:2], wanted ""'
+)
 
 
 class Judge(Protocol):
@@ -111,26 +118,33 @@ def compile_template(obj: Object) -> Template:
 
 def _check_names(name: str, kind: str) -> None:
     if not kind:
-        raise CompileError("is missing", "spec.crd.spec.names.kind")
-    if not _KIND.match(kind) or len(kind) > _LONGEST_NAME:
-        raise CompileError(f"{kind!r} can't be a kind", "spec.crd.spec.names.kind")
-    if name.lower() != kind.lower():
-        raise CompileError(
-            f"the ConstraintTemplate's name {name!r} is not equal to the lowercase of CRD's Kind: "
-            f"{kind.lower()!r}",
-            "metadata.name",
+        raise _no_kind(
+            "is missing", "spec.crd.spec.names.kind", f'{TEMPLATE.kind} "{name}" does not specify CRD Kind'
         )
+    if name.lower() != kind.lower():
+        said = (
+            f"the ConstraintTemplate's name \"{name}\" is not equal to the lowercase of CRD's Kind: "
+            f'"{kind.lower()}"'
+        )
+        raise _no_kind(said, "metadata.name", said)
+    if not _KIND.match(kind) or len(kind) > _LONGEST_NAME:
+        said = f'"{kind}" can\'t be a kind'
+        raise _no_kind(said, "spec.crd.spec.names.kind", f"spec.names.kind: {said}")
+
+
+def _no_kind(message: str, field: str, said: str) -> TemplateError:
+    return TemplateError(message, field, said=INVALID + said, code=CREATE)
 
 
 def _target(spec: Object) -> Object:
     targets = mappings(spec, "targets", "spec")
     if len(targets) != 1:
-        raise CompileError("must declare exactly one target", "spec.targets")
+        said = "must declare exactly one target"
+        raise _no_kind(said, "spec.targets", said)
     name = text(targets[0], "target", _TARGETS)
     if name != TARGET:
-        raise CompileError(
-            f"target {name!r} not recognized, the one target is {TARGET}", f"{_TARGETS}.target"
-        )
+        said = f'target "{name}" not recognized, known targets [{TARGET}]'
+        raise _no_kind(said, f"{_TARGETS}.target", said if name else "target name must not be empty")
     return targets[0]
 
 
@@ -153,12 +167,14 @@ def _parameters(validation: Object, version: str) -> Mapping[str, Any] | None:
         return schema.opened({}) if legacy else None
     found: Mapping[str, Any] = mapping(validation, "openAPIV3Schema", field)
     field += ".openAPIV3Schema"
-    if legacy:
-        try:
+    try:
+        if legacy:
             found = schema.opened(found)
-        except CompileError as error:
-            raise error.within(field) from None
-    check_structural(found, field)
+        check_structural(found, "")
+    except CompileError as error:
+        raise _no_kind(
+            error.message, field + error.field, f"{_SCHEMA}{error.field}: {error.message}"
+        ) from None
     return found
 
 
@@ -182,4 +198,8 @@ def _code(target: Object) -> tuple[str, Judge, str]:
         source, place = by_engine[REGO_ENGINE]
         return REGO_ENGINE, compile_rego(source, place), repr(source)
     known = ", ".join(map(repr, by_engine)) or "none"
-    raise CompileError(f"no engine of ours: there is {known}, and {CEL_ENGINE} or Rego is needed", field)
+    raise TemplateError(
+        f"no engine of ours: there is {known}, and {CEL_ENGINE} or {REGO_ENGINE} is needed",
+        field,
+        said=_NO_DRIVER,
+    )

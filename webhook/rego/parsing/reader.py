@@ -114,7 +114,7 @@ class Reader:
         if self.hints:
             message += f" (hint{'s' if len(self.hints) > 1 else ''}: {', '.join(self.hints)})"
             self.hints = ()
-        self.errors += (Problem(PARSE, message, location),)
+        self.errors += (Problem(PARSE, message, location, shows_line=True),)
 
     def illegal(self, note: str = "") -> None:
         """Note that the current token can't be here."""
