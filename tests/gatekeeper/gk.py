@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhook.adapters import gatekeeper
-from webhook.adapters.gator_suites import plain_request, results_of
+from webhook.adapters.gator_requests import plain_request
+from webhook.adapters.gator_suites import results_of
 from webhook.adapters.snapshots import Context, build
 from webhook.core.evaluate import evaluate
 from webhook.core.match import PolicyIndex

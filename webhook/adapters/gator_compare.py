@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from webhook.adapters.gator_suites import plain_request
+from webhook.adapters.gator_requests import plain_request
 from webhook.core.activation import Budget
 from webhook.core.constraint import ConstraintContext, Review
 from webhook.core.errors import EvaluationError, InputError

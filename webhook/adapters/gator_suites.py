@@ -12,25 +12,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from webhook.adapters import gatekeeper
-from webhook.adapters.kinds import Kinds
-from webhook.adapters.manifests import Document, read
+from webhook.adapters import gatekeeper, gator_files
+from webhook.adapters.gator_requests import plain_request, problems_of, reviewed_request
+from webhook.adapters.manifests import Document
 from webhook.adapters.suite_runs import FAILED, PASSED, SKIPPED, CaseResult, SuiteResult
-from webhook.adapters.suite_shape import misshapen_gator
+from webhook.adapters.suite_shape import as_gator_reads, misshapen_gator
 from webhook.adapters.suites import Case, Suite
 from webhook.core.constraint import GATOR_POINT, ConstraintContext, Expansion
 from webhook.core.errors import CompileError, InputError
 from webhook.core.evaluate import evaluate
-from webhook.core.fields import metadata_of
 from webhook.core.match import PolicyIndex
 from webhook.core.model import Action, GroupKind
 from webhook.core.policy import CompiledPolicy
-from webhook.core.review import AdmissionRequest, UserInfo
+from webhook.core.review import AdmissionRequest
 from webhook.core.snapshot import Snapshot
 from webhook.core.verdict import Verdict
 from webhook.dialects.gatekeeper import names
 from webhook.dialects.gatekeeper.config import Inventory, parse_expansion, without_circles
-from webhook.dialects.gatekeeper.constraint import compile_constraint
+from webhook.dialects.gatekeeper.constraint import ACTIONS, compile_constraint
 from webhook.dialects.gatekeeper.patterns import compile_pattern
 from webhook.dialects.gatekeeper.schema import SchemaError
 from webhook.dialects.gatekeeper.template import Template
@@ -81,7 +80,7 @@ def run(document: Document, now: datetime, notes: list[str]) -> tuple[SuiteResul
     Returns:
         its result; or None and why it can't be used.
     """
-    content = document.object
+    content = as_gator_reads(document.object)
     problems = [
         InputError(f"{document.key}: {field}: {message}", document.file, document.line_of(field))
         for field, message in misshapen_gator(content)
@@ -98,7 +97,7 @@ def run(document: Document, now: datetime, notes: list[str]) -> tuple[SuiteResul
             results.append(CaseResult(_case(test.get("name") or place, place), SKIPPED, (why,)))
             continue
         results += _Test(document, test, place, now).run()
-    name = document.key.name or Path(document.file).parent.name
+    name = document.key.name or Path(document.file).absolute().parent.name
     cases = tuple(result.case for result in results)
     suite = Suite(name, document, (), (), "", False, None, cases)
     return SuiteResult(suite, tuple(results)), []
@@ -165,7 +164,7 @@ class _Test:
         if given.key.group != names.CONSTRAINTS:
             raise _Problem(f"{given.file}: not a Constraint", place)
         try:
-            made = compile_constraint(given.object, template, gatekeeper.plural)
+            made = compile_constraint(_enforced(given.object), template, gatekeeper.plural)
         except SchemaError as error:
             if self._test.get("invalid"):
                 return None
@@ -186,11 +185,12 @@ class _Test:
         for document in self._read(self._test["expansion"], place):
             if document.key.group == "mutations.gatekeeper.sh":
                 raise _Problem(f"{document.file}:{document.line}: mutators can't be applied", place)
-            if (document.key.group, document.key.kind) == names.EXPANSION:
-                try:
-                    found.append(parse_expansion(document.object))
-                except CompileError as error:
-                    raise _Problem(str(gatekeeper.placed(document, str(error), error)), place) from None
+            if (document.key.group, document.key.kind) != names.EXPANSION:
+                raise _Problem(f"{document.file}:{document.line}: not an ExpansionTemplate", place)
+            try:
+                found.append(parse_expansion(document.object))
+            except CompileError as error:
+                raise _Problem(str(gatekeeper.placed(document, str(error), error)), place) from None
         return tuple(without_circles(found)[0])
 
     def _check(
@@ -224,10 +224,24 @@ class _Test:
             exempt_namespaces=frozenset(),
             constraints=context,
         )
-        request = _reviewed(objects[0], f"{place}.object") if is_review else plain_request(objects[0].object)
-        results = results_of(evaluate(request, snapshot, self._now))
+        verdict = evaluate(self._request(objects[0], f"{place}.object"), snapshot, self._now)
+        for error in verdict.errors:
+            if error.policy.kind == names.EXPANSION.kind:
+                raise _Problem(error.message, f"{place}.object")
+        results = results_of(verdict)
         for position, assertion in enumerate(case["assertions"]):
             _assert(assertion, results, f"{place}.assertions[{position}]")
+
+    def _request(self, document: Document, place: str) -> AdmissionRequest:
+        if document.key[:2] != _REVIEW:
+            return plain_request(document.object)
+        wrong = [
+            str(InputError(f"{field}: {message}", document.file, document.line_of(field)))
+            for field, message in problems_of(document.object)
+        ]
+        if wrong:
+            raise _Problem("\n".join(wrong), place)
+        return reviewed_request(document.object)
 
     def _first(self, name: str, place: str) -> Document:
         if not self._test.get(name):
@@ -235,67 +249,26 @@ class _Test:
         return self._read(self._test[name], place)[0]
 
     def _read(self, name: str, place: str) -> Sequence[Document]:
-        path = os.path.normpath(Path(self._document.file).parent / name)
-        found = read([path])
-        if found.errors:
-            raise _Problem("\n".join(map(str, found.errors)), place)
-        if not found.documents:
-            raise _Problem(f"{name} defines no objects", place)
-        return found.documents
+        # What looks like a path from the root isn't one to gator.
+        path = Path(os.path.normpath(Path(self._document.file).parent / name.lstrip("/")))
+        try:
+            found = gator_files.read(path)
+        except InputError as error:
+            raise _Problem(str(error), place) from None
+        if not found:
+            raise _Problem(f"{path}: defines no objects", place)
+        return found
 
 
-def plain_request(obj: Mapping[str, Any]) -> AdmissionRequest:
-    """Return the request that gator makes of an object: it says no operation, user or resource."""
-    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
-    metadata, kind = metadata_of(obj), str(obj.get("kind", ""))
-    name, namespace = str(metadata.get("name") or ""), str(metadata.get("namespace") or "")
-    raw = {"kind": {"group": group, "version": version, "kind": kind}, "name": name, "namespace": namespace}
-    return AdmissionRequest(
-        uid="",
-        kind=(group, version, kind),
-        resource=(group, version, ""),
-        sub_resource="",
-        request_resource=(group, version, ""),
-        name=name,
-        namespace=namespace,
-        operation="",
-        user=UserInfo(),
-        dry_run=False,
-        object=obj,
-        old_object=None,
-        raw=raw,
-    )
-
-
-def _reviewed(document: Document, place: str) -> AdmissionRequest:
-    """Return the request of an AdmissionReview; what it doesn't say is empty."""
-    request = document.object.get("request")
-    if not isinstance(request, Mapping):
-        raise _Problem("the AdmissionReview has no request", place)
-    obj, old = request.get("object"), request.get("oldObject")
-    for name, value in (("object", obj), ("oldObject", old)):
-        if value is not None and not isinstance(value, Mapping):
-            raise _Problem(f"request.{name} must be an object", place)
-    there = obj if obj is not None else old
-    if there is None:
-        raise _Problem("the AdmissionRequest has neither an object nor an oldObject", place)
-    operation = str(request.get("operation") or "")
-    if operation == "DELETE" and old is None:
-        raise _Problem("oldObject cannot be nil for DELETE operations", place)
-    made = plain_request(there)
-    resource = Kinds().resource(there).plural
-    group, version, _ = made.kind
-    return replace(
-        made,
-        resource=(group, version, resource),
-        request_resource=(group, version, resource),
-        name=str(request.get("name") or ""),
-        namespace=str(request.get("namespace") or ""),
-        operation=operation,
-        object=obj,
-        old_object=old,
-        raw={key: value for key, value in request.items() if key not in ("object", "oldObject")},
-    )
+def _enforced(constraint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a constraint whose violations count, since gator doesn't ask whether its action is one."""
+    spec = constraint.get("spec")
+    if not isinstance(spec, Mapping):
+        return constraint
+    action = spec.get("enforcementAction")
+    if not isinstance(action, str) or action in ACTIONS:
+        return constraint
+    return {**constraint, "spec": {**spec, "enforcementAction": "deny"}}
 
 
 def results_of(verdict: Verdict) -> list[Result]:
@@ -315,16 +288,16 @@ def _assert(assertion: Mapping[str, Any], results: Sequence[Result], place: str)
     """
     pattern = assertion.get("message")
     matching = len(results)
-    if pattern is not None:
+    if pattern is not None and results:  # gator compiles it for the first one
         try:
             compiled = compile_pattern(str(pattern))
         except ValueError as error:
             raise _Problem(f"message: {error}", f"{place}.message") from None
         matching = sum(compiled.search(result.message) is not None for result in results)
     wanted = assertion.get("violations")
-    if wanted is None or isinstance(wanted, bool):  # YAML 1.1 reads a bare yes as true
-        wanted = "no" if wanted is False else "yes"
-    if isinstance(wanted, int) and wanted >= 0:
+    if wanted is None:
+        wanted = "yes"
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < 2**31:
         met, text = matching == wanted, f"exactly {wanted}"
     elif wanted == "yes":
         met, text = matching > 0, "at least 1"

@@ -17,6 +17,7 @@ from webhook.adapters.json_text import decode_json
 from webhook.adapters.kustomize import kustomization_in, read_resources
 from webhook.adapters.yaml_text import decode_yaml
 from webhook.core.errors import CompileError, InputError
+from webhook.core.fields import metadata_of
 from webhook.core.model import GROUP
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -55,8 +56,8 @@ class Document:
     @cached_property
     def key(self) -> Key:
         """Group, kind, namespace and name; the name is empty when the API server is to make one."""
-        group, _, _version = self.object["apiVersion"].rpartition("/")
-        metadata = self.object.get("metadata") or {}
+        group, _, _version = self.object.get("apiVersion", "").rpartition("/")
+        metadata = metadata_of(self.object)
         return Key(group, self.object["kind"], metadata.get("namespace") or "", metadata.get("name") or "")
 
     def line_of(self, path: str) -> int:
@@ -126,6 +127,17 @@ def parse(data: bytes, file: str = STDIN) -> Documents:
     reader = _Reader(None)
     reader.data(data, file)
     return Documents(tuple(reader.documents), tuple(reader.errors))
+
+
+def whole(decoded: Decoded, text: str, file: str) -> Document:
+    """Return a decoded document as one object, whatever it is.
+
+    Args:
+        decoded: the document; its value must be a mapping with a kind.
+        text: all of the text that it stands in.
+        file: where that came from.
+    """
+    return Document(decoded.value, file, decoded.line, _Origin(text, decoded.offset, decoded.line, ""))
 
 
 def unique(documents: Iterable[Document]) -> Documents:
@@ -276,13 +288,7 @@ def decode(data: bytes, file: str) -> Iterator[tuple[Decoded, str]]:
     Raises:
         InputError: the data is too large, isn't UTF-8, or is neither.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"larger than {MAX_BYTES // 1024 // 1024} MiB: split it", file)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError("not UTF-8: save it as UTF-8", file, line) from None
+    text = text_of(data, file)
     if file.endswith(".json"):
         documents: Iterable[Decoded] = decode_json(text, file)
     elif text.lstrip()[:1] == "{":
@@ -291,6 +297,21 @@ def decode(data: bytes, file: str) -> Iterator[tuple[Decoded, str]]:
         documents = decode_yaml(text, file)
     for decoded in documents:
         yield decoded, text
+
+
+def text_of(data: bytes, file: str) -> str:
+    """Return a manifest's bytes as text.
+
+    Raises:
+        InputError: there are too many, or they aren't UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise InputError(f"larger than {MAX_BYTES // 1024 // 1024} MiB: split it", file)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8: save it as UTF-8", file, line) from None
 
 
 def _json_or_yaml(text: str, file: str) -> list[Decoded]:

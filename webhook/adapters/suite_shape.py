@@ -106,9 +106,39 @@ _GATOR_SHAPE = {
 }
 
 
+def as_gator_reads(content: Any) -> Any:
+    """Return a Suite of gator's as Go decodes it: null is what isn't there, and names may have capitals."""
+    return _as_go_reads(content, _GATOR_SHAPE)
+
+
+def _as_go_reads(value: Any, shape: Any) -> Any:
+    if isinstance(shape, dict) and isinstance(value, dict) and shape:
+        named = {name.lower(): name for name in shape}
+        found = {}
+        for name, child in value.items():
+            known = name if name in shape else named.get(name.lower(), name)
+            if child is not None and (known == name or known not in value):
+                found[known] = _as_go_reads(child, shape.get(known))
+        return found
+    if isinstance(shape, list) and isinstance(value, list):
+        empty: Any = {} if isinstance(shape[0], dict) else ""
+        return [empty if child is None else _as_go_reads(child, shape[0]) for child in value]
+    return value
+
+
 def misshapen_gator(content: Any) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the shape of a Suite of gator's, as `misshapen` does for ours."""
     return _misshapen(content, _GATOR_SHAPE, "")
+
+
+def misshapen_as(content: Any, shape: Any) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with anything of another shape, where null is what isn't there.
+
+    Args:
+        content: the object.
+        shape: its fields with a text, true, a map or a list of one of these; None for what isn't looked at.
+    """
+    return _misshapen(content, shape, "", nulls=True)
 
 
 def misshapen(content: Any) -> Iterator[tuple[str, str]]:
@@ -116,9 +146,9 @@ def misshapen(content: Any) -> Iterator[tuple[str, str]]:
     return _misshapen(content, _SHAPE, "")
 
 
-def _misshapen(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
+def _misshapen(value: Any, shape: Any, path: str, *, nulls: bool = False) -> Iterator[tuple[str, str]]:
     """Yield each field that is unknown or of another type than in `shape`, and what is wrong with it."""
-    if shape is None:
+    if shape is None or (nulls and value is None):
         return
     if isinstance(shape, dict):
         if not isinstance(value, dict):
@@ -127,7 +157,7 @@ def _misshapen(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
             for name, child in value.items():
                 where = f"{path}.{name}" if path else name
                 if name in shape:
-                    yield from _misshapen(child, shape[name], where)
+                    yield from _misshapen(child, shape[name], where, nulls=nulls)
                 else:
                     near = difflib.get_close_matches(name, shape, n=1)
                     hint = f"; did you mean {near[0]}?" if near else f"; there is {', '.join(shape)}"
@@ -137,6 +167,6 @@ def _misshapen(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, "must be a list"
         else:
             for position, child in enumerate(value):
-                yield from _misshapen(child, shape[0], f"{path}[{position}]")
+                yield from _misshapen(child, shape[0], f"{path}[{position}]", nulls=nulls)
     elif not isinstance(value, type(shape)):
         yield path, "must be true or false" if shape is True else "must be a text: quote it"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from webhook.adapters import gator_files
 from webhook.adapters.manifests import STDIN, SUFFIXES, Document, parse, read
 from webhook.adapters.material import SUITE, is_own
 from webhook.adapters.suite_shape import misshapen
@@ -89,19 +90,26 @@ def find(paths: Iterable[str]) -> tuple[list[Document], list[InputError]]:
                 continue
             if SUITE.encode() not in data and path.is_dir():
                 continue  # most files beside the policies; a suite says its kind
-            documents = parse(data, str(file))
-            suites = [document for document in documents if _is_suite(document)]
+            suites, problems = _suites_in(data, str(file))
             if suites or not path.is_dir():
-                errors += documents.errors
+                errors += problems
             found += suites
         if (len(found), len(errors)) == before:
             errors.append(InputError(f"there is no {SUITE} here", name))
     return list({(document.file, document.line): document for document in found}.values()), errors
 
 
-def _is_suite(document: Document) -> bool:
-    group, kind = document.key[:2]
-    return kind == SUITE and (is_own(document) or group == GATOR_SUITE.group)
+def _suites_in(data: bytes, file: str) -> tuple[list[Document], Sequence[InputError]]:
+    """Return the suites in a file, ours as kubectl would read them and gator's as gator does."""
+    documents = parse(data, file)
+    own = [each for each in documents if each.key.kind == SUITE and is_own(each)]
+    if GATOR_SUITE.group.encode() not in data:
+        return own, documents.errors
+    try:
+        gators = [each for each in gator_files.parse(data, file) if each.key[:2] == GATOR_SUITE]
+    except InputError as error:
+        return own, documents.errors or (error,)
+    return [*own, *gators], documents.errors if own or not gators else ()
 
 
 def _files(folder: Path) -> Iterator[Path]:

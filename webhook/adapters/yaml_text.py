@@ -8,6 +8,7 @@ the API server. Where kubectl would lose something silently (duplicate keys, for
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -39,6 +40,11 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
+_FEWER_WORDS = {
+    word: value for word, value in _WORDS.items() if value is None or word.lower() in ("true", "false")
+}
+"""Those of ``gopkg.in/yaml.v3``, which gator's suites are read with."""
+_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})\Z")
 _NOT_FINITE = frozenset(
     [".nan", ".NaN", ".NAN", *(sign + word for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF"))]
 )
@@ -55,8 +61,14 @@ _UNSET: Any = object()
 _MERGE: Any = object()
 
 
-def decode_yaml(text: str, file: str) -> Iterator[Decoded]:
+def decode_yaml(text: str, file: str, *, as_gator: bool = False) -> Iterator[Decoded]:
     """Yield the documents of a YAML stream; empty ones are left out.
+
+    Args:
+        text: the stream.
+        file: its name, for errors.
+        as_gator: as ``gator verify`` reads it: ``yes``, ``no``, ``on`` and the like are texts, and a date is
+            a time.
 
     Raises:
         InputError: the text isn't YAML, or it holds what can't be carried over safely: a duplicate key, a tag
@@ -64,7 +76,7 @@ def decode_yaml(text: str, file: str) -> Iterator[Decoded]:
             `MAX_ALIAS_NODES`.
     """
     try:
-        yield from _Builder(text, file).documents()
+        yield from _Builder(text, file, as_gator=as_gator).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "can't be parsed"
@@ -84,8 +96,10 @@ def decode_yaml(text: str, file: str) -> Iterator[Decoded]:
 class _Builder:
     """Builds documents from the parser's events."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, as_gator: bool) -> None:
         self.parser = CParser(text)
+        self.words = _FEWER_WORDS if as_gator else _WORDS
+        self.as_gator = as_gator
         self.file = file
         self.scalars: dict[str, Any] = {}
 
@@ -209,10 +223,10 @@ class _Builder:
     def plain(self, event: Any) -> Any:
         text: str = event.value
         value: Any = text
-        if text in _WORDS:
-            value = _WORDS[text]
+        if text in self.words:
+            value = self.words[text]
         elif text[0] in _NUMBER_START:
-            value = _number(text)
+            value = _date(text) if self.as_gator and _DATE.match(text) else _number(text)
             if value is None:
                 raise self.error(f"{text} is a number that JSON can't carry", event)
         if len(self.scalars) < _CACHED_SCALARS and len(text) <= _CACHED_LENGTH and text != "<<":
@@ -250,6 +264,14 @@ class _Builder:
 
     def error(self, message: str, event: Any) -> InputError:
         return InputError(message, self.file, event.start_mark.line + 1)
+
+
+def _date(text: str) -> str:
+    """Return a date as a time, as Go writes one to JSON; a text that is no date as it is."""
+    try:
+        return datetime.date(*map(int, text.split("-"))).strftime("%Y-%m-%dT00:00:00Z")
+    except ValueError:
+        return text
 
 
 def _number(text: str) -> int | float | str | None:

@@ -44,6 +44,8 @@ USUAL_OPERATIONS = frozenset({"CREATE", "UPDATE"})
 
 _ACTIONS = {"deny": Action.DENY, "warn": Action.WARN, "dryrun": Action.AUDIT}
 _SCOPED = "scoped"
+ACTIONS = (*_ACTIONS, _SCOPED)
+"""What ``enforcementAction`` may be."""
 _DNS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _LONGEST_NAME = 63
 
@@ -212,7 +214,7 @@ def _actions(spec: Object, annotations: Mapping[str, Any]) -> tuple[dict[str, tu
         if action not in _ACTIONS:
             raise CompileError(
                 f"unrecognized enforcementAction: {action!r} is not within the supported list "
-                f"{', '.join((*_ACTIONS, _SCOPED))}",
+                f"{', '.join(ACTIONS)}",
                 "spec.enforcementAction",
             )
         usual: tuple[Action, ...] = (_ACTIONS[action],)

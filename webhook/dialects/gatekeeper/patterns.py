@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 _MEMORY = 8 << 20
+_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+"""One byte, which RE2 has and Go's syntax hasn't."""
 
 
 @functools.lru_cache(maxsize=512)
@@ -17,6 +20,8 @@ def compile_pattern(text: str) -> Any:
     """
     import re2
 
+    if _BYTE.search(text):
+        raise ValueError(f"{text!r} is no regular expression: invalid escape sequence: \\C")
     options = re2.Options()
     options.max_mem = _MEMORY
     options.log_errors = False
