@@ -51,10 +51,10 @@ def judged(folder: Path, objects: Iterable[Object]) -> list[tuple[str, str, str,
     )
 
 
-def verify(path: str) -> tuple[int, str]:
+def verify(path: str, *options: str) -> tuple[int, str]:
     """Return how ``gator verify`` of a path ends, and what it writes."""
     done = subprocess.run(
-        [str(program()), "verify", "--verbose", path],
+        [str(program()), "verify", "--verbose", path, *options],
         capture_output=True,
         text=True,
         timeout=120,

@@ -251,3 +251,85 @@ def test_gator_says_the_same(tmp_path: Path, given: tuple[str, Files], status: i
     write(tmp_path, *given)
     found, said = oracle.verify(str(tmp_path))
     assert found == status, said
+
+
+NAMED = (
+    HEAD
+    + """\
+tests:
+- name: labels
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: bare, object: object.yaml, assertions: [{violations: 2}]}
+  - {name: bare too, object: object.yaml, assertions: [{violations: 2}]}
+- name: others
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: bare, object: object.yaml, assertions: [{violations: 2}]}
+  - {name: labels, object: object.yaml, assertions: [{violations: 2}]}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "run"),
+    [
+        ("labels", ["labels / bare", "labels / bare too", "others / labels"]),
+        ("^bare$", ["labels / bare", "others / bare"]),
+        ("labels//", ["labels / bare", "labels / bare too"]),
+        ("//too", ["labels / bare too"]),
+        ("^o//lab", ["others / labels"]),
+        ("(?i)OTHERS", ["others / bare", "others / labels"]),
+    ],
+)
+def test_run_chooses_the_cases_that_gator_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expression: str, run: list[str]
+) -> None:
+    write(tmp_path, NAMED, {})
+    assert cli.run(["verify", str(tmp_path), "-v", "--run", expression]) == 0
+    out = capsys.readouterr().out
+    names = re.findall(r": ([a-z]+ / [a-z ]+) passed", out)
+    assert names == run
+    assert f"1 suite, {len(run)} case" in out
+
+
+@pytest.mark.parametrize("expression", ["labels", "^bare$", "labels//", "//too", "^o//lab", "(?i)OTHERS"])
+def test_gator_chooses_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str], expression: str) -> None:
+    write(tmp_path, NAMED, {})
+    assert cli.run(["verify", str(tmp_path), "-v", "--run", expression]) == 0
+    ours = re.findall(r"/ ([a-z ]+) passed", capsys.readouterr().out)
+    status, said = oracle.verify(str(tmp_path), "--run", expression)
+    assert status == 0
+    assert re.findall(r"^ +--- PASS: ([a-z ]+)", said, re.MULTILINE) == ours
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("nothing", "error: --run: 'nothing' matches no test and no case"),
+        ("a//b//c", "error: --run: 'a//b//c': may have // once"),
+        ("(", "error: --run: '(' is no regular expression: missing ): ("),
+    ],
+)
+def test_run_that_chooses_nothing_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expression: str, said: str
+) -> None:
+    write(tmp_path, NAMED, {})
+    assert cli.run(["verify", str(tmp_path), "--run", expression]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_three_dots_say_what_a_folder_means_anyway(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "below").mkdir()
+    write(tmp_path / "below", NAMED, {})
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "...", "./...", "below/...", f"{tmp_path}/..."):
+        assert cli.run(["verify", path]) == 0, path
+        assert "1 suite, 4 cases" in capsys.readouterr().out
+    for path in ("gone/...", "below/suite.yaml/..."):
+        assert cli.run(["verify", path]) == 2
+        assert f"error: {path}: {path.removesuffix('/...')} is no folder" in capsys.readouterr().err

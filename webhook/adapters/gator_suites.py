@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.adapters import gatekeeper, gator_files
+from webhook.adapters.case_filter import CaseFilter
 from webhook.adapters.gator_requests import plain_request, problems_of, reviewed_request
 from webhook.adapters.manifests import Document
 from webhook.adapters.suite_runs import FAILED, PASSED, SKIPPED, CaseResult, SuiteResult
@@ -69,13 +70,16 @@ def is_unknown(problem: InputError) -> bool:
     return "there is no such field" in problem.message
 
 
-def run(document: Document, now: datetime, notes: list[str]) -> tuple[SuiteResult | None, list[InputError]]:
+def run(
+    document: Document, now: datetime, notes: list[str], chosen: CaseFilter
+) -> tuple[SuiteResult | None, list[InputError]]:
     """Run a suite of gator's.
 
     Args:
         document: the suite.
         now: the time to judge at.
         notes: takes what was read past, for people.
+        chosen: the tests and cases that run; others aren't there.
 
     Returns:
         its result; or None and why it can't be used.
@@ -92,11 +96,14 @@ def run(document: Document, now: datetime, notes: list[str]) -> tuple[SuiteResul
     results: list[CaseResult] = []
     for position, test in enumerate(content.get("tests") or ()):
         place = f"tests[{position}]"
+        named = [case.get("name") or "" for case in test.get("cases") or ()]
+        if not chosen.takes_test(test.get("name") or "", named):
+            continue
         if content.get("skip") or test.get("skip"):
             why = "the suite is skipped" if content.get("skip") else "the test is skipped"
             results.append(CaseResult(_case(test.get("name") or place, place), SKIPPED, (why,)))
             continue
-        results += _Test(document, test, place, now).run()
+        results += _Test(document, test, place, now, chosen).run()
     name = document.key.name or Path(document.file).absolute().parent.name
     cases = tuple(result.case for result in results)
     suite = Suite(name, document, (), (), "", False, None, cases)
@@ -110,12 +117,15 @@ def _case(name: str, place: str) -> Case:
 class _Test:
     """One test of a suite: a template, a constraint, and cases."""
 
-    def __init__(self, document: Document, test: Mapping[str, Any], place: str, now: datetime) -> None:
+    def __init__(
+        self, document: Document, test: Mapping[str, Any], place: str, now: datetime, chosen: CaseFilter
+    ) -> None:
         self._document = document
         self._test = test
         self._place = place
         self._name = test.get("name") or place
         self._now = now
+        self._chosen = chosen
 
     def run(self) -> Iterator[CaseResult]:
         test, place = self._test, self._place
@@ -130,6 +140,8 @@ class _Test:
             yield CaseResult(_case(self._name, place), PASSED)
             return
         for position, case in enumerate(test["cases"]):
+            if not self._chosen.takes_case(test.get("name") or "", case.get("name") or ""):
+                continue
             where = f"{place}.cases[{position}]"
             name = f"{self._name} / {case.get('name') or where}"
             if case.get("skip"):

@@ -72,15 +72,24 @@ def _attributes(total: dict[str, int]) -> dict[str, str]:
     return {**{name: str(total[source]) for name, source in names.items()}, "errors": "0"}
 
 
-def as_text(results: Sequence[SuiteResult], style: Style) -> Iterator[str]:
-    """Yield the lines on every case that failed, then the one that counts them all."""
+def as_text(results: Sequence[SuiteResult], style: Style, *, verbose: bool = False) -> Iterator[str]:
+    """Yield the lines on every case that failed, then the one that counts them all.
+
+    Args:
+        results: how the suites went.
+        style: colours, or none.
+        verbose: a line on each of the other cases, too.
+    """
     for result in results:
         document = result.suite.document
         for each in result.cases:
-            if each.status != FAILED:
+            if each.status != FAILED and not verbose:
                 continue
             place = f"{document.file}:{document.line_of(each.case.place)}: "
             head = printable(f"{place}{result.suite.name}: {each.case.name}")
+            if each.status != FAILED:
+                yield f"{head} {each.status}"
+                continue
             yield f"{style('strong', head)} {style('denied', FAILED)}"
             yield from (printable(f"  {problem}") for problem in each.problems)
             yield ""

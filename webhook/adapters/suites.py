@@ -18,6 +18,9 @@ from webhook.core.model import API_VERSION
 from webhook.core.times import parse_time
 from webhook.dialects.gatekeeper.names import SUITE as GATOR_SUITE
 
+_BELOW = "..."
+"""What gator's users write after a folder to have what lies below it, too; here that is so anyway."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -77,8 +80,12 @@ def find(paths: Iterable[str]) -> tuple[list[Document], list[InputError]]:
     found: list[Document] = []
     errors: list[InputError] = []
     for name in paths:
-        path = Path(name)
+        recursive = name == _BELOW or name.endswith(f"/{_BELOW}")
+        path = Path(name.removesuffix(_BELOW) or ".") if recursive else Path(name)
         before = len(found), len(errors)
+        if recursive and not path.is_dir():
+            errors.append(InputError(f"{path} is no folder", name))
+            continue
         if name == STDIN or not path.exists():
             errors.append(InputError("no such file or folder", name))
             continue
