@@ -26,11 +26,19 @@ def _with_constrained_names() -> str:
     [
         ('to_number("0x1p4")', 'to_number: to_number: "0x1p4": hexadecimal numbers are not supported'),
         (
+            f'regex.match("{"(" * 300}a{")" * 300}", "a")',
+            f"regex.match: a regular expression is nested too deeply: {'(' * 200}",
+        ),
+        (
+            'regex.match("[\\\\pC]", "a")',
+            "regex.match: a regular expression with \\pC inside of brackets is not supported",
+        ),
+        (
             f"crypto.x509.parse_certificates(`{_with_constrained_names()}`)",
             "crypto.x509.parse_certificates: certificates with constraints of names are not supported",
         ),
     ],
-    ids=["hexadecimal number", "constraints of names"],
+    ids=["hexadecimal number", "nested groups", "class in a class", "constraints of names"],
 )
 def test_unsupported_operand_stops_the_query(expression: str, message: str) -> None:
     assert evaluate(expression) == f"!halt: {message}"

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.patterns import go_error, linear_pattern, without_groups
 from webhook.rego.context import BuiltinError, Context, Halt, check_items
+from webhook.rego.go.pattern_syntax import check_depth, in_re2
 from webhook.rego.raw_text import printable
 
 _MAX_PATTERN: Final = 16_384
@@ -64,16 +65,17 @@ def _with_re2(pattern: str, memory: int, capture: bool) -> Pattern | str:
 @lru_cache(512)
 def _compile(pattern: str, capture: bool) -> Pattern | str:
     """Return the compiled pattern, or why it is none."""
+    check_depth(pattern)
     found = linear_pattern(pattern if capture else without_groups(pattern))
     if found is not None:
         return Pattern(found.search, found.finditer, 0, {}, 1 + len(pattern))
-    return _with_re2(pattern, 1 << 20, capture)
+    return _with_re2(in_re2(pattern), 1 << 20, capture)
 
 
 @lru_cache(8)
 def _compile_large(pattern: str, capture: bool) -> Pattern | str:
     """Return a pattern that takes more memory than `_compile` gives."""
-    return _with_re2(pattern, 8 << 20, capture)
+    return _with_re2(in_re2(pattern), 8 << 20, capture)
 
 
 def compile_pattern(context: Context, pattern: str, *, capture: bool = False) -> Pattern:
