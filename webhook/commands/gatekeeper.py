@@ -123,9 +123,10 @@ async def _takeover(
 ) -> Sequence[Moving]:
     from webhook.operator import gatekeeper_handover
     from webhook.operator.client import ApiError, connect
+    from webhook.operator.gatekeeper_enforcers import Where
 
     client = await connect(kubeconfig)
-    where = gatekeeper_handover.Where(client, namespace, webhook_name, wait)
+    where = Where(client, namespace, webhook_name, wait)
     move = gatekeeper_handover.give_back if undo else gatekeeper_handover.take_over
     try:
         return await move(where, named, dry=dry)

@@ -1,51 +1,20 @@
-"""Carries out `gatekeeper_takeover`: first both enforce a constraint, then only who takes it.
-
-Whether we enforce it is told by what the replicas say in their Leases and by the webhook configuration;
-whether Gatekeeper does, by what its Pods say in the constraint's status.
-"""
+"""Carries out `gatekeeper_takeover`: first both enforce a constraint, then only who takes it."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.adapters.snapshots import build
 from webhook.core.errors import InputError
-from webhook.core.model import PolicyRef
-from webhook.core.snapshot import Snapshot
-from webhook.operator import gatekeeper_takeover, live_snapshot, replicas, status_registered, status_replicas
-from webhook.operator.client import ApiError, Client, get_or_none, merge
-from webhook.operator.gatekeeper_keeper import ID
+from webhook.operator import gatekeeper_takeover
+from webhook.operator.client import ApiError, get_or_none, merge
+from webhook.operator.gatekeeper_enforcers import Ours, Where, until_theirs
 from webhook.operator.gatekeeper_takeover import Change, Object
-from webhook.operator.leader import LEASES
-from webhook.operator.status_lines import Overview
-from webhook.operator.status_reading import Found
-from webhook.operator.webhooks import CONFIGURATIONS
 
-SETTLE = 2.0
-"""So long all must have said that they enforce: the API server takes in a configuration a moment later."""
-_POLL = 0.25
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Which installation, and how long to wait.
-
-    Attributes:
-        client: the API server.
-        namespace: of the installation.
-        webhook_name: of its webhook configuration.
-        seconds: for who takes a constraint to say that it enforces it; 0 for not at all.
-    """
-
-    client: Client
-    namespace: str
-    webhook_name: str
-    seconds: float
+_FORBIDDEN = 403
 
 
 @dataclass
@@ -76,6 +45,12 @@ class Moving:
         return gatekeeper_takeover.resource_of(self.kind).path_of("", self.name)
 
     @property
+    def generation(self) -> int:
+        """Which spec it has."""
+        generation: int = self.object["metadata"].get("generation", 0)
+        return generation
+
+    @property
     def due(self) -> Change | None:
         """What is still to be done."""
         return None if self.problem else self.change
@@ -94,13 +69,15 @@ async def take_over(where: Where, named: Sequence[tuple[str, str]], *, dry: bool
         InputError: nobody here would enforce them, or what is needed can't be read.
     """
     moving = await _read(where, named, gatekeeper_takeover.taking_over, "it was taken over already")
-    ours = await _Ours.read(where, moving)
+    originals = {each.path: each.object for each in moving}
+    wanted = {each.path: _begun(each.object, each.due) for each in moving if each.due}
+    ours = await Ours.read(where, list(wanted.values()))
     for each in moving:
         if each.due:
-            each.problem = ours.refusal(each)
+            each.problem = ours.refusal(each.kind, each.name)
     if dry:
         return _shown(moving)
-    begun = [each for each in moving if each.due and each.object != ours.wanted(each)]
+    begun = [each for each in moving if each.due and each.object != wanted[each.path]]
     before = await ours.revisions() if where.seconds else frozenset()
     await _each(begun, lambda each, change: _annotate(where, each, change.annotations))
     waiting = [each for each in moving if each.due]
@@ -112,7 +89,7 @@ async def take_over(where: Where, named: Sequence[tuple[str, str]], *, dry: bool
                 each.problem = f"Tidewaiter does not enforce it within {where.seconds:.0f} s: {why}"
                 if each in begun and each.change:
                     old = each.change.annotations
-                    await _annotate(where, each, dict.fromkeys(old) | _known(ours.objects[each.path], old))
+                    await _annotate(where, each, dict.fromkeys(old) | _known(originals[each.path], old))
     await _each(moving, lambda each, change: _respecify(where, each, change.spec))
     return moving
 
@@ -134,7 +111,7 @@ async def give_back(where: Where, named: Sequence[tuple[str, str]], *, dry: bool
     await _each(moving, lambda each, change: _respecify(where, each, change.spec))
     if where.seconds:
         until = time.monotonic() + where.seconds
-        await _each(moving, lambda each, _: _until_theirs(where, each, until))
+        await _each(moving, lambda each, _: until_theirs(where, each.path, each.generation, until))
     await _each(moving, lambda each, change: _annotate(where, each, change.annotations))
     return moving
 
@@ -150,13 +127,26 @@ async def _read(
         try:
             found = await get_or_none(where.client, each.path)
             if found is None:
-                raise InputError(f"there is no {each.kind} {each.name}")
+                raise InputError(
+                    f"there is no {each.kind} {each.name}: kubectl get constraints lists those that there are"
+                )
             each.object, each.spec = found, found.get("spec")
             each.change = changing(found)
             each.said = each.change.said if each.change else nothing
         except (InputError, ApiError) as error:
-            each.problem = str(error)
+            each.problem = _why(error)
     return moving
+
+
+def _why(error: InputError | ApiError) -> str:
+    if isinstance(error, ApiError) and error.status == _FORBIDDEN:
+        return f"{error}. Who moves a constraint must be allowed to get and patch it"
+    return str(error)
+
+
+def _begun(constraint: Object, change: Change) -> Object:
+    """Return a constraint as both enforce it."""
+    return gatekeeper_takeover.with_annotations(constraint, change)
 
 
 def _shown(moving: Sequence[Moving]) -> list[Moving]:
@@ -173,7 +163,7 @@ async def _each(moving: Sequence[Moving], step: Callable[[Moving, Change], Await
             try:
                 await step(each, each.due)
             except (InputError, ApiError) as error:
-                each.problem = str(error)
+                each.problem = _why(error)
 
 
 async def _annotate(where: Where, each: Moving, annotations: Mapping[str, str | None]) -> None:
@@ -201,148 +191,3 @@ async def _respecify(where: Where, each: Moving, spec: Mapping[str, Any]) -> Non
                 raise
         else:
             return
-
-
-async def _until_theirs(where: Where, each: Moving, until: float) -> None:
-    """Wait until every Pod of Gatekeeper's webhook says that it enforces the constraint as it is now."""
-    wanted = each.object["metadata"].get("generation", 0)
-    while True:
-        live = await get_or_none(where.client, each.path)
-        if live is None:
-            raise InputError("it was deleted meanwhile")
-        why = _lacking(live, wanted)
-        if not why:
-            return
-        if time.monotonic() > until:
-            raise InputError(
-                f"Gatekeeper does not say within {where.seconds:.0f} s that it enforces it: {why}; both may "
-                "until this is done again"
-            )
-        await asyncio.sleep(_POLL)
-
-
-def _lacking(constraint: Object, generation: int) -> str:
-    status = constraint.get("status")
-    pods = [
-        pod
-        for pod in (status.get("byPod") if isinstance(status, Mapping) else None) or ()
-        if isinstance(pod, Mapping) and pod.get("id") != ID and "webhook" in (pod.get("operations") or ())
-    ]
-    if not pods:
-        return "no Pod of its webhook is in status.byPod"
-    for pod in pods:
-        errors = [str(each.get("message", "")) for each in pod.get("errors") or () if isinstance(each, dict)]
-        if pod.get("observedGeneration", 0) < generation:
-            return f"{pod.get('id')} has not seen the change"
-        if errors or not pod.get("enforced"):
-            return f"{pod.get('id')}: {'; '.join(errors) or 'it is not enforced'}"
-    return ""
-
-
-class _Ours:
-    """Tells whether our installation enforces constraints that are to be taken over.
-
-    Args:
-        where: the installation.
-        snapshot: as it is once they are.
-        settings: what the replicas were told.
-        objects: the constraints as they were, by path.
-    """
-
-    def __init__(
-        self, where: Where, snapshot: Snapshot, settings: Mapping[str, Any], objects: Mapping[str, Object]
-    ) -> None:
-        self.objects = objects
-        self._where = where
-        self._snapshot = snapshot
-        self._settings = settings
-
-    @classmethod
-    async def read(cls, where: Where, moving: Sequence[Moving]) -> _Ours:
-        """Read what is there, and compile it as it will be.
-
-        Raises:
-            ApiError: the API server does not answer.
-            InputError: nobody here would enforce constraints.
-        """
-        if await get_or_none(where.client, CONFIGURATIONS.path_of("", where.webhook_name)) is None:
-            raise InputError(
-                f"no webhook configuration {where.webhook_name} is there: nobody would enforce it"
-            )
-        overview, _ = await _looked(where)
-        settings = overview.settings
-        if settings.get("gatekeeper") not in ("beside", "replace"):
-            raise InputError(
-                "the installation leaves Gatekeeper's constraints alone (gatekeeper.enabled), or it is not "
-                f"in the namespace {where.namespace}"
-            )
-        live = await live_snapshot.read(where.client, where.namespace, where.webhook_name)
-        wanted = {
-            (each.kind, each.name): gatekeeper_takeover.with_annotations(each.object, each.change)
-            for each in moving
-            if each.due and each.change
-        }
-        objects = [wanted.get((obj["kind"], obj["metadata"]["name"]), obj) for obj in live.objects]
-        snapshot = build(objects, live.context)
-        return cls(where, snapshot, settings, {each.path: each.object for each in moving})
-
-    def wanted(self, each: Moving) -> Object:
-        """Return a constraint as both enforce it."""
-        assert each.change is not None  # noqa: S101 - asked only of what changes
-        return gatekeeper_takeover.with_annotations(each.object, each.change)
-
-    def refusal(self, each: Moving) -> str:
-        """Return why we could not enforce a constraint; empty where we can."""
-        ref = PolicyRef(each.kind, "", each.name)
-        failures = [found.message for found in self._snapshot.failures if found.ref == ref]
-        if failures:
-            return f"Tidewaiter can't enforce it: {failures[0]}"
-        if not any(policy.ref == ref for policy in self._snapshot.enforced):
-            return "Tidewaiter would not enforce it"
-        return ""
-
-    async def revisions(self) -> frozenset[str]:
-        """Return the revisions that are judged by now."""
-        overview, _ = await _looked(self._where)
-        return frozenset(replica.revision for replica in overview.replicas if replica.alive)
-
-    async def wait(self, before: frozenset[str]) -> str:
-        """Wait until all workers judge by a new revision and are asked; return what is missing in the end."""
-        start = time.monotonic()
-        since: float | None = None
-        while True:
-            why = await self._missing(before)
-            now = time.monotonic()
-            since = None if why else (since or now)
-            if since is not None and now - since >= SETTLE:
-                return ""
-            if now - start > self._where.seconds + SETTLE:
-                return why or "not for long enough"
-            await asyncio.sleep(_POLL)
-
-    async def _missing(self, before: frozenset[str]) -> str:
-        overview, configuration = await _looked(self._where)
-        alive = [replica for replica in overview.replicas if replica.alive]
-        if not alive:
-            return "no replica has spoken lately"
-        for replica in alive:
-            if replica.revision in before:
-                return f"replica {replica.name} has published nothing new"
-            if not replica.workers or any(each["revision"] != replica.revision for each in replica.workers):
-                return f"the workers of replica {replica.name} don't judge by what it has published"
-        if configuration is None:
-            return "its webhook configuration is not there"
-        return status_registered.difference(
-            configuration, self._snapshot.enforced, self._settings, self._where.namespace
-        )
-
-
-async def _looked(where: Where) -> tuple[Overview, Mapping[str, Any] | None]:
-    """Return what the replicas say, and the webhook configuration."""
-    selector = ",".join(f"{key}={value}" for key, value in replicas.labels(where.webhook_name).items())
-    path = LEASES.path_of(where.namespace, "").rstrip("/")
-    answer = await where.client.request("GET", path, params={"labelSelector": selector})
-    overview = Overview()
-    at = time.time() + (answer.skew or 0.0)
-    status_replicas.add_replicas(overview, Found(at, {"Lease": answer.body.get("items") or []}))
-    return overview, await get_or_none(where.client, CONFIGURATIONS.path_of("", where.webhook_name))

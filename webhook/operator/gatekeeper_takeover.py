@@ -116,7 +116,10 @@ def _noted(text: str) -> Mapping[str, Any]:
     except ValueError:
         noted = None
     if not isinstance(noted, dict):
-        raise InputError(f"the annotation {TAKEN_ANNOTATION} can't be read: {text!r}")
+        raise InputError(
+            f"the annotation {TAKEN_ANNOTATION} can't be read: {text!r}. How the constraint was before isn't "
+            f"known: write its spec as it is to be, and remove {TAKEN_ANNOTATION} and {ACTION_ANNOTATION}"
+        )
     return noted
 
 
