@@ -11,8 +11,10 @@ from webhook.rego.ast import (
     NOWHERE,
     Array,
     ArrayComprehension,
+    Body,
     Boolean,
     Call,
+    Expr,
     Location,
     Null,
     Number,
@@ -45,6 +47,7 @@ _ORDER: Final[dict[type, int]] = {
     for position, kind in enumerate(
         (
             Null,
+            Body,
             Boolean,
             Number,
             String,
@@ -96,6 +99,11 @@ def set_of(items: Iterable[Term], location: Location = NOWHERE) -> Set:
 def object_of(items: Iterable[tuple[Term, Term]], location: Location = NOWHERE) -> Object:
     """Return an object: its keys sorted; of a key that is there twice the last value counts."""
     return Object(tuple(sorted(dict(items).items(), key=lambda item: order_key(item[0]))), location)
+
+
+def true_body(at: Location) -> Body:
+    """Return the body that is only `true`, as a rule without one has it."""
+    return (Expr(Boolean(True, at), location=at),)
 
 
 def chained(links: Sequence[Rule]) -> Rule:

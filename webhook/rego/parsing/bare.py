@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from webhook.rego import ast
 from webhook.rego.ast import Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Some, Term, Var
+from webhook.rego.construction import true_body
 from webhook.rego.node_text import INFIX, kind, show
 
 
@@ -41,7 +42,7 @@ def rule_from_body(body: Body) -> Rule | str:
 
 
 def _bodyless(head: Head, location: Location, at: Location) -> Rule:
-    return Rule(head, (Expr(Boolean(True, at), location=at),), False, None, location, True)
+    return Rule(head, true_body(at), False, None, location, True)
 
 
 def _rule_from_call(call: Call, expr: Expr) -> Rule | str:

@@ -44,6 +44,14 @@ class ExpressionParser(CollectionParser):
         self.depth -= 1
         return body
 
+    def braced(self) -> Body | None:
+        """Return a body in braces, and step over both of them."""
+        self.scan()
+        body = self.body("}")
+        if body is not None:
+            self.scan()
+        return body
+
     def query(self, end: str, one: bool = False) -> Body | None:
         """Expressions up to `end`; only one unless a semicolon follows if `one`."""
         if self.kind == end:
@@ -85,11 +93,9 @@ class ExpressionParser(CollectionParser):
 
     def _not_body(self, location: Location) -> Expr | None:
         at = self.location
-        self.scan()
-        body = self.body("}")
+        body = self.braced()
         if body is None:
             return None
-        self.scan()
         return self._modified(Expr(Not(body, True, at), location=location))
 
     def _modified(self, expr: Expr) -> Expr | None:
@@ -222,11 +228,9 @@ class ExpressionParser(CollectionParser):
         if self.kind != "{":
             self.illegal("missing body")
             return None
-        self.scan()
-        body = self.body("}")
+        body = self.braced()
         if body is None:
             return None
-        self.scan()
         return self._modified(Expr(Every(key, value, domain, body, location), location=location))
 
     def _template(self, raw: bool) -> TemplateString | None:

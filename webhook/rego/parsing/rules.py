@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from webhook.rego import ast
-from webhook.rego.ast import ROOTS, Body, Boolean, Call, Expr, Head, Location, Ref, Rule, Term, Var
-from webhook.rego.construction import chained, relocate
+from webhook.rego.ast import ROOTS, Body, Boolean, Call, Head, Location, Ref, Rule, Term, Var
+from webhook.rego.construction import chained, relocate, true_body
 from webhook.rego.lexer import EOF, IDENTIFIER, WHITESPACE
 from webhook.rego.node_text import kind, show
 from webhook.rego.parsing.expressions import ExpressionParser
@@ -67,14 +67,11 @@ class RuleParser(ExpressionParser):
                 self.restore(start)
         if body is None:
             if has_if or self.kind == "{":
-                self.scan()
-                body = self.body("}")
+                body = self.braced()
                 if body is None:
                     return None
-                self.scan()
             elif contains:
-                true = Boolean(True, location)
-                return [Rule(head, (Expr(true, location=location),), False, None, head.location, True)]
+                return [Rule(head, true_body(location), False, None, head.location, True)]
             else:
                 return None
         rule = Rule(head, body, False, None, location)
@@ -98,11 +95,9 @@ class RuleParser(ExpressionParser):
                 self.error(self.location, "expected else keyword")
                 return None
             location = self.location
-            self.scan()
-            body = self.body("}")
+            body = self.braced()
             if body is None:
                 return None
-            self.scan()
             head = relocate(self._fresh_wildcards(rule.head), location)
             rules.append(Rule(head, body, False, None, location))
         return rules
@@ -146,17 +141,14 @@ class RuleParser(ExpressionParser):
             return None
         has_if = self.kind == "if"
         if not has_if and self.kind != "{":
-            true = Expr(Boolean(True, location), location=location)
-            return Rule(head, (true,), False, None, location, True)
+            return Rule(head, true_body(location), False, None, location, True)
         if has_if:
             head = replace(head, keywords=head.keywords | {"if"})
             self.scan()
         if self.kind == "{":
-            self.scan()
-            body = self.body("}")
+            body = self.braced()
             if body is None:
                 return None
-            self.scan()
         elif self.kind != EOF:
             expr = self.literal()
             if expr is None:
@@ -192,8 +184,7 @@ class RuleParser(ExpressionParser):
                 seen.add(arg.name)
         if bad:
             return None
-        body = (Expr(Boolean(True, location), location=location),)
-        return [Rule(head, body, True, None, location)]
+        return [Rule(head, true_body(location), True, None, location)]
 
     def _head(self, default: bool) -> Head | None:
         location = self.location

@@ -58,6 +58,14 @@ class StatementParser(RuleParser):
         self.illegal()
         return False
 
+    def _only_names(self, path: Ref) -> bool:
+        """Whether what follows the first name of a path are names; the first that isn't is an error."""
+        for part in path.terms[1:]:
+            if not isinstance(part, String):
+                self.error(part.location, f"unexpected {kind(part)} token: expecting string")
+                return False
+        return True
+
     def package(self) -> Package | None:
         """``package a.b``."""
         if self.kind != "package":
@@ -77,10 +85,8 @@ class StatementParser(RuleParser):
         if not isinstance(first, Var):
             self.error(first.location, f"unexpected {kind(first)} token: expecting var")
             return None
-        for part in term.terms[1:]:
-            if not isinstance(part, String):
-                self.error(part.location, f"unexpected {kind(part)} token: expecting string")
-                return None
+        if not self._only_names(term):
+            return None
         at = first.location
         path = Ref((Var("data", at), String(first.name, at), *term.terms[1:]), term.location)
         return Package(path, location)
@@ -101,10 +107,8 @@ class StatementParser(RuleParser):
         if not isinstance(term, Ref):
             self.error(self.location, "expected path")
             return None
-        for part in term.terms[1:]:
-            if not isinstance(part, String):
-                self.error(part.location, f"unexpected {kind(part)} token: expecting string")
-                return None
+        if not self._only_names(term):
+            return None
         if term.root not in (*ROOTS, "future", "rego"):
             self.hints += ("if this is unexpected, try updating OPA",)
             wanted = "unexpected import path, must begin with one of: {data, future, input, rego}"

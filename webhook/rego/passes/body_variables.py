@@ -12,7 +12,6 @@ from webhook.rego.ast import (
     COMPREHENSIONS,
     Array,
     Body,
-    Boolean,
     Call,
     Every,
     Expr,
@@ -27,7 +26,7 @@ from webhook.rego.ast import (
     Var,
     With,
 )
-from webhook.rego.construction import name_ref
+from webhook.rego.construction import name_ref, true_body
 from webhook.rego.errors import COMPILE, Problems
 from webhook.rego.node_text import kind, show
 from webhook.rego.passes.bindings import equality_outputs
@@ -78,10 +77,7 @@ class BodyVariables:
                 one = self.expr(expr)
             if one is not None:
                 found.append(one)
-        if not found:
-            at = body[0].location
-            found.append(Expr(Boolean(True, at), location=at))
-        result = tuple(found)
+        result = tuple(found) or true_body(body[0].location)
         if not self.failed:
             self._check_unused(body, result, used)
         return result

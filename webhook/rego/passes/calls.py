@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from webhook.rego.ast import Body, Boolean, Call, Expr, Rule
+from webhook.rego.ast import Body, Call, Expr, Rule
 from webhook.rego.builtins.declaration import Declaration
+from webhook.rego.construction import true_body
 from webhook.rego.errors import TYPE, Problems
 from webhook.rego.node_text import show
 from webhook.rego.passes.names import Names
@@ -123,8 +124,7 @@ def erase_prints(rule: Rule) -> Rule:
         kept = tuple([one for one in body if one.operator != "print"])
         if kept or not body:
             return kept
-        at = body[0].location
-        return (Expr(Boolean(True, at), location=at),)
+        return true_body(body[0].location)
 
     head = rebuild_head(rule.head, lambda term: map_bodies_of(term, erased), args=False)
     return replace(rule, head=head, body=erased(tuple([map_bodies(one, erased) for one in rule.body])))
