@@ -119,7 +119,15 @@ class Bodies(Asking):
         return scope
 
     def flagged(self, body: Body, scope: Scope, flag: str, *, start: str, found: str) -> None:
-        """Write a body of which only counts whether it is true once, which sets `flag` to `found`."""
+        """Write a body of which only counts whether it is true once.
+
+        Args:
+            body: the body.
+            scope: the variables that are bound.
+            flag: the name of the variable that tells.
+            start: the code of its value before.
+            found: the code of its value once the body is true.
+        """
         mode, ordered, fail, mark = self.mode, self.ordered, self.fail, self.mark()
         self.emit(f"{flag} = {start}")
         self.once()

@@ -104,7 +104,15 @@ class Calls(InPlace):
         self.emit(f"{result} = {text} if {mock} is None else CALLED({listed})")
 
     def outcome(self, call: Call, extra: int, result: str, scope: Scope, *, boolean: bool = False) -> Scope:
-        """Write what becomes of a result: it is matched, or has to be something else than false."""
+        """Write what becomes of a result: it is matched, or has to be something else than false.
+
+        Args:
+            call: the call.
+            extra: how many operands it has beyond the arguments: one takes the result.
+            result: the name that holds the result, which may be undefined.
+            scope: the variables that are bound.
+            boolean: whether the result is true, false or undefined for sure.
+        """
         if extra > 0:
             self.check(f"{result} is U")
             return self.match(call.args[-1], result, scope)

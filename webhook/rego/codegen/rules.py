@@ -218,7 +218,7 @@ class Rules(Keeping):
     def links(
         self, links: list[Rule], params: list[str], result: str, kind: str, *, last: bool = False
     ) -> None:
-        """Write a definition and its `else`: the first link that is true has the value."""
+        """Write a definition and its `else`: the first link that is true has the value; see `clause`."""
         if len(links) == 1:
             self.clause(links[0], params, result, kind, last=last)
             return
@@ -237,7 +237,12 @@ class Rules(Keeping):
     def clause(self, rule: Rule, params: list[str], result: str, kind: str, *, last: bool = False) -> None:
         """Write one body: its value is returned, or agrees with what `result` is already.
 
-        The last one leaves the function where it fails; others are blocks that are left.
+        Args:
+            rule: the link of a definition whose body it is.
+            params: the names of the function's parameters.
+            result: the name of the value so far; empty where the first value is returned.
+            kind: of conflict, as `documents.agree` takes it.
+            last: whether it leaves the function where it fails; others are blocks that are left.
         """
         mark, mode, fail = self.mark(), self.mode, self.fail
         if last:

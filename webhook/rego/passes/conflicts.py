@@ -97,9 +97,16 @@ def _packages(modules: Mapping[str, Module], problems: Problems) -> None:
 
 
 def check_recursion(
-    graph: Graph, entries: Mapping[RuleId, Entry], rules: Mapping[RuleId, Location], problems: Problems
+    graph: Graph, entries: Mapping[RuleId, Entry], places: Mapping[RuleId, Location], problems: Problems
 ) -> None:
-    """Refuse rules that refer to themselves, directly or through others."""
+    """Refuse rules that refer to themselves, directly or through others.
+
+    Args:
+        graph: what rules refer to.
+        entries: the rules in the tree, without their `else`.
+        places: of all rules, and each of their `else`, in the order in which they are reported.
+        problems: where errors go.
+    """
     _, acyclic = graph.ordered()
     if acyclic:
         return
@@ -107,7 +114,7 @@ def check_recursion(
     def name(id_: RuleId) -> str:
         return show(entries[id_[0], id_[1], 0].path)
 
-    for id_, location in rules.items():
+    for id_, location in places.items():
         if len(problems.found) >= MAX_ERRORS:
             return
         path = graph.cycle(id_)

@@ -96,7 +96,13 @@ class Safety:
     # --- ordering
 
     def order(self, body: Body, outer: set[str], unsafe: Unsafe) -> Body:
-        """Return a body in its order; what can't be bound is noted in `unsafe`."""
+        """Return a body in its order, and the bodies inside of it in theirs.
+
+        Args:
+            body: as it was written.
+            outer: the variables that are bound around it.
+            unsafe: takes the expressions that need what nothing binds.
+        """
         names = [variables(expr, self.skip) for expr in body]
         visible = set[str]().union(*names)
         closed = [self._closed_over(expr) & visible - outer for expr in body]

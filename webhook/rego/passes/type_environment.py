@@ -48,7 +48,13 @@ class TypeNode:
         node.value = types.bounded(of)
 
     def insert(self, path: tuple[Term, ...], of: Type, environment: TypeEnvironment) -> None:
-        """Add a type at a path, also to the objects on the way and to what is below."""
+        """Add a type at a path, also to the objects on the way and to what is below.
+
+        Args:
+            path: from this step on.
+            of: the type, of one definition among several.
+            environment: knows the types of the keys on the way.
+        """
         node = self
         for position, term in enumerate(path):
             child = node.children.get(term)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhook.rego import types
-from webhook.rego.ast import COMPREHENSIONS, Array, Object, Ref, Set, Term, Var
+from webhook.rego.ast import Array, Object, Set, Term, Var
 from webhook.rego.passes.type_environment import TypeEnvironment, selected_constant
 from webhook.rego.passes.type_parts import either
 from webhook.rego.passes.walk import is_constant
@@ -103,7 +103,13 @@ class TypeUnifier:
         return all(self.two(left, self.scope.of(left), right, self.scope.of(right)) for left, right in pairs)
 
     def one(self, term: Term, of: Type | None, union: bool = False) -> bool:
-        """Whether a term can be of a type; with `union`, it is one of several that it may be of."""
+        """Whether a term can be of a type; variables in it that have none get theirs.
+
+        Args:
+            term: the term.
+            of: the type.
+            union: it is one of several that the term may be of: variables get either.
+        """
         if isinstance(term, Var):
             exist = self.scope.of(term)
             if union:
@@ -115,8 +121,6 @@ class TypeUnifier:
             return True
         if isinstance(term, Array | Object | Set):
             return self._collection(term, of, union)
-        if isinstance(term, (Ref, *COMPREHENSIONS)):
-            return unifies(self.scope.of(term), of)
         return unifies(self.scope.of(term), of)
 
     def _collection(self, term: Array | Object | Set, of: Type | None, union: bool) -> bool:
