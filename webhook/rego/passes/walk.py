@@ -61,11 +61,6 @@ def rebuild(term: Term, on_term: OnTerm, on_body: OnBody) -> Term:
     return term
 
 
-def rebuild_call(call: Call, on_term: OnTerm) -> Call:
-    """Return a call with other operands; its operator stays."""
-    return Call(call.operator, tuple([on_term(one) for one in call.args]), call.location)
-
-
 def rebuild_expr(expr: Expr, on_term: OnTerm, on_body: OnBody) -> Expr:
     """Return an expression with the terms and bodies directly in it replaced, also in its ``with``."""
     terms = expr.terms
