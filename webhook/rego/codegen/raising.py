@@ -21,7 +21,6 @@ from webhook.rego.ast import (
     Term,
     Var,
     chain,
-    is_ground,
     operands,
 )
 from webhook.rego.codegen.scope import visits
@@ -88,51 +87,6 @@ class Raising:
             rules = [link for _, rule in node.rules for link in chain(rule)]
             self._known[node.number] = may_conflict(node) or any(self.body(rule.body) for rule in rules)
         return self._known[node.number]
-
-    def indexed_first(self, body: Body) -> Body:
-        """Return a rule's body in the order in which OPA sees it, if that can be seen.
-
-        OPA's rule index looks at the base documents that a body needs before it evaluates the body: what
-        isn't there, or isn't the constant that it has to be, rules the body out before it can conflict.
-        """
-        if not self.body(body):
-            return body
-        first: list[Expr] = []
-        names: set[str] = set()
-        for expr in body:
-            terms = expr.terms
-            if expr.negated or expr.with_:
-                continue
-            if self._base(terms):
-                first.append(expr)
-            elif isinstance(terms, Call) and terms.name == "eq" and len(terms.args) == 2:
-                for one, other in (terms.args, terms.args[::-1]):
-                    if self._base(one) and isinstance(other, (Var, *SCALARS)):
-                        first.append(expr)
-                        if isinstance(other, Var):
-                            names.add(other.name)
-                        break
-            elif isinstance(terms, Call) and terms.name == "equal" and len(terms.args) == 2:
-                for one, other in (terms.args, terms.args[::-1]):
-                    if isinstance(one, Var) and one.name in names and isinstance(other, SCALARS):
-                        first.append(expr)
-                        break
-        chosen = {id(expr) for expr in first}
-        return (*first, *[expr for expr in body if id(expr) not in chosen])
-
-    def _base(self, term: object) -> bool:
-        if not isinstance(term, Ref) or not is_ground(term) or len(term.terms) < 2:
-            return False
-        if any(not isinstance(part, SCALARS) for part in term.terms[1:]):
-            return False
-        if term.root == "input":
-            return True
-        node: Node | None = self._root
-        for part in term.terms[1:]:
-            node = node.children.get(key(constant(part))) if node is not None else None
-            if node is not None and node.number >= 0:
-                return False
-        return term.root == "data" and node is None
 
 
 def may_conflict(node: Node) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from webhook.rego.ast import Boolean, Expr, Object, Rule, String, Term, Var, chain
-from webhook.rego.codegen.keeping import Keeping
+from webhook.rego.codegen.left_out import LeftOut
 from webhook.rego.codegen.modes import Collect, Return
 from webhook.rego.codegen.raising import one_value
 from webhook.rego.codegen.scope import Scope, visits
@@ -28,7 +28,7 @@ def table_of(rules: list[Rule]) -> dict[str, Value]:
     return table
 
 
-class Rules(Keeping):
+class Rules(LeftOut):
     """Knows the code of rules."""
 
     def rule(self, node: Node) -> None:
@@ -113,18 +113,21 @@ class Rules(Keeping):
         self.own.update([result, *params])
         if not params:
             self.cached(node)
+        self.index(node)
+        self.ask_index([])
         self.emit(f"{result} = SET()")
         for _, rule in node.rules:
             head = rule.head.key
             assert head is not None  # noqa: S101 - that is what a partial set is
             self.once()
+            self.unless_left_out(rule)
             start = self.heads((head,), params)
 
             def add(scope: Scope, head: Term = head) -> None:
                 text, _ = self.value(head, scope)
                 self.emit(self.collect(result, text))
 
-            self.body(self.raising.indexed_first(rule.body), start, add)
+            self.body(rule.body, start, add)
             self.close(0)
         self.finish_at(node, params, result)
 
@@ -136,6 +139,8 @@ class Rules(Keeping):
         self.own.update([result, *params])
         if not params:
             self.cached(node)
+        self.index(node)
+        self.ask_index([])
         self.emit(f"{result} = {'BUILDER' if simple else 'DOCUMENT'}({self.budget()})")
         for rest, rule in node.rules:
             place = self.place(rule.head.location)
@@ -155,9 +160,10 @@ class Rules(Keeping):
                 self.emit(f"{result}.{add}({where}, {text}, {place})")
 
             self.once()
+            self.unless_left_out(rule)
             member = (rule.head.key,) if rule.head.multi_value and rule.head.key is not None else ()
             start = self.heads((*rest, *member), params)
-            self.body(self.raising.indexed_first(rule.body), start, put)
+            self.body(rule.body, start, put)
             self.close(0)
         built = self.name("t")
         self.emit(f"{built} = {result}.finish()")
@@ -176,19 +182,23 @@ class Rules(Keeping):
         name = f"r_{node.number}"
         kept = self.kept(node, arity)
         inner = name if arity and not kept else f"{name}_value"
+        kind = "function" if arity else "complete"
+        links = [[*chain(rule)] for rule in rules]
+        self.index(node)
+        alone = len(links) == 1 and len(links[0]) == 1 and not any(map(visits, rules[0].body))
+        first = alone or one_value(links)
+        early = "" if first else self.early_function(node, links, params, defaults)
         self.begin("return U", Return())
         self.own.update([result, *params])
         self.is_function = arity > 0
         if arity:
             self.charge("4")
-        kind = "function" if arity else "complete"
-        links = [[*chain(rule)] for rule in rules]
-        if one_value(links):
-            clauses = [rule for one in links for rule in one]
-            for rule in clauses:
-                self.clause(rule, params, "", kind, last=rule is clauses[-1] and not defaults)
-        elif len(links) == 1 and len(links[0]) == 1 and not any(map(visits, rules[0].body)):
-            self.clause(links[0][0], params, "", kind, last=not defaults)
+        self.ask_index(params)
+        if early and self.indexed is not None:
+            listed = ", ".join(["F0", self.left, *params])
+            self.emit(f"if {self.left} & {self.indexed.early}: return {early}({listed})")
+        if first:
+            self.first_value(links, params, kind, last=not defaults)
         else:
             self.emit(f"{result} = U")
             for one in links:
@@ -206,6 +216,33 @@ class Rules(Keeping):
             self.emit(f"F0.cache[{node.number}] = t = {inner}(F0)")
             self.emit("return t")
             self.end(f"def {name}(F0):")
+
+    def first_value(self, links: list[list[Rule]], params: list[str], kind: str, *, last: bool) -> None:
+        """Write definitions of which the first that is true decides."""
+        clauses = [rule for one in links for rule in one]
+        for rule in clauses:
+            self.clause(rule, params, "", kind, last=last and rule is clauses[-1])
+
+    def early_function(
+        self, node: Node, links: list[list[Rule]], params: list[str], defaults: list[Rule]
+    ) -> str:
+        """Write the function for what the index leaves where all of that has one value; return its name.
+
+        The first that is true decides there, and what may end the query isn't reached.
+        """
+        if self.indexed is None or not self.indexed.index.alike:
+            return ""
+        name, kind = f"r_{node.number}_early", "function" if params else "complete"
+        self.begin("return U", Return())
+        self.left = self.name("i")
+        self.own.update(params)
+        self.is_function = bool(params)
+        self.first_value(links, params, kind, last=not defaults)
+        for rule in defaults[:1]:
+            self.clause(rule, params, "", kind)
+        self.emit("return U")
+        self.end(f"def {name}({', '.join(['F0', self.left, *params])}):")
+        return name
 
     def table_rule(self, node: Node, table: dict[str, Value]) -> None:
         """Write a function that gives a constant for each of some texts."""
@@ -249,6 +286,7 @@ class Rules(Keeping):
             self.fail = f"return {result or 'U'}"
         else:
             self.once()
+        self.unless_left_out(rule)
         self.mode = Collect(result) if result else Return()
         scope: Scope = {}
         for pattern, param in zip(rule.head.args, params, strict=True):
@@ -266,6 +304,6 @@ class Rules(Keeping):
             agree = f"AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})"
             self.emit(f"{result} = {text} if {result} is U else {agree}")
 
-        self.body(self.raising.indexed_first(rule.body), scope, finish)
+        self.body(rule.body, scope, finish)
         self.close(mark)
         self.mode, self.fail = mode, fail
