@@ -106,6 +106,17 @@ _SWAPS = (
     (" | ", "; "),
     ("input.", "data."),
     ("data.", "input."),
+    (" == ", " in "),
+    (" in {", " in ["),
+    ('"CREATE"', '"DELETE"'),
+    ('"UPDATE"', '"CREATE"'),
+    ('"*', '"a'),
+    ('"app"', '"web"'),
+    ("*", "?*"),
+    ('["."]', "[]"),
+    (".name == ", ".image == "),
+    ("x != ", "x == "),
+    (" else ", " else := 7 "),
 )
 _LINES = (
     "input.object.metadata.labels[_]",
@@ -128,6 +139,15 @@ _LINES = (
     "q9 := data.t[r9]; count(q9) > 0",
     "{1: o9, 2: p9} = {1: 2, 2: input.object.spec}; o9 == 2",
     "not input.parameters.names[0] in input.parameters.repos",
+    'input.operation in {"CREATE", "DELETE"}',
+    '"web" in input.parameters.names',
+    'input.parameters.names[_] == "app"',
+    '[g9, "web"] = input.parameters.names',
+    'glob.match("docker.*", [".", "/"], input.object.spec.containers[0].image)',
+    'glob.match("*-*", ["-"], input.object.metadata.name)',
+    'h9 := input.operation; h9 in ["CREATE", "UPDATE"]; glob.match("*", [], h9)',
+    '{"k": l9 | l9 := input.object.spec.containers[_].name} != {}',
+    's9 := input.parameters.names[_]; {"k": d9 | d9 := input.object.spec.containers[_]; d9.name == s9} = l9',
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
 from webhook.rego.ast import Module, Rule, Version
 from webhook.rego.builtins import Context
+from webhook.rego.codegen.grouping import grouped
 from webhook.rego.codegen.helpers import HELPERS
 from webhook.rego.codegen.rules import Rules
 from webhook.rego.codegen.survey import survey
@@ -131,9 +132,11 @@ def generate(
     """
     root, numbered = rule_tree(modules)
     queries = queries or {}
-    seen = survey([*[rule for module in modules for rule in module.rules], *queries.values()])
+    everything = [*[rule for module in modules for rule in module.rules], *queries.values()]
+    seen = survey(everything)
     rules = Rules(root, seen.data_targets, seen.functions)
     rules.slots = len(numbered)
+    rules.grouped = grouped(root, everything)
     try:
         for node in numbered:
             rules.rule(node)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from webhook.core.errors import CompileError
-from webhook.rego.ast import Array, Call, Expr, Location, Number, Ref, String, Term, Var
+from webhook.rego.ast import Array, Body, Call, Expr, Location, Number, Ref, String, Term, Var
 from webhook.rego.builtins.declaration import DECLARATIONS, REFUSED, Declaration
 from webhook.rego.codegen.alone import Alone
 from webhook.rego.codegen.in_place import InPlace
@@ -26,6 +26,10 @@ class Calls(InPlace):
         self.alone = Alone(root, targets, mocked)
         self.calls: Counter[int] = Counter()  # of the policy's functions, by the rules' numbers
         self.mocked = mocked  # the functions and builtins that `with` replaces, anywhere in the program
+
+    def may_raise(self, body: Body) -> bool:
+        """Tell whether a body may end the query."""
+        return self.raising.body(body)
 
     def call(self, call: Call, scope: Scope) -> Scope:
         """Write a call: it goes on where the result isn't false, or matches the last operand."""

@@ -11,6 +11,7 @@ from webhook.rego.ast import (
     Array,
     ArrayComprehension,
     Body,
+    Boolean,
     Call,
     Comprehension,
     Object,
@@ -37,6 +38,7 @@ class Terms(References):
 
     def __init__(self, root: Node, targets: frozenset[tuple[Any, ...]]) -> None:
         super().__init__(root, targets)
+        self.grouped: dict[int, frozenset[str]] = {}  # what OPA looks comprehensions up by
         self.slots = 0  # of a frame's cache: the rules' ones and those of comprehensions
 
     def body(self, body: Body, scope: Scope, result: Callable[[Scope], None]) -> None:
@@ -103,20 +105,34 @@ class Terms(References):
         One that needs nothing of what is around it is evaluated once in a frame, like a rule.
         """
         self.room()
+        names = self.grouped.get(id(term), frozenset())
+        if names and self.may_raise(term.body):
+            everything = SetComprehension(Boolean(True), term.body, term.location)
+            own = set(names_in(everything))
+            outside = {name: text for name, text in scope.items() if name not in own}
+            self.kept_comprehension(everything, outside, replacing=False)  # it may end the query
+        return self.kept_comprehension(term, scope, replacing=bool(names) and names <= scope.keys())
+
+    def kept_comprehension(self, term: Comprehension, scope: Scope, *, replacing: bool) -> str:
+        """Write a comprehension; `replacing`: an object's later value replaces an earlier one."""
         if not self.repeats or not scope.keys().isdisjoint(names_in(term)):
-            return self.collected(term, scope)
+            return self.collected(term, scope, replacing=replacing)
         kept, self.slots = f"{self.frame}.cache[{self.slots}]", self.slots + 1
         name = self.name("c")
         self.emit(f"{name} = {kept}")
         self.emit(f"if {name} is NOT_YET:")
         self.indent += 1
-        self.emit(f"{kept} = {name} = {self.collected(term, scope)}")
+        self.emit(f"{kept} = {name} = {self.collected(term, scope, replacing=replacing)}")
         self.indent -= 1
         if isinstance(term, SetComprehension):
             self.sets.add(name)
         return name
 
-    def collected(self, term: Comprehension, scope: Scope) -> str:
+    def may_raise(self, body: Body) -> bool:
+        """Tell whether a body may end the query."""
+        raise NotImplementedError
+
+    def collected(self, term: Comprehension, scope: Scope, *, replacing: bool = False) -> str:
         """Write what a comprehension collects; return the name of its value."""
         name, budget = self.name("r"), self.budget()
         mode, ordered, fail, mark = self.mode, self.ordered, self.fail, self.mark()
@@ -124,7 +140,8 @@ class Terms(References):
         start = "[]" if is_array else "SET()" if isinstance(term, SetComprehension) else f"BUILDER({budget})"
         self.emit(f"{name} = {start}")
         self.once()
-        self.mode, self.ordered = Collect(name), is_array
+        self.mode = Collect(name)
+        self.ordered = is_array or (replacing and isinstance(term, ObjectComprehension))
         if isinstance(term, ArrayComprehension | SetComprehension):
             head = term.term
 
@@ -139,7 +156,10 @@ class Terms(References):
             def result(inner: Scope) -> None:
                 first, _ = self.value(key_term, inner)
                 second, _ = self.value(value_term, inner)
-                self.emit(f"{name}.put({first}, {second}, {place})")
+                if replacing:
+                    self.emit(f"{name}.replace({first}, {second})")
+                else:
+                    self.emit(f"{name}.put({first}, {second}, {place})")
 
         self.body(term.body, scope, result)
         self.close(mark)

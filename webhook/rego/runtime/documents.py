@@ -35,19 +35,23 @@ class ObjectBuilder:
         Raises:
             QueryError: the key has another value already.
         """
-        if wanted.__class__ is not str:
-            self.plain = False
-            self.budget.left -= size(wanted)
-            if self.budget.left < 0:
-                self.budget.spend()
-            wanted_key = key(wanted)
-        else:
-            wanted_key = wanted
+        wanted_key = wanted if wanted.__class__ is str else self._key(wanted)
         known = self.entries.get(wanted_key)
         if known is None:
             self.entries[wanted_key] = (wanted, value)
         elif not charge_equal(self.budget, known[1], value):
             conflict("object", location)
+
+    def replace(self, wanted: Value, value: Value) -> None:
+        """Add an entry, or put its value in the place of another."""
+        self.entries[wanted if wanted.__class__ is str else self._key(wanted)] = (wanted, value)
+
+    def _key(self, wanted: Value) -> Hashable:
+        self.plain = False
+        self.budget.left -= size(wanted)
+        if self.budget.left < 0:
+            self.budget.spend()
+        return key(wanted)
 
     def finish(self) -> Value:
         """Return the object."""
