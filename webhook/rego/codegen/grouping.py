@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from webhook.rego.ast import COMPREHENSIONS, Body, Call, Comprehension, Every, Expr, Not, Ref, Rule, Term, Var
+from webhook.rego.ast import (
+    COMPREHENSIONS,
+    Body,
+    Call,
+    Comprehension,
+    Every,
+    Expr,
+    Not,
+    Ref,
+    Rule,
+    Term,
+    Var,
+    chain,
+)
 from webhook.rego.builtins.declaration import DECLARATIONS
 from webhook.rego.compile import LANGUAGE
 from webhook.rego.passes.safety import Safety
-from webhook.rego.passes.walk import SAFETY, Skip, chain, inside, parts, variables
+from webhook.rego.passes.walk import SAFETY, Skip, inside, parts, variables
 from webhook.rego.tree import Node, constant
 from webhook.rego.values import key
 
