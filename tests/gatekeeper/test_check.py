@@ -108,3 +108,32 @@ def test_what_can_not_be_used_is_named_with_its_line(
     path.write_text(text)
     assert cli.run(["check", str(path)]) == 2
     assert f"error: {path}:{line}: {said}" in capsys.readouterr().err
+
+
+def test_a_template_alone_is_told_to_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, cel_template(), cel_template("K8sOther"))
+    assert cli.run(["check", path]) == 0
+    told = capsys.readouterr().err
+    assert f"note: {path}:1: ConstraintTemplate k8srefused compiles; " in told
+    assert f"note: {path}:3: ConstraintTemplate k8sother compiles; " in told
+    assert "there is no constraint of kind K8sOther among the paths" in told
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+def test_objects_with_a_template_that_has_no_constraint_are_not_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert cli.run([command, write(tmp_path, cel_template(), POD)]) == 2
+    said = "error: the template compiles, but there is no constraint of kind K8sRefused among the paths"
+    assert said in capsys.readouterr().err
+
+
+def test_a_broken_template_alone_fails_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(f"{json.dumps(cel_template('K8sOther'))}\n---\n{BROKEN}")
+    assert cli.run(["check", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"error: {path}:18: ConstraintTemplate k8sbroken: {PLACE}" in told
+    assert "compiles" not in told

@@ -71,7 +71,12 @@ def test_every_difference_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ([cel_template(), constraint()], "Error: broken", "gator refuses the input: Error: broken"),
         ([constraint()], "[]", "there is no ConstraintTemplate for K8sRefused"),
-        ([cel_template()], "[]", "there is no constraint among the paths"),
+        ([thing()], "[]", "there is no constraint among the paths"),
+        (
+            [cel_template(), cel_template("K8sOther")],
+            "[]",
+            "the 2 templates compile, but there is no constraint of kind K8sRefused or K8sOther among",
+        ),
     ],
 )
 def test_what_can_not_be_compared_says_why(
@@ -80,6 +85,31 @@ def test_what_can_not_be_compared_says_why(
     program = fake(tmp_path, said)
     assert cli.run(["gatekeeper", "compare", write(tmp_path, objects), "--gator", program]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_all_that_can_not_be_used_is_told_with_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = cel_template("K8sBroken", validations=[{"expression": "true &&"}])
+    path = write(tmp_path, [cel_template(), constraint(mtach={}), broken, constraint("K8sGone")])
+    (tmp_path / "other.yaml").write_text("a: [")
+    assert cli.run(["gatekeeper", "compare", str(tmp_path), "--gator", fake(tmp_path, "[]")]) == 2
+    told = capsys.readouterr().err
+    assert f"error: {path}:3: K8sRefused refused: spec.mtach: unknown fields: spec.mtach" in told
+    assert (
+        f"error: {path}:5: ConstraintTemplate k8sbroken: spec.targets[0].code[0].source.validations[0]"
+        in told
+    )
+    assert f"error: {path}:7: K8sGone refused: there is no ConstraintTemplate for K8sGone" in told
+    assert f"error: {tmp_path / 'other.yaml'}:2: no valid YAML" in told
+
+
+def test_nothing_to_judge_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, [cel_template(), constraint()])
+    assert cli.run(["gatekeeper", "compare", path, "--gator", fake(tmp_path, "[]")]) == 0
+    told = capsys.readouterr()
+    assert told.out == "0 objects, 1 constraint: 0 results the same, 0 different\n"
+    assert told.err == "note: there was nothing to judge among the paths\n"
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from webhook.adapters.manifests import Document
 from webhook.adapters.material import ACCEPTANCES, APPROVALS, Material, judges, of_kinds
 from webhook.adapters.offline import Judged
 from webhook.core.acceptance import Acceptance
 from webhook.core.appetite import NAME
+from webhook.core.errors import InputError
 from webhook.core.match import versions_named
 from webhook.core.model import GroupKind, PolicyRef
 from webhook.core.policy import CompiledPolicy
 from webhook.core.workloads import TEMPLATE_PATHS
 from webhook.dialects import native
+from webhook.dialects.gatekeeper.names import TEMPLATE
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _NAMESPACE = ("", "Namespace")
@@ -37,6 +40,43 @@ def notes(material: Material, judged: Sequence[Judged]) -> list[str]:
         *_on_unjudged(material),
     ]
     return list(dict.fromkeys(found))
+
+
+def no_policy(material: Material) -> InputError:
+    """Return that nothing judges, and what would."""
+    templates = no_constraint(material.documents)
+    if templates:
+        return InputError(f"{templates}: give one, or name its file with --policies")
+    return InputError("there is no policy among the paths: name some with --policies")
+
+
+def no_constraint(documents: Iterable[Document]) -> str:
+    """Return that templates have no constraints, with the kinds that are missing; empty where there are none.
+
+    Args:
+        documents: that hold no constraint; their templates compiled.
+    """
+    kinds = [kind for _, kind in _compiled(documents)]
+    if not kinds:
+        return ""
+    what = "the template compiles" if len(kinds) == 1 else f"the {len(kinds)} templates compile"
+    return f"{what}, but there is no constraint of kind {' or '.join(kinds)} among the paths"
+
+
+def on_templates(material: Material) -> list[str]:
+    """Return a line for each template where nothing judges: it compiled, and its constraints are missing."""
+    return [
+        f"{document.file}:{document.line}: {document.key} compiles; there is no constraint of kind {kind} "
+        "among the paths"
+        for document, kind in _compiled(material.documents)
+    ]
+
+
+def _compiled(documents: Iterable[Document]) -> Iterator[tuple[Document, str]]:
+    """Give templates that compiled with the kind of their constraints."""
+    for document in documents:
+        if document.key[:2] == TEMPLATE:
+            yield document, document.object["spec"]["crd"]["spec"]["names"]["kind"]
 
 
 def _on_acceptances(material: Material) -> Iterator[str]:

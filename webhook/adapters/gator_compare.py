@@ -261,10 +261,14 @@ def lines(found: Comparison, who: str, style: Callable[[str, str], str]) -> list
             written.append(f"    {row.message}")
     different = len(found.only_ours) + len(found.only_theirs)
     written.append(
-        f"{found.objects} objects, {found.constraints} constraints: {found.same} results the same, "
-        f"{different} different"
+        f"{_counted(found.objects, 'object')}, {_counted(found.constraints, 'constraint')}: "
+        f"{_counted(found.same, 'result')} the same, {different} different"
     )
     return written
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def as_data(found: Comparison, who: str) -> dict[str, Any]:

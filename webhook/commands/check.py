@@ -86,21 +86,18 @@ def command(
     failed, ignored = evaluation_errors(judged)
     unread = {str(error): error for error in (*first.errors, *others.errors)}
     errors = [*unread.values(), *material.errors, *failed]
-    if not material.snapshot.policies and not errors:
-        errors.append(_no_policy())
     notes = [*ignored, *advice.notes(material, judged)]
-    if not judged and not errors:
+    if not material.snapshot.policies and not errors:
+        templates = [] if judged else advice.on_templates(material)
+        notes += templates
+        if not templates:
+            errors.append(advice.no_policy(material))
+    elif not judged and not errors:
         notes.append("there was nothing to judge among the paths")
     _show(judged, errors, notes, material, output)
     if errors:
         return 2
     return int(any(not one.verdict.allowed for one in judged))
-
-
-def _no_policy() -> InputError:
-    from webhook.core.errors import InputError
-
-    return InputError("there is no policy among the paths: name some with --policies")
 
 
 def _show(

@@ -38,7 +38,13 @@ def compare(paths: Sequence[str], gator: str, kubeconfig: str, output: str) -> i
 
     Exit status: 0 both say the same, 1 they differ, 2 something could not be read.
     """
+    from webhook.adapters.text_report import printable
+
     found = _of_manifests(paths, gator) if paths else asyncio.run(_of_cluster(kubeconfig))
+    if isinstance(found, list):
+        for error in dict.fromkeys(map(str, found)):
+            click.echo(printable(f"error: {error}"), err=True)
+        return 2
     _show(found, "gator" if paths else "Gatekeeper's audit", output)
     return int(found.differs)
 
@@ -136,11 +142,13 @@ async def _takeover(
         await client.close()
 
 
-def _of_manifests(paths: Sequence[str], gator: str) -> Comparison:
+def _of_manifests(paths: Sequence[str], gator: str) -> Comparison | list[InputError]:
     from dataclasses import replace
 
-    from webhook.adapters import gator_compare
+    from webhook.adapters import advice, gator_compare
+    from webhook.adapters.gatekeeper import problems
     from webhook.adapters.manifests import read
+    from webhook.adapters.reading import Cache
     from webhook.adapters.snapshots import Context, build
     from webhook.core.constraint import GATOR_POINT
     from webhook.dialects.gatekeeper.names import is_gatekeepers
@@ -149,16 +157,18 @@ def _of_manifests(paths: Sequence[str], gator: str) -> Comparison:
     if program is None:
         raise InputError("there is no such program: name gator by --gator, or put it on the PATH", gator)
     documents = read(paths, sys.stdin.buffer)
-    if documents.errors:
-        raise documents.errors[0]
+    cache = Cache()
+    errors = [*documents.errors, *problems(documents, cache.gatekeeper)]
+    if errors:
+        return errors
     objects = [document.object for document in documents]
-    snapshot = build(objects, Context(sync_everything=True))
-    problems = [*(f"{each.ref}: {each.message}" for each in snapshot.failures), *snapshot.problems]
-    if problems:
-        raise InputError("; ".join(problems))
+    snapshot = build(objects, Context(sync_everything=True), cache)
+    rest = [*(f"{each.ref}: {each.message}" for each in snapshot.failures), *snapshot.problems]
+    if rest:
+        return [InputError(each) for each in rest]
     policies = [policy for policy in snapshot.policies if policy.constraint is not None]
     if not policies:
-        raise InputError("there is no constraint among the paths")
+        raise InputError(advice.no_constraint(documents) or "there is no constraint among the paths")
     context = replace(snapshot.constraints, points=(GATOR_POINT,), excludes=None, shows_namespaces=False)
     now, ours, count = now_or(None), [], 0
     for obj in objects:
@@ -167,7 +177,8 @@ def _of_manifests(paths: Sequence[str], gator: str) -> Comparison:
             namespace = gator_compare.as_gator_is_given(obj, snapshot.namespaces)
             ours += gator_compare.judged(obj, policies, context, namespace, now)
     theirs = gator_compare.gators(program, objects)
-    return gator_compare.compared(ours, theirs, count, len(policies))
+    notes = [] if count else ["there was nothing to judge among the paths"]
+    return gator_compare.compared(ours, theirs, count, len(policies), notes)
 
 
 async def _of_cluster(kubeconfig: str) -> Comparison:

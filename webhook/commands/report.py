@@ -112,6 +112,7 @@ def command(
 def _of_manifests(
     paths: Sequence[str], others: Sequence[str], settings: Settings, at: datetime
 ) -> tuple[Report, Policies]:
+    from webhook.adapters import advice
     from webhook.adapters.findings import findings_of
     from webhook.adapters.findings_report import Found, Report
     from webhook.adapters.manifests import read
@@ -122,7 +123,7 @@ def _of_manifests(
     material = gather(first.documents, second.documents, settings)
     problems = dict.fromkeys(map(str, (*first.errors, *second.errors, *material.errors)))
     if not material.snapshot.policies and not problems:
-        problems["there is no policy among the paths: name some with --policies"] = None
+        problems[str(advice.no_policy(material))] = None
     found, objects = [], 0
     for one in judge(material.judged, material.snapshot, material.kinds, settings, at):
         objects += 1
