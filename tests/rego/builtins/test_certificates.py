@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from tests.rego.builtins.table import ask, evaluate
 from webhook.rego.builtins import DECLARATIONS, BuiltinError, Context
 
 NOW = datetime.datetime(2024, 1, 2, 3, 4, 5)
@@ -79,6 +80,14 @@ def material() -> dict[str, Any]:
         x509.DNSName("*.b.c"),
         x509.RFC822Name("x@y.z"),
         uri("https://u/x"),
+        uri("urn:uuid:6ba7b810?q#f"),
+        uri("spiffe://me:pw@trust.example:8443/a%2Fb/%20c?#%41!"),
+        uri("file:/a?"),
+        uri("HTTPS://h"),
+        uri("http://a%40b:p@h/x[1] y/%2f"),
+        uri("x:"),
+        uri("file:///a"),
+        uri("http://h?q"),
     ]
     names += [x509.IPAddress(ipaddress.ip_address(text)) for text in ("10.0.0.1", "2001:db8::1")]
     uses = [
@@ -196,3 +205,22 @@ def test_chains_are_verified(material: dict[str, Any]) -> None:
 def test_a_key_of_another_certificate_is_no_pair(material: dict[str, Any]) -> None:
     with pytest.raises(BuiltinError, match="private key does not match public key"):
         _call("crypto.x509.parse_keypair", material["leaf"], material["ec"])
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("http://h:x/", 'parse "http://h:x/": invalid port ":x" after host'),
+        ("http://a..b/", "invalid domain"),
+        ("http://.a/", "invalid domain"),
+        ("http://a./", "invalid domain"),
+    ],
+)
+def test_a_certificate_for_no_uri_is_none(uri: str, problem: str, opa: Path) -> None:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+    signed = _builder(name, name, key.public_key(), 1).add_extension(names, False).sign(key, hashes.SHA256())
+    call = f"crypto.x509.parse_certificates(`{signed.public_bytes(Encoding.PEM).decode()}`)"
+    found = evaluate(call)
+    assert found.endswith(f': x509: cannot parse URI "{uri}": {problem}')
+    assert [found] == ask(opa, [call])

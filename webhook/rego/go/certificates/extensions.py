@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID as Access
 
-from webhook.rego.context import Halt
+from webhook.rego.context import BuiltinError, Halt
 from webhook.rego.go.certificates.der import base64_text, oid_numbers
+from webhook.rego.go.urls import Url, parse_url, url_text
+from webhook.rego.value_text import quote
 
 USES: Final = {
     "2.5.29.37.0": 0, "1.3.6.1.5.5.7.3.1": 1, "1.3.6.1.5.5.7.3.2": 2, "1.3.6.1.5.5.7.3.3": 3,
@@ -17,6 +19,7 @@ USES: Final = {
     "1.3.6.1.5.5.7.3.8": 8, "1.3.6.1.5.5.7.3.9": 9, "1.3.6.1.4.1.311.10.3.3": 10,
     "2.16.840.1.113730.4.1": 11, "1.3.6.1.4.1.311.2.1.22": 12, "1.3.6.1.4.1.311.61.1.1": 13,
 }  # fmt: skip
+_LABEL: Final = re.compile("[!-~]+")
 HANDLED: Final = frozenset(f"2.5.29.{n}" for n in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54))
 
 
@@ -117,30 +120,39 @@ def name_fields(extensions: x509.Extensions, with_uris: bool) -> dict[str, Any]:
     """Return the alternative names of a subject."""
     found = find(extensions, x509.SubjectAlternativeName)
     names = [] if found is None else list(found)
-    uris = [name.value for name in names if _is_uri(name)]
+    urls = [_url(name.value) for name in names if _is_uri(name)]
     result = {
         "DNSNames": [name.value for name in names if isinstance(name, x509.DNSName)] or None,
         "EmailAddresses": [name.value for name in names if isinstance(name, x509.RFC822Name)] or None,
         "IPAddresses": [str(name.value) for name in names if isinstance(name, x509.IPAddress)] or None,
-        "URIs": [_uri(uri) for uri in uris] or None,
+        "URIs": [_uri(url) for url in urls] or None,
     }
     if with_uris:
-        result["URIStrings"] = uris or None
+        result["URIStrings"] = [url_text(url) for url in urls] or None
     return result
 
 
-def _uri(text: str) -> dict[str, Any]:
-    parts = urlsplit(text)
+def _url(text: str) -> Url:
+    try:
+        url = parse_url(text)
+    except BuiltinError as error:
+        raise BuiltinError(f"x509: cannot parse URI {quote(text)}: {error}") from None
+    if url.host and not all(_LABEL.fullmatch(label) for label in url.host.split(".")):
+        raise BuiltinError(f"x509: cannot parse URI {quote(text)}: invalid domain")
+    return url
+
+
+def _uri(url: Url) -> dict[str, Any]:
     return {
-        "Scheme": parts.scheme,
-        "Opaque": "",
-        "User": None,
-        "Host": parts.netloc,
-        "Path": parts.path,
-        "Fragment": parts.fragment,
-        "RawQuery": parts.query,
-        "RawPath": "",
-        "RawFragment": "",
-        "ForceQuery": False,
-        "OmitHost": False,
+        "Scheme": url.scheme,
+        "Opaque": url.opaque,
+        "User": None if url.user is None else {},
+        "Host": url.host,
+        "Path": url.path,
+        "Fragment": url.fragment,
+        "RawQuery": url.raw_query,
+        "RawPath": url.raw_path,
+        "RawFragment": url.raw_fragment,
+        "ForceQuery": url.force_query,
+        "OmitHost": url.omit_host,
     }
