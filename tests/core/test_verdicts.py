@@ -22,7 +22,7 @@ from tests.core.builders import (
 )
 from webhook.core.activation import Budget
 from webhook.core.authorization import AuthorizerCheck, AuthorizerDecision
-from webhook.core.errors import EvaluationError, ReviewError
+from webhook.core.errors import BudgetExceeded, EvaluationError, ReviewError
 from webhook.core.evaluate import evaluate
 from webhook.core.model import Action, PolicyRef
 from webhook.core.policy import ActionOverride, NamedProgram, ParamSource
@@ -358,6 +358,30 @@ def test_a_policy_that_takes_its_time_leaves_the_others_theirs() -> None:
     assert "took longer than one policy may take" in verdict.errors[0].message
     assert taken[0] < 0.25
     assert budget.seconds_left() > 0
+
+
+def test_a_budget_looks_at_the_time_at_once_when_it_is_told_to() -> None:
+    late = [False]
+    budget = Budget(expired=lambda: late[0])
+    budget.refill()
+    budget.left -= 1
+    budget.look()
+    budget.look()
+    budget.left -= 1
+    assert budget.left < 0, "a program looks as soon as it takes a step"
+    budget.spend()
+    for _ in range(2):
+        budget.left -= 499_000
+        budget.spend()
+    late[0] = True
+    budget.look()
+    with pytest.raises(BudgetExceeded, match="deadline"):
+        budget.spend()
+    late[0] = False
+    budget.look()
+    budget.left -= 3_000
+    with pytest.raises(BudgetExceeded, match="steps"):
+        budget.spend()
 
 
 def test_a_policy_without_credit_takes_no_more_time_and_others_are_judged() -> None:

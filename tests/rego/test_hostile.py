@@ -211,10 +211,15 @@ def test_deep_data_stop_the_policy_at_most(rule: str, kind: str) -> None:
         "p = " + "f(" * 3000 + "1" + ")" * 3000 + "\nf(x) = x { true }",
         "p { " + "; ".join(f"x{n} = input.a[i{n}]" for n in range(500)) + " }",
         "p = x { x = " + "[y | y = " * 300 + "1" + "]" * 300 + " }",
+        "p { input.a[0] > " + "1" * 5000 + " }",
+        'p { json.match_schema("3", {"multipleOf": 1' + "0" * 5000 + "})[0] }",
     ],
-    ids=["arrays", "objects", "references", "nots", "sums", "calls", "loops", "comprehensions"],
+    ids=[
+        *("arrays", "objects", "references", "nots", "sums", "calls", "loops"),
+        *("comprehensions", "digits", "schema"),
+    ],
 )
-def test_policies_nested_too_deeply_are_refused_or_work(rules: str) -> None:
+def test_policies_too_large_or_nested_too_deeply_are_refused_or_work(rules: str) -> None:
     try:
         compiled = program(rules)
     except CompileError:

@@ -132,6 +132,15 @@ class Budget:
         self.left = self._first
         self._reserve = self._steps - self._first
 
+    def look(self) -> None:
+        """Have deadline and time looked at with the next step, however few have been taken.
+
+        Steps are about a microsecond; where some take far longer, whoever has a clock asks for this.
+        """
+        if self.left >= 0:
+            self._reserve += self.left + 1
+            self.left = -1
+
     def seconds_left(self) -> float:
         """Return how much of `seconds` is left."""
         return max(0.0, self._end - self._taken()) if self._taken is not None else 0.0

@@ -7,11 +7,12 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Final
 
-from webhook.core.activation import Budget
+from webhook.rego.metering import pay
 from webhook.rego.numbers import Numeral
 from webhook.rego.raw_text import encoded
 from webhook.rego.values import CONTAINERS, RegoObject, RegoSet, Value, key, size
 
+_LONG: Final = 4_096  # characters that are gone through in no time
 _ORDER: Final[dict[type, int]] = {
     type(None): 0,
     bool: 1,
@@ -33,8 +34,14 @@ def equal(a: Value, b: Value) -> bool:
     Raises:
         BudgetExceeded: they are too large; see `size`.
     """
-    if a.__class__ in CONTAINERS and a is not b:
-        size(a)
+    kind = a.__class__
+    if a is not b and kind is b.__class__:
+        if kind in CONTAINERS:
+            if len(a) != len(b):
+                return False
+            size(a)
+        elif kind is str and len(a) > _LONG:
+            pay(len(a) >> 10)
     return _equal(a, b)
 
 
@@ -61,34 +68,24 @@ def _equal(a: Value, b: Value) -> bool:
     return _compare_numbers(a, b) == 0
 
 
-def charge_equal(budget: Budget, a: Value, b: Value) -> bool:
-    """Tell whether two values are equal, charged by the size of the containers."""
-    if a is b:
-        return True
-    kind = a.__class__
-    if kind is not b.__class__:
-        return equal(a, b)
-    if kind in CONTAINERS:
-        if len(a) != len(b):
-            return False
-        budget.left -= size(a)
-        if budget.left < 0:
-            budget.spend()
-    return equal(a, b)
-
-
 def compare(a: Value, b: Value) -> int:
     """Return -1, 0 or 1: OPA's order of all values (ast.Compare).
 
     Raises:
         BudgetExceeded: they are too large; see `size`.
     """
-    if a.__class__ in CONTAINERS and a.__class__ is b.__class__:
-        size(a)
+    kind = a.__class__
+    if a is not b and kind is b.__class__:
+        if kind in CONTAINERS:
+            size(a)
+        elif kind is str and len(a) > _LONG:
+            pay(len(a) >> 7)  # which may have to be encoded
     return _compare(a, b)
 
 
 def _compare(a: Value, b: Value) -> int:
+    if a is b:
+        return 0
     kind, other = a.__class__, b.__class__
     if kind is other and (kind is str or kind is int or kind is bool):
         if kind is str and not (a.isascii() and b.isascii()):
@@ -136,15 +133,18 @@ def _compare_objects(a: Value, b: Value) -> int:
 def ordered(values: Iterable[Value]) -> list[Value]:
     """Return `values` in OPA's order, equal ones in the order given."""
     listed = list(values)
+    if len(listed) > 64:
+        pay(len(listed) >> 1)
     kinds = {value.__class__ for value in listed}
     if kinds == {str}:
         listed.sort(key=None if all(map(str.isascii, listed)) else encoded)
     elif kinds == {int}:
         listed.sort()
     else:
+        often = len(listed).bit_length()  # is each compared, about
         for value in listed:
             if value.__class__ in CONTAINERS:
-                size(value)
+                pay((often - 1) * size(value))
         listed.sort(key=cmp_to_key(_compare))
     return listed
 

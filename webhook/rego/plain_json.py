@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from webhook.rego.metering import pay
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.values import RegoObject, RegoSet, Value, size
 
@@ -16,7 +17,7 @@ def to_json(value: Value) -> Any:
     Raises:
         BudgetExceeded: it is too large; see `size`.
     """
-    size(value)
+    pay(3 * size(value))  # it is copied, too
     return _to_json(value)
 
 

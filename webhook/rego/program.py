@@ -14,6 +14,7 @@ from webhook.rego.codegen.helpers import HELPERS
 from webhook.rego.codegen.rules import Rules
 from webhook.rego.codegen.survey import survey
 from webhook.rego.compile import compile_modules as run_passes
+from webhook.rego.metering import metered
 from webhook.rego.parser import parse_module
 from webhook.rego.queries import query_module
 from webhook.rego.runtime.errors import QueryError
@@ -83,12 +84,14 @@ class RegoProgram:
 
 def _guarded(run: Callable[[Frame], Value], frame: Frame) -> Value:
     try:
-        return run(frame)
+        with metered(frame.budget):
+            return run(frame)
     except RecursionError:
         raise BudgetExceeded("the data are nested too deeply") from None
     except EvaluationError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+    except Exception as error:
+        # Whatever a library raises at hostile operands is the policy's fault, and an answer names it.
         message = f"{type(error).__name__}: {error}"
         raise QueryError("eval_internal_error", message) from error
 

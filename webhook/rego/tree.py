@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any
 
+from webhook.core.errors import CompileError
 from webhook.rego.ast import (
     Array,
     Boolean,
@@ -22,7 +23,7 @@ from webhook.rego.ast import (
     Var,
     is_ground,
 )
-from webhook.rego.numbers import number_of
+from webhook.rego.numbers import NumberTooLarge, number_of
 from webhook.rego.order import compare
 from webhook.rego.values import UNDEFINED, Path, RegoSet, Value, key, object_of
 
@@ -56,11 +57,18 @@ def _by_name(a: Node, b: Node) -> int:
 
 
 def constant(term: Term) -> Value:
-    """Return the value of a scalar term, or UNDEFINED of any other."""
+    """Return the value of a scalar term, or UNDEFINED of any other.
+
+    Raises:
+        CompileError: it is a number of more digits than are read here.
+    """
     if isinstance(term, String | Boolean):
         return term.value
     if isinstance(term, Number):
-        return number_of(term.text)
+        try:
+            return number_of(term.text)
+        except NumberTooLarge as error:
+            raise CompileError(str(error), "", term.location.row, term.location.column) from None
     return None if isinstance(term, Null) else UNDEFINED
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.rego.context import MAX_STRING, Halt
-from webhook.rego.numbers import text_of
+from webhook.rego.metering import pay
+from webhook.rego.numbers import Numeral, text_of
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.plain_json import to_json
 from webhook.rego.raw_text import printable
@@ -15,7 +16,6 @@ from webhook.rego.values import RegoObject, RegoSet, entries, size
 
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
 _PLAIN_JSON: Final = re.compile(r"[^\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]*")
-_UNSAFE_JSON: Final = re.compile(r"[\x00-\x1f\"\\<>&\u2028\u2029\ud800-\udfff]")
 _ESCAPES: Final = {
     "\a": "\\a",
     "\b": "\\b",
@@ -26,9 +26,13 @@ _ESCAPES: Final = {
     "\v": "\\v",
     "\\": "\\\\",
 }
-_JSON_ESCAPES: Final = {
-    '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
-}  # fmt: skip
+_ESCAPED: Final = {
+    **{code: f"\\u{code:04x}" for code in (*range(0x20), 0x2028, 0x2029)},
+    **dict.fromkeys(range(0xD800, 0xE000), "\\ufffd"),
+    **{ord(char): f"\\{char}" for char in '"\\'},
+    **{ord(char): f"\\{name}" for char, name in zip("\b\f\n\r\t", "bfnrt", strict=True)},
+}
+_ESCAPED_HTML: Final = {**_ESCAPED, **{ord(char): f"\\u{ord(char):04x}" for char in "<>&"}}
 
 
 def printable_json(value: Any) -> Any:
@@ -56,6 +60,7 @@ def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:
     """Return a string as Go's ``strconv.Quote`` writes it, or with other quotation marks."""
     if mark == '"' and _PLAIN.fullmatch(text):
         return f'"{text}"'
+    pay(len(text) >> 2)
     return mark + "".join(_quoted(char, mark, only_ascii) for char in text) + mark
 
 
@@ -94,6 +99,7 @@ def _check_length(value: Any) -> None:
 def _take(value: Any, left: list[int]) -> None:
     kind = value.__class__
     if kind in _COLLECTIONS:
+        pay(len(value) if kind is list else 2 * len(value))  # which are sorted, too
         left[0] -= len(value)
         for item in value if kind is list or kind is RegoSet else entries(value):
             if item.__class__ is tuple:
@@ -102,6 +108,10 @@ def _take(value: Any, left: list[int]) -> None:
             _take(item, left)
     elif kind is str:
         left[0] -= len(value)
+    elif kind is Numeral:
+        left[0] -= len(value.text)
+    elif kind is int:
+        left[0] -= value.bit_length() >> 2
     if left[0] < 0:
         raise Halt(f"a text of more than {MAX_STRING} characters is over the limit")
 
@@ -129,23 +139,8 @@ def json_string(text: str, *, html: bool = True) -> str:
     """Return a string as Go's ``encoding/json`` writes it."""
     if _PLAIN_JSON.fullmatch(text):
         return f'"{text}"'
-    return '"' + _UNSAFE_JSON.sub(_escape_html if html else _escape, text) + '"'
-
-
-def _escape_html(match: re.Match[str]) -> str:
-    char = match.group()
-    if char in "<>&":
-        return f"\\u{ord(char):04x}"
-    return _escape(match)
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match.group()
-    if char in _JSON_ESCAPES:
-        return _JSON_ESCAPES[char]
-    if char in "<>&":
-        return char
-    return "\\ufffd" if "\ud800" <= char < "\ue000" else f"\\u{ord(char):04x}"
+    pay(len(text) >> 6)
+    return '"' + text.translate(_ESCAPED_HTML if html else _ESCAPED) + '"'
 
 
 def json_text(value: Any, *, html: bool = True, prefix: str = "", indent: str | None = None) -> str:

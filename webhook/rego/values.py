@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from webhook.core.activation import Budget
 from webhook.core.errors import BudgetExceeded
+from webhook.rego.metering import pay
 from webhook.rego.numbers import Numeral
 
 Value = Any
@@ -108,12 +109,8 @@ class RegoSet:
         waiting, self._waiting = self._waiting, []
         for value in waiting:
             if self._budget is not None:
-                self._budget.left -= size(value) + 4
-                if self._budget.left < 0:
-                    self._budget.spend()
-                self._members.setdefault(_key(value), value)
-            else:
-                self._members.setdefault(key(value), value)
+                self._budget.left -= 4
+            self._members.setdefault(key(value), value)
 
     def some_twice(self) -> list[Value]:
         """Return the members, quickly, equal ones perhaps more than once."""
@@ -191,7 +188,7 @@ def object_of(pairs: Iterable[tuple[Value, Value]]) -> dict[str, Value] | RegoOb
 
 
 def size(value: Value) -> int:
-    """Return about how many steps it takes to go through all of `value`.
+    """Return about how many steps it takes to go through all of `value`; the running query pays them.
 
     What is in many places of a value is gone through as often: forty arrays, each of the one before twice,
     take 2**40 steps.
@@ -203,12 +200,14 @@ def size(value: Value) -> int:
         return 1
     left = [_MOST_STEPS]
     _count(value, left)
-    return _MOST_STEPS - left[0]
+    steps = _MOST_STEPS - left[0]
+    pay(steps)
+    return steps
 
 
 def _count(value: Value, left: list[int]) -> None:
     kind = value.__class__
-    left[0] -= 1 if kind is RegoObject else 1 + len(value) // 4
+    left[0] -= 2 if kind is RegoObject else 2 + len(value) // (2 if kind is dict else 4)
     if left[0] < 0:
         raise BudgetExceeded("a value is too large to be gone through")
     if kind is RegoObject:
@@ -260,6 +259,8 @@ def _key(value: Value) -> Hashable:
 
 
 def _decimal_key(value: Decimal) -> Hashable:
+    if value.__class__ is Numeral:
+        pay(len(value.text) >> 7)
     whole = value.adjusted() < 400 and value == value.to_integral_value()
     if whole:
         return int(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -61,6 +62,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _unwatched(_budget: Budget) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class _Judging:
     """One request while it is judged.
 
@@ -95,6 +100,7 @@ class Judge:
         clock: gives the time to judge at.
         meter: gives what measures the policies of the next request; None for most.
         providers: asks providers of external data; None: nobody can be asked.
+        watching: looks after the time that a budget's steps take.
     """
 
     def __init__(
@@ -106,8 +112,10 @@ class Judge:
         clock: Callable[[], datetime] = utc_now,
         meter: Callable[[], Meter | None] = _unmetered,
         providers: ProviderClient | None = None,
+        watching: Callable[[Budget], AbstractContextManager[None]] = _unwatched,
     ) -> None:
         self._current = current
+        self._watching = watching
         self._providers = providers
         self._authorizer = authorizer
         self._namespace_wait = namespace_wait
@@ -139,15 +147,16 @@ class Judge:
             seconds=judging.seconds,
             ledger=self._ledger,
         )
-        verdict = self._evaluate(
-            judging.request,
-            snapshot,
-            self._clock(),
-            budget=budget,
-            decisions=judging.decisions if self._authorizer is not None else None,
-            selection=judging.selection,
-            meter=judging.meter,
-        )
+        with self._watching(budget):
+            verdict = self._evaluate(
+                judging.request,
+                snapshot,
+                self._clock(),
+                budget=budget,
+                decisions=judging.decisions if self._authorizer is not None else None,
+                selection=judging.selection,
+                meter=judging.meter,
+            )
         if verdict.lacking:
             judging.seconds = budget.seconds_left()
         return verdict

@@ -37,6 +37,7 @@ from webhook.server.pages import Pages
 from webhook.server.providers import ProviderClient
 from webhook.server.settings import Settings
 from webhook.server.source import SnapshotSource
+from webhook.server.ticker import Ticker
 from webhook.server.tls import LiveContext
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class _Worker:
                 settings.limits.namespace_wait,
                 meter=inherited.metrics.meter,
                 providers=ProviderClient(*inherited.certificate.files),
+                watching=Ticker().watching,
             ),
             inherited.certificate,
             Reporter(Path(settings.snapshot), inherited.metrics) if settings.snapshot else None,

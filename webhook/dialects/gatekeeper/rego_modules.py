@@ -37,6 +37,7 @@ from webhook.rego.compile import compile_modules
 from webhook.rego.context import CANCELLED, BuiltinError, Halt
 from webhook.rego.errors import RegoError
 from webhook.rego.go.float64 import through_float64
+from webhook.rego.metering import metered
 from webhook.rego.parser import parse_module
 from webhook.rego.program import generate
 from webhook.rego.raw_text import printable
@@ -118,14 +119,15 @@ class _Program:
         context = Context(review.now_ns, asked.seed, asked.external, review.budget)
         given = {"review": asked.review, "parameters": parameters}
         try:
-            found = self._program.evaluate(given, asked.data, context)
+            with metered(review.budget):  # what was found is gone through, too
+                found = self._program.evaluate(given, asked.data, context)
+                if found is UNDEFINED or (found.__class__ is RegoSet and not found.members):
+                    return ()
+                return _results(found)
         except Halt as error:
             if error.code != CANCELLED:
                 raise
             raise BudgetExceeded(str(error)) from error
-        if found is UNDEFINED or (found.__class__ is RegoSet and not found.members):
-            return ()
-        return _results(found)
 
 
 class _Asked:

@@ -63,9 +63,9 @@ def sum_(context: Context, value: Any) -> Number:
     if None not in whole:
         total = sum(whole)  # type: ignore[arg-type]
         return (total + (1 << 63)) % (1 << 64) - (1 << 63)
-    context.spend(4 * len(found))
     result = big_floats.Binary(False, 0, 0)
     for item in found:
+        context.spend(4)
         result = big_floats.sum_of(result, big_floats.binary(item))
     return big_floats.number(result)
 
@@ -74,11 +74,11 @@ def sum_(context: Context, value: Any) -> Number:
 def product(context: Context, value: Any) -> Number:
     """Return the product of numbers."""
     found = members(value)
-    context.spend(4 * len(found))
     result = big_floats.Binary(False, 1, 0)
     for item in found:
         if item.__class__ not in NUMBERS:
             raise element_error(1, value, item, "number")
+        context.spend(4)
         result = big_floats.product_of(result, big_floats.binary(item))
     return big_floats.number(result)
 
@@ -153,6 +153,7 @@ def member(context: Context, wanted: Any, collection: Any) -> bool:
     if kind is list:
         context.spend(len(collection) >> 4)
         if wanted.__class__ is str:
+            context.spend(len(collection) * (len(wanted) >> 8) >> 4)  # they may differ at the end alone
             return wanted in collection
         return any(equal(wanted, item) for item in collection)
     if kind is dict or kind is RegoObject:

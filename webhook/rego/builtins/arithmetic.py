@@ -45,7 +45,7 @@ def minus(context: Context, a: Any, b: Any) -> Any:
         raise operand_error(1, a, "number", "set")
     if b.__class__ is not RegoSet:
         raise operand_error(2, b, "set" if b.__class__ in NUMBERS else "number")
-    context.spend(len(a.members) >> 5)
+    context.spend(len(a.members) >> 2)
     return difference(a, b)
 
 
@@ -156,7 +156,7 @@ def _range(context: Context, first: int, last: int, step: int) -> list[int]:
     size = abs(last - first) // step + 1
     if size > MAX_ITEMS:
         raise Halt(f"a range of {size} numbers is over the limit of {MAX_ITEMS}")
-    context.spend(size >> 4)
+    context.spend(size >> 2)
     return list(found)
 
 

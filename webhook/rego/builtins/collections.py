@@ -40,7 +40,7 @@ def array_concat(context: Context, first: Any, second: Any) -> list[Any]:
     """Return the elements of both."""
     size = len(_array(first, 1)) + len(_array(second, 2))
     check_items(size)
-    context.spend(size >> 6)
+    context.spend(size >> 4)
     return first + second  # type: ignore[no-any-return]
 
 
@@ -54,7 +54,7 @@ def array_flatten(context: Context, value: Any) -> list[Any]:
             check_items(len(result))
         else:
             result.append(item)
-    context.spend(len(result) >> 5)
+    context.spend(len(result) >> 4)
     return result
 
 
@@ -63,15 +63,16 @@ def array_slice(context: Context, value: Any, start: Any, stop: Any) -> list[Any
     """Return the elements from `start` up to before `stop`."""
     found = _array(value, 1)
     first, last = small_integer(start, 2), small_integer(stop, 3)
-    context.spend(1 + (len(found) >> 6))
-    return found[max(0, first) : max(0, last)]
+    result = found[max(0, first) : max(0, last)]
+    context.spend(1 + (len(result) >> 4))
+    return result
 
 
 @builtin("array.reverse", (ARRAY_OF_ANY,), ARRAY_OF_ANY, needs_context=True)
 def array_reverse(context: Context, value: Any) -> list[Any]:
     """Return the elements from the last to the first."""
     found = _array(value, 1)
-    context.spend(1 + (len(found) >> 6))
+    context.spend(1 + (len(found) >> 4))
     return found[::-1]
 
 
@@ -79,7 +80,7 @@ def array_reverse(context: Context, value: Any) -> list[Any]:
 def set_and(context: Context, first: Any, second: Any) -> RegoSet:
     """Return what both hold."""
     a, b = _set(first, 1).members, _set(second, 2).members
-    context.spend(min(len(a), len(b)) >> 4)
+    context.spend(min(len(a), len(b)) >> 2)
     if len(b) < len(a):
         a, b = b, a
     return of_members({k: v for k, v in a.items() if k in b})
@@ -90,14 +91,14 @@ def set_or(context: Context, first: Any, second: Any) -> RegoSet:
     """Return what either holds."""
     a, b = _set(first, 1).members, _set(second, 2).members
     check_items(len(a) + len(b))
-    context.spend((len(a) + len(b)) >> 5)
+    context.spend((len(a) + len(b)) >> 2)
     return of_members({**b, **a})
 
 
 @builtin("set_diff", (SET_OF_ANY, SET_OF_ANY), SET_OF_ANY, deprecated=True, needs_context=True)
 def set_diff(context: Context, first: Any, second: Any) -> RegoSet:
     """Return what only the first holds."""
-    context.spend(len(_set(first, 1)) >> 5)
+    context.spend(len(_set(first, 1)) >> 2)
     return difference(_set(first, 1), _set(second, 2))
 
 
@@ -119,7 +120,7 @@ def union(context: Context, sets: Any) -> RegoSet:
         for k, v in _set(item, 1).members.items():
             found.setdefault(k, v)
         check_items(len(found))
-        context.spend(len(item) >> 4)
+        context.spend(len(item) >> 2)
     return of_members(found)
 
 
@@ -152,6 +153,7 @@ def reachable(context: Context, graph: Any, initial: Any) -> RegoSet:
     found: dict[Any, Any] = {}
     while waiting:
         node = waiting.pop()
+        context.spend(1)
         identity = key(node)
         if identity in found or lookup(graph, node) is UNDEFINED:
             continue

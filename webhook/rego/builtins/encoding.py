@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_texts
@@ -10,6 +11,8 @@ from webhook.rego.context import BuiltinError, Context, check_string
 from webhook.rego.go.base64_reader import base64_bytes, base64url_bytes
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import BOOLEAN, STRING
+
+_NO_HEX: Final = re.compile(rb"[^0-9a-fA-F]")
 
 
 def _sized(context: Context, text: str) -> bytes:
@@ -88,13 +91,10 @@ def hex_decode(context: Context, text: Any) -> str:
     """Return what hexadecimal stands for."""
     check_texts(text)
     data = _sized(context, text)
-    for at in range(0, len(data) - 1, 2):
-        for byte in data[at : at + 2]:
-            if byte not in b"0123456789abcdefABCDEF":
-                raise BuiltinError(f"encoding/hex: invalid byte: {_rune(byte)}")
+    wrong = _NO_HEX.search(data)
+    if wrong is not None:
+        raise BuiltinError(f"encoding/hex: invalid byte: {_rune(data[wrong.start()])}")
     if len(data) % 2:
-        if data[-1] not in b"0123456789abcdefABCDEF":
-            raise BuiltinError(f"encoding/hex: invalid byte: {_rune(data[-1])}")
         raise BuiltinError("encoding/hex: odd length hex string")
     return decoded(bytes.fromhex(data.decode()))
 

@@ -48,6 +48,7 @@ def template_string(context: Context, parts: Any) -> str:
     if parts.__class__ is not list:
         raise operand_error(1, parts, "array")
     texts: list[str] = []
+    size = 0
     for part in parts:
         found = part
         if part.__class__ is RegoSet:
@@ -56,8 +57,8 @@ def template_string(context: Context, parts: Any) -> str:
                 continue
             found = members_in_order(part)[0]
         texts.append(found if found.__class__ is str else term_text(found))
-    size = sum(map(len, texts))
-    check_string(size)
+        size += len(texts[-1])
+        check_string(size)
     context.spend(len(texts) + (size >> 6))
     return "".join(texts)
 

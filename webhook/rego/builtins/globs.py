@@ -46,12 +46,13 @@ def glob_match(context: Context, pattern: Any, delimiters: Any, text: Any) -> bo
     return compiled.search(printable(text)) is not None
 
 
-@builtin("glob.quote_meta", (STRING,), STRING)
-def glob_quote_meta(pattern: Any) -> str:
+@builtin("glob.quote_meta", (STRING,), STRING, needs_context=True)
+def glob_quote_meta(context: Context, pattern: Any) -> str:
     """Return a glob that matches just the text."""
     if pattern.__class__ is not str:
         raise operand_error(1, pattern, "string")
     check_string(2 * len(pattern))
+    context.spend(1 + (len(pattern) >> 4))
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in pattern)
 
 

@@ -69,7 +69,7 @@ def json_marshal_with_options(context: Context, value: Any, options: Any) -> str
 def json_unmarshal(context: Context, text: Any) -> Any:
     """Return the value of a JSON text."""
     check_texts(text)
-    context.spend(1 + (len(text) >> 4))
+    context.spend(1 + (len(text) >> 1))
     return read_json(text)
 
 
@@ -78,5 +78,5 @@ def json_is_valid(context: Context, text: Any) -> bool:
     """Tell whether it is a JSON text."""
     if text.__class__ is not str:
         return False
-    context.spend(1 + (len(text) >> 4))
+    context.spend(1 + (len(text) >> 1))
     return is_json(text)

@@ -28,6 +28,7 @@ def external_data(context: Context, request: Any) -> Any:
     """
     if context.external_data is None:
         raise BuiltinError("external_data: there are no providers here")
+    context.spend(20)
     identity = ("external_data", key(request))
     if identity not in context.cache:
         context.cache[identity] = context.external_data(to_json(request))

@@ -52,7 +52,7 @@ def object_get(value: Any, path: Any, default: Any) -> Any:
 def object_keys(context: Context, value: Any) -> RegoSet:
     """Return the keys."""
     check_object(value, 1)
-    context.spend(len(value) >> 4)
+    context.spend(len(value) >> 2)
     if value.__class__ is dict:
         return of_members({k: k for k in value})
     return of_members({k: pair[0] for k, pair in value.members.items()})
@@ -63,7 +63,7 @@ def object_remove(context: Context, value: Any, keys: Any) -> Any:
     """Return the object without some keys."""
     check_object(value, 1)
     gone = _keys(keys)
-    context.spend((len(value) + len(gone)) >> 3)
+    context.spend((len(value) + len(gone)) >> 2)
     return object_of((k, v) for k, v in entries(value) if k not in gone)
 
 
@@ -72,13 +72,13 @@ def object_filter(context: Context, value: Any, keys: Any) -> Any:
     """Return the object with these keys only."""
     check_object(value, 1)
     kept = _keys(keys)
-    context.spend((len(value) + len(kept)) >> 3)
+    context.spend((len(value) + len(kept)) >> 2)
     return object_of((k, v) for k, v in entries(value) if k in kept)
 
 
 def merged(context: Context, first: Any, second: Any) -> Any:
     """Return the entries of both, the second's where both have one; objects in both are merged too."""
-    context.spend(1 + ((len(first) + len(second)) >> 3))
+    context.spend(1 + ((len(first) + len(second)) >> 2))
     pairs = [(k, v) for k, v in entries(first) if lookup(second, k) is UNDEFINED]
     for k, v in entries(second):
         before = lookup(first, k)

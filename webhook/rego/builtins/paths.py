@@ -8,6 +8,7 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.objects import OBJECT
 from webhook.rego.builtins.operands import OBJECTS, check_object, operand_error
 from webhook.rego.context import Context, OperandError
+from webhook.rego.metering import pay
 from webhook.rego.order import members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, STRING, Array, Set, Union
 from webhook.rego.values import UNDEFINED, RegoSet, entries, key, object_of, type_name
@@ -24,6 +25,7 @@ def path_steps(value: Any) -> list[Any]:
     if value.__class__ is str:
         if not value:
             return []
+        pay(len(value) >> 3)
         return [part.replace("~1", "/").replace("~0", "~") for part in value.lstrip("/").split("/")]
     if value.__class__ is list:
         return value
@@ -42,8 +44,9 @@ def _tree(context: Context, paths: Any) -> Tree:
     else:
         raise operand_error(2, paths, "set", "array")
     root: Tree = {}
-    for path in [path_steps(item) for item in found]:
-        context.spend(1 + len(path))
+    for item in found:
+        path = path_steps(item)
+        context.spend(1 + 4 * len(path))
         if not path:
             continue
         node: Tree | None = root

@@ -20,9 +20,11 @@ def replace(context: Context, text: Any, old: Any, new: Any) -> str:
     check_texts(text, old, new)
     if not old:
         return _replaced_bytes(context, text, [("", new)])
+    size = len(text)
     if len(new) > len(old):
-        check_string(len(text) + (len(new) - len(old)) * text.count(old))
-    context.spend(len(text) >> 8)
+        size += (len(new) - len(old)) * text.count(old)
+        check_string(size)
+    context.spend(size >> 7)
     return text.replace(old, new)  # type: ignore[no-any-return]
 
 

@@ -19,7 +19,7 @@ _FAILURE: Final = Object(tuple((name, STRING) for name in ("desc", "error", "fie
 def _document(context: Context, value: Any) -> Any:
     """Return a document that is given as JSON text or as a value."""
     if value.__class__ is str:
-        context.spend(1 + (len(value) >> 4))
+        context.spend(1 + (len(value) >> 1))
         if not is_json(value):
             raise BuiltinError("invalid JSON string")
         return json_unmarshal(context, value)

@@ -79,6 +79,12 @@ def _one_or_many(value: Any, position: int) -> list[str]:
     return text_list(value, position)
 
 
+def _pay_for_each(context: Context, texts: list[str], parts: tuple[str, ...]) -> None:
+    """Pay for looking at each text for each part, which may differ from it in the last character alone."""
+    context.spend(len(texts) * len(parts) >> 4)
+    context.spend(len(texts) * sum(map(len, parts)) >> 12)
+
+
 @builtin("strings.any_prefix_match", (_MANY, _MANY), BOOLEAN, needs_context=True)
 def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
     """Tell whether any of the texts begins with any of the prefixes."""
@@ -87,7 +93,7 @@ def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
         context.spend(len(wanted) >> 4)
         return texts.startswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(prefixes, 2))
-    context.spend(len(found) * len(wanted) >> 4)
+    _pay_for_each(context, found, wanted)
     return any(text.startswith(wanted) for text in found)
 
 
@@ -99,7 +105,7 @@ def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
         context.spend(len(wanted) >> 4)
         return texts.endswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(suffixes, 2))
-    context.spend(len(found) * len(wanted) >> 4)
+    _pay_for_each(context, found, wanted)
     return any(text.endswith(wanted) for text in found)
 
 
@@ -162,6 +168,7 @@ def lower(context: Context, text: Any) -> str:
     """Return the text in lower case, each character by itself."""
     check_texts(text)
     if text.isascii():
+        context.spend(len(text) >> 7)
         return text.lower()  # type: ignore[no-any-return]
     context.spend(len(text) >> 3)
     return "".join(map(_lower, text))
@@ -172,6 +179,7 @@ def upper(context: Context, text: Any) -> str:
     """Return the text in upper case, each character by itself."""
     check_texts(text)
     if text.isascii():
+        context.spend(len(text) >> 7)
         return text.upper()  # type: ignore[no-any-return]
     context.spend(len(text) >> 3)
     return "".join(map(_upper, text))
@@ -184,11 +192,12 @@ def split(context: Context, text: Any, delimiter: Any) -> list[str]:
         check_texts(text, delimiter)
     if not delimiter:
         check_items(len(text))
+        context.spend(len(text) >> 4)
         return list(text)
     found = text.split(delimiter)
     if len(found) > 64:
         check_items(len(found))
-        context.spend(len(found) >> 4)
+        context.spend((len(found) >> 2) + (len(text) >> 7))
     return found  # type: ignore[no-any-return]
 
 
@@ -200,28 +209,35 @@ def reverse(context: Context, text: Any) -> str:
     return text[::-1]  # type: ignore[no-any-return]
 
 
+def _trimmed(context: Context, text: str, characters: str) -> str:
+    """Pay for comparing the characters of a text with some; return these, each once."""
+    if len(characters) > 64:
+        context.spend(len(characters) >> 4)
+        characters = "".join(dict.fromkeys(characters))
+        context.spend(len(text) * len(characters) >> 10)
+    context.spend(1 + (len(text) >> 7))
+    return characters
+
+
 @builtin("trim", (STRING, STRING), STRING, needs_context=True)
 def trim(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at either end."""
     check_texts(text, characters)
-    context.spend(1 + (len(text) >> 7))
-    return text.strip(characters)  # type: ignore[no-any-return]
+    return text.strip(_trimmed(context, text, characters))  # type: ignore[no-any-return]
 
 
 @builtin("trim_left", (STRING, STRING), STRING, needs_context=True)
 def trim_left(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at its start."""
     check_texts(text, characters)
-    context.spend(1 + (len(text) >> 7))
-    return text.lstrip(characters)  # type: ignore[no-any-return]
+    return text.lstrip(_trimmed(context, text, characters))  # type: ignore[no-any-return]
 
 
 @builtin("trim_right", (STRING, STRING), STRING, needs_context=True)
 def trim_right(context: Context, text: Any, characters: Any) -> str:
     """Return the text without any of these characters at its end."""
     check_texts(text, characters)
-    context.spend(1 + (len(text) >> 7))
-    return text.rstrip(characters)  # type: ignore[no-any-return]
+    return text.rstrip(_trimmed(context, text, characters))  # type: ignore[no-any-return]
 
 
 @builtin("trim_prefix", (STRING, STRING), STRING, needs_context=True)

@@ -18,6 +18,7 @@ from webhook.rego.numbers import float_of, number_of
 from webhook.rego.order import compare, entries_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import BOOLEAN, STRING, Array
+from webhook.rego.value_text import term_text
 from webhook.rego.values import type_name
 
 _VERIFYING: Final = 200  # steps of verifying one signature
@@ -61,7 +62,7 @@ def _verify(context: Context, algorithm: str, text: Any, material: Any) -> bool:
     if material.__class__ is not str:
         raise operand_error(2, material, "string")
     context.spend(_VERIFYING + (len(material) >> 1) + (len(text) >> 4))
-    keys = verification_keys(material)
+    keys = verification_keys(context, material)
     signature = base64url_bytes(token.signature)
     header = _read_header(header_of(token))
     name, named = header.values["kid"], header.values["alg"]
@@ -117,7 +118,7 @@ def _constraints(context: Context, value: Any) -> _Constraints:
             if wanted.__class__ is not str:
                 raise BuiltinError("cert constraint: must be a string")
             context.spend(len(wanted) >> 1)
-            found.keys = verification_keys(wanted)
+            found.keys = verification_keys(context, wanted)
         elif name == "time":
             if wanted.__class__ is bool or type_name(wanted) != "number":
                 raise BuiltinError("token time constraint: must be a number")
@@ -127,12 +128,13 @@ def _constraints(context: Context, value: Any) -> _Constraints:
             if near < 0:
                 raise BuiltinError("token time constraint: must not be negative")
             found.time = near
-        elif name in found.texts:
+        elif name.__class__ is str and name in found.texts:
             if wanted.__class__ is not str:
                 raise BuiltinError(f"{name} constraint: must be a string")
             found.texts[name] = wanted
         else:
-            raise BuiltinError(f"unknown token validation constraint: {name}")
+            shown = name if name.__class__ is str else term_text(name)
+            raise BuiltinError(f"unknown token validation constraint: {shown}")
     if found.keys is not None and found.texts["secret"]:
         raise BuiltinError("duplicate key constraints")
     if found.keys is None and not found.texts["secret"]:

@@ -117,7 +117,7 @@ def _encode(data: bytes) -> str:
 
 def _sign(context: Context, headers: str, payload: str, key: str) -> str:
     context.spend(_SIGNING + (len(payload) >> 4) + len(key))
-    found = signing_key(key)
+    found = signing_key(context, key)
     try:
         read = read_json(headers)
     except BuiltinError as error:

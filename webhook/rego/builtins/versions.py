@@ -13,6 +13,7 @@ from webhook.rego.builtins.operands import check_texts
 from webhook.rego.builtins.strings import upper
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.go import big_floats
+from webhook.rego.metering import pay
 from webhook.rego.numbers import Number, number_of
 from webhook.rego.types import ANY, BOOLEAN, NUMBER, STRING, Object
 from webhook.rego.value_text import term_text
@@ -28,6 +29,7 @@ Version = tuple[int, int, int, str]
 
 def _version(text: str) -> Version | None:
     """Return the parts of a semantic version."""
+    pay(len(text) >> 5)
     rest, _, metadata = text.removeprefix("v").partition("+")
     rest, _, release = rest.partition("-")
     if (metadata and not _IDENTIFIERS.fullmatch(metadata)) or (

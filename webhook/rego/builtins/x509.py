@@ -9,7 +9,7 @@ from webhook.rego.builtins.declaration import builtin
 from webhook.rego.builtins.operands import check_object, check_texts, operand_error
 from webhook.rego.context import BuiltinError, Context
 from webhook.rego.go.base64_reader import base64_bytes
-from webhook.rego.go.keys import pem_block
+from webhook.rego.go.keys import pay_for_rsa, pem_blocks
 from webhook.rego.numbers import integer_of
 from webhook.rego.order import entries_in_order, members_in_order
 from webhook.rego.raw_text import decoded, encoded
@@ -37,13 +37,12 @@ def _certificates(text: str) -> list[Any]:
         if not data.startswith(_BEGIN.encode()):
             return load(data)
         text = decoded(data)
-    found, at = b"", 0
-    while (block := pem_block(text, at)) is not None:
-        kind, data, at = block
+    found = bytearray()
+    for kind, data, _ in pem_blocks(text):
         if kind != "CERTIFICATE":
             raise BuiltinError(f"PEM block type is '{kind}', expected CERTIFICATE")
         found += data
-    return load(found)
+    return load(bytes(found))
 
 
 @builtin("crypto.x509.parse_certificates", (STRING,), _CERTIFICATES, needs_context=True)
@@ -80,8 +79,7 @@ def _verified(
         found = _certificates(text)
     except BuiltinError:
         return [False, []]
-    context.spend(500 * len(found) * len(found))
-    chain = verified(found, now_ns, uses, host)
+    chain = verified(context, found, now_ns, uses, host)
     if chain is None:
         return [False, []]
     return [True, [shown(certificate, with_uris=with_uris) for certificate in chain]]
@@ -138,7 +136,7 @@ def parse_certificate_request(context: Context, text: Any) -> dict[str, Any]:
     data = encoded(text)
     if not text.startswith("-----BEGIN CERTIFICATE REQUEST-----"):
         data = base64_bytes(text)
-    block = pem_block(decoded(data))
+    block = next(pem_blocks(decoded(data)), None)
     if block is not None:
         if block[0] != "CERTIFICATE REQUEST":
             raise BuiltinError("invalid PEM-encoded certificate signing request")
@@ -146,17 +144,23 @@ def parse_certificate_request(context: Context, text: Any) -> dict[str, Any]:
     return request(data)
 
 
-def _private_keys(text: str) -> list[Any]:
+def _pay_for_key(context: Context, data: bytes) -> None:
+    """Pay for a private key; one of RSA takes nine sixteenths of a byte for each bit of its modulus."""
+    context.spend(500)
+    pay_for_rsa(context, len(data) * 16 // 9)
+
+
+def _private_keys(context: Context, text: str) -> list[Any]:
     """Return the private keys in PEM, or in base64 of PEM."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
     with suppress(BuiltinError):
         text = decoded(base64_bytes(text))
-    found, at = [], 0
-    while (block := pem_block(text, at)) is not None:
-        kind, data, at = block
+    found = []
+    for kind, data, _ in pem_blocks(text):
         if kind in ("RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY"):
+            _pay_for_key(context, data)
             try:
                 found.append(load_der_private_key(data, None))
             except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -173,7 +177,7 @@ def parse_private_keys(context: Context, text: Any) -> Any:
     if not text:
         return None
     _pay(context, text)
-    return [private_key(key) for key in _private_keys(text)]
+    return [private_key(key) for key in _private_keys(context, text)]
 
 
 @builtin("crypto.x509.parse_rsa_private_key", (STRING,), _OBJECT, needs_context=True)
@@ -187,7 +191,7 @@ def parse_rsa_private_key(context: Context, text: Any) -> Any:
     _pay(context, text)
     if not text.startswith(_BEGIN):
         text = decoded(base64_bytes(text))
-    found = _private_keys(text)
+    found = _private_keys(context, text)
     return json_web_key(found[0]) if found else None
 
 
@@ -209,12 +213,13 @@ def parse_keypair(context: Context, certificate: Any, key: Any) -> dict[str, Any
     if not certificates:
         raise BuiltinError("tls: failed to find any PEM data in certificate input")
     if key.startswith(_BEGIN):
-        keys = _private_keys(key)
+        keys = _private_keys(context, key)
     else:
         data = base64_bytes(key)
         if data.startswith(_BEGIN.encode()):
-            keys = _private_keys(decoded(data))
+            keys = _private_keys(context, decoded(data))
         else:
+            _pay_for_key(context, data)
             try:
                 keys = [load_der_private_key(data, None)]
             except (ValueError, TypeError) as error:

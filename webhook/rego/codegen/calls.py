@@ -135,6 +135,7 @@ class Calls(InPlace):
         self.indent -= 1
         failure = f"FAILURE({self.frame}, error, {name!r}, {self.place(location)})"
         self.emit(f"except FAILED as error: {result} = {failure}")
+        self.emit(f"if {self.budget()}.left < 0: {self.budget()}.spend()")  # what was slow is seen here
         return result
 
     def keys_asked(self, node: Node, rest: list[Term], scope: Scope) -> int:

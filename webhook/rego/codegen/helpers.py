@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from webhook.rego.context import BuiltinError
 from webhook.rego.numbers import NUMBERS
-from webhook.rego.order import charge_equal, compare
+from webhook.rego.order import compare, equal
 from webhook.rego.runtime import documents, frames, lookups, places, remembered, visits
 from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, lookup, object_of
 
@@ -35,7 +35,7 @@ HELPERS: Final[Mapping[str, Any]] = {
     "STORED": lookups.stored,
     "ALONG_STORED": lookups.along_stored,
     "COMPARE": compare,
-    "EQUAL": charge_equal,
+    "EQUAL": equal,
     "SET": RegoSet,
     "OBJECT": object_of,
     "BUILDER": documents.ObjectBuilder,

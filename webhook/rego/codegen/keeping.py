@@ -77,7 +77,8 @@ class Keeping(Bodies):
             self.emit(f"if {known} is None:")
             self.emit(f" {left} = B0.left")
             self.emit(f" t = {value}")
-            self.emit(f" return REMEMBER({place}, {asked}, t, {left} - B0.left)")
+            steps = f"{left} - B0.left if B0.left >= 0 else -1"  # a look at the time may have taken the rest
+            self.emit(f" return REMEMBER({place}, {asked}, t, {steps})")
             self.charge(f"{known}[1]")
             self.emit(f"return {known}[0]")
             self.indent -= 1

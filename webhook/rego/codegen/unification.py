@@ -99,7 +99,8 @@ class Unification(Terms):
     def same(self, name: str, text: str) -> str:
         """Return code that tells whether two values of any kind are equal: most are texts."""
         name = self.named(name)
-        return f"{name} == {text} if {name}.__class__ is STR else EQUAL({self.budget()}, {name}, {text})"
+        short = f"{name}.__class__ is STR and LEN({name}) < 4096"
+        return f"{name} == {text} if {short} else EQUAL({name}, {text})"
 
     def match_array(self, pattern: Array, name: str, scope: Scope) -> Scope:
         """Write: an array of so many elements, each matched."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 
 from webhook.rego.context import BuiltinError
@@ -10,6 +11,9 @@ from webhook.rego.raw_text import encoded
 
 _STANDARD: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL: Final = _STANDARD[:-2] + "-_"
+_NO_STANDARD: Final = re.compile(rb"[^A-Za-z0-9+/\r\n]")
+_NO_URL: Final = re.compile(rb"[^A-Za-z0-9_\r\n-]")
+_NO_NEW_LINE: Final = re.compile(rb"[^\r\n]")
 
 
 def base64_bytes(text: str, alphabet: str = _STANDARD) -> bytes:
@@ -19,43 +23,32 @@ def base64_bytes(text: str, alphabet: str = _STANDARD) -> bytes:
         BuiltinError: it is none; says at which byte.
     """
     data = encoded(text)
-    known = frozenset(alphabet.encode())
-    digits: list[int] = []
-    at, size = 0, len(data)
-    while at < size:
-        byte = data[at]
-        if byte in (10, 13):
-            at += 1
-            continue
-        if byte == 61:
-            return _padded(data, at, digits, alphabet)
-        if byte not in known:
-            raise BuiltinError(f"illegal base64 data at input byte {at}")
-        digits.append(byte)
-        at += 1
+    end = data.find(b"=")
+    body = data if end < 0 else data[:end]
+    wrong = (_NO_URL if alphabet is _URL else _NO_STANDARD).search(body)
+    if wrong is not None:
+        raise BuiltinError(f"illegal base64 data at input byte {wrong.start()}")
+    digits = body.translate(None, b"\r\n")
+    if end >= 0:
+        return _padded(data, end, digits, alphabet)
     if len(digits) % 4:
         # Go counts back from the end, as many bytes as the last, incomplete group has digits.
-        raise BuiltinError(f"illegal base64 data at input byte {size - len(digits) % 4}")
-    return _decode(bytes(digits), alphabet)
+        raise BuiltinError(f"illegal base64 data at input byte {len(data) - len(digits) % 4}")
+    return _decode(digits, alphabet)
 
 
-def _padded(data: bytes, at: int, digits: list[int], alphabet: str) -> bytes:
+def _padded(data: bytes, end: int, digits: bytes, alphabet: str) -> bytes:
     missing = -len(digits) % 4
     if missing not in (1, 2):
-        raise BuiltinError(f"illegal base64 data at input byte {at}")
+        raise BuiltinError(f"illegal base64 data at input byte {end}")
     found = 0
-    while at < len(data):
-        byte = data[at]
-        if byte in (10, 13):
-            at += 1
-            continue
-        if byte != 61 or found == missing:
-            raise BuiltinError(f"illegal base64 data at input byte {at}")
+    for each in _NO_NEW_LINE.finditer(data, end):
+        if each.group() != b"=" or found == missing:
+            raise BuiltinError(f"illegal base64 data at input byte {each.start()}")
         found += 1
-        at += 1
     if found < missing:
         raise BuiltinError(f"illegal base64 data at input byte {len(data)}")
-    return _decode(bytes(digits) + b"=" * missing, alphabet)
+    return _decode(digits + b"=" * missing, alphabet)
 
 
 def _decode(data: bytes, alphabet: str) -> bytes:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from webhook.rego.go.decimal_digits import general_text, shortest_digits
+from webhook.rego.metering import pay
 from webhook.rego.numbers import MAX_DIGITS, Number, NumberTooLarge, Numeral, number_of
 
 PRECISION: Final = 64
@@ -42,6 +43,8 @@ def binary(number: Number) -> Binary:
         or len(digits) > MAX_DIGITS
     ):
         raise NumberTooLarge("a number's exponent is out of range")
+    if len(digits) > 64:
+        pay(len(digits) >> 3)
     mantissa = int("".join(map(str, digits)))
     if exponent >= 0:
         return _round_integer(bool(negative), mantissa * 10**exponent, 0)

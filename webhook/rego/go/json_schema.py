@@ -14,7 +14,7 @@ from typing import Any, Final
 from webhook.rego.context import BuiltinError, Context, Halt
 from webhook.rego.go.big_floats import whole
 from webhook.rego.go.patterns import compile_pattern
-from webhook.rego.numbers import NUMBERS, text_of
+from webhook.rego.numbers import NUMBERS, NumberTooLarge, text_of
 from webhook.rego.raw_text import printable
 from webhook.rego.value_text import json_text
 from webhook.rego.values import key
@@ -39,12 +39,16 @@ UNSUPPORTED: Final = frozenset(
 _COUNTS: Final = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _MAX_DEPTH: Final = 100
+_MAX_EXPONENT: Final = 1_000
 
 Failure = dict[str, str]
 
 
 def _exact(value: Any) -> Fraction:
-    return Fraction(Decimal(text_of(value)))
+    exact = Decimal(text_of(value))
+    if exact and abs(exact.adjusted()) > _MAX_EXPONENT:
+        raise NumberTooLarge("a number's exponent is out of range")
+    return Fraction(exact)
 
 
 def _unsupported(what: str) -> Halt:

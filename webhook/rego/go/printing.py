@@ -9,9 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
+from webhook.rego.context import check_string
 from webhook.rego.go.verbs import Big, Writer, type_name
 from webhook.rego.numbers import float_of, integer_of, text_of
 from webhook.rego.value_text import term_text
+from webhook.rego.values import CONTAINERS
 
 _FLAGS: Final = frozenset("#0+- ")
 _LARGE: Final = 1_000_000  # widths and precisions beyond are none to Go
@@ -40,7 +42,14 @@ def sprintf(template: str, values: list[Any]) -> str:
         Halt: the text is longer than any that may be built.
         BuiltinError: it asks for the address of a number.
     """
-    return _Printer([argument(value) for value in values]).run(template)
+    size = 0
+    arguments = []
+    for value in values:
+        arguments.append(argument(value))
+        if value.__class__ in CONTAINERS:
+            size += len(arguments[-1])
+            check_string(size)
+    return _Printer(arguments).run(template)
 
 
 class _Printer(Writer):

@@ -9,6 +9,7 @@ from typing import Final
 from webhook.rego.context import BuiltinError
 from webhook.rego.go.moments import SECOND_NS, Moment, date_of, days_in, days_of, is_leap
 from webhook.rego.go.time_layouts import CHUNK, DAYS, MONTHS
+from webhook.rego.metering import pay
 from webhook.rego.raw_text import encoded
 
 _ZONE: Final = re.compile(r"(ChST|MeST)|GMT(?:[+-]([0-9]+))?|[+-]([0-9]+)")
@@ -83,6 +84,7 @@ def _mismatch(layout: str, value: str, wanted: str, found: str) -> BuiltinError:
 
 def quoted(text: str) -> str:
     """Return a text in quotation marks as Go's package for times writes it."""
+    pay(len(text) >> 2)
     parts = []
     for char in text:
         if char < " " or char >= "\x80":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from webhook.core.errors import BudgetExceeded
 from webhook.rego.ast import Call, Expr, Ref, Rule, Term, Var
 from webhook.rego.builtins.declaration import Declaration
 from webhook.rego.context import BuiltinError, Context, Halt
@@ -55,7 +56,7 @@ class Constants:
                     understood(Context(), value)
                 except BuiltinError:
                     continue  # OPA takes it, and the call is undefined
-                except Halt as error:
+                except (Halt, BudgetExceeded) as error:
                     what = str(error).removeprefix(f"{call.name}: ")
                     self.problems.add(TYPE, f"{call.name}: {what}", expr.location)
                     return

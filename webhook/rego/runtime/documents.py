@@ -7,9 +7,9 @@ from typing import Any
 
 from webhook.core.activation import Budget
 from webhook.rego.ast import Location
-from webhook.rego.order import charge_equal, equal
+from webhook.rego.order import equal
 from webhook.rego.runtime.errors import conflict
-from webhook.rego.values import UNDEFINED, Path, RegoSet, Value, key, object_of, size
+from webhook.rego.values import UNDEFINED, Path, RegoSet, Value, key, object_of
 
 
 def agree(before: Value, now: Value, kind: str, location: Location) -> Value:
@@ -39,7 +39,7 @@ class ObjectBuilder:
         known = self.entries.get(wanted_key)
         if known is None:
             self.entries[wanted_key] = (wanted, value)
-        elif not charge_equal(self.budget, known[1], value):
+        elif not equal(known[1], value):
             conflict("object", location)
 
     def replace(self, wanted: Value, value: Value) -> None:
@@ -48,9 +48,6 @@ class ObjectBuilder:
 
     def _key(self, wanted: Value) -> Hashable:
         self.plain = False
-        self.budget.left -= size(wanted)
-        if self.budget.left < 0:
-            self.budget.spend()
         return key(wanted)
 
     def finish(self) -> Value:
@@ -83,7 +80,7 @@ class DocumentBuilder:
         known = branch.entries.get(key(last))
         if known is None:
             branch.entries[key(last)] = (last, value)
-        elif not charge_equal(self.budget, _finished(known[1]), value):
+        elif not equal(_finished(known[1]), value):
             conflict("object", location)
 
     def add(self, path: Path, value: Value, location: Location) -> None:
@@ -101,7 +98,7 @@ class DocumentBuilder:
         known[1].members.collect(value, self.budget)
 
     def _branch(self, path: Path, location: Location) -> tuple[_Branch, Value]:
-        self.budget.left -= sum(map(size, path)) + len(path)
+        self.budget.left -= 2 * len(path)
         if self.budget.left < 0:
             self.budget.spend()
         keys = tuple([key(part) for part in path])

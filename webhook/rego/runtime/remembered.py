@@ -69,7 +69,7 @@ def forget() -> None:
 def remember(place: Remembered, asked: str | tuple[str, ...], value: Value, steps: int) -> Value:
     """Keep what a function of texts alone gave, if it is small, with its steps; return it."""
     length = len(asked) if asked.__class__ is str else sum(map(len, asked))
-    # A new stride of the budget made the steps negative.
+    # A new stride of the budget, or a look at the time, made the steps negative.
     if 0 <= steps <= _MOST_STEPS and length <= _MOST_BYTES and _is_small(value):
         _memory.make_room()
         place[asked] = (value, steps)

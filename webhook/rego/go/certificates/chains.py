@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from webhook.rego.context import BuiltinError, Context
+from webhook.rego.go.certificates.der import MALFORMED
 from webhook.rego.go.certificates.extensions import HANDLED, USES, find
 
 USE_NAMES: Final = {
@@ -19,19 +21,42 @@ USE_NAMES: Final = {
     "KeyUsageMicrosoftCommercialCodeSigning": 12, "KeyUsageMicrosoftKernelCodeSigning": 13,
 }  # fmt: skip
 _MAX_CHAIN: Final = 100
+_MAX_CHECKS: Final = 100
+
+
+class _TooManyChecks(Exception):  # noqa: N818 - never leaves this module
+    pass
 
 
 def verified(
-    certificates: Sequence[x509.Certificate], now_ns: int, uses: Sequence[int], host: str
+    context: Context, certificates: Sequence[x509.Certificate], now_ns: int, uses: Sequence[int], host: str
 ) -> list[x509.Certificate] | None:
-    """Return the chain from the last certificate to the first, which is trusted; None if there is none."""
+    """Return the chain from the last certificate to the first, which is trusted; None if there is none.
+
+    As in Go the search ends after 100 signatures: what all sign each other has chains without end.
+    """
     if not 2 <= len(certificates) <= _MAX_CHAIN:
         return None
     root, leaf = certificates[0], certificates[-1]
     now = datetime.fromtimestamp(now_ns / 1e9, UTC)
-    if host and not _is_for(leaf, host):
+    checks = iter(range(_MAX_CHECKS))
+
+    def issued(certificate: x509.Certificate, issuer: x509.Certificate, below: int) -> bool:
+        if certificate.issuer != issuer.subject:
+            return False
+        context.spend(500)
+        if next(checks, None) is None:
+            raise _TooManyChecks
+        return _issued(certificate, issuer, below)
+
+    try:
+        if host and not _is_for(leaf, host):
+            return None
+        return _chain([leaf], root, certificates[1:-1], now, uses, issued)
+    except _TooManyChecks:
         return None
-    return _chain([leaf], root, certificates[1:-1], now, uses)
+    except MALFORMED as error:
+        raise BuiltinError("x509: malformed certificate") from error
 
 
 def _chain(
@@ -40,12 +65,13 @@ def _chain(
     between: Sequence[x509.Certificate],
     now: datetime,
     uses: Sequence[int],
+    issued: Callable[[x509.Certificate, x509.Certificate, int], bool],
 ) -> list[x509.Certificate] | None:
     last = chain[-1]
     if not last.not_valid_before_utc <= now <= last.not_valid_after_utc or not _allows(last, uses):
         return None
     for issuer in (root, *between):
-        if issuer in chain or not _issued(last, issuer, len(chain) - 1):
+        if issuer in chain or not issued(last, issuer, len(chain) - 1):
             continue
         if issuer is root:
             inside = root.not_valid_before_utc <= now <= root.not_valid_after_utc
@@ -53,7 +79,7 @@ def _chain(
                 return [*chain, root]
             continue
         left = [certificate for certificate in between if certificate is not issuer]
-        found = _chain([*chain, issuer], root, left, now, uses)
+        found = _chain([*chain, issuer], root, left, now, uses, issued)
         if found is not None:
             return found
     return None

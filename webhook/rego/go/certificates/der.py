@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+MALFORMED: Final = (
+    ValueError,
+    IndexError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises at certificates and requests that it can't read."""
 
 
 def base64_text(data: bytes | None) -> str | None:

@@ -15,7 +15,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from webhook.rego.context import BuiltinError
-from webhook.rego.go.certificates.der import base64_text, elements, inside, oid_numbers
+from webhook.rego.go.certificates.der import MALFORMED, base64_text, elements, inside, oid_numbers
 from webhook.rego.go.certificates.extensions import (
     HANDLED,
     name_fields,
@@ -64,7 +64,7 @@ def load(data: bytes) -> list[x509.Certificate]:
     try:
         with _quiet():
             return [x509.load_der_x509_certificate(part) for part in elements(data)]
-    except (ValueError, IndexError) as error:
+    except MALFORMED as error:
         raise BuiltinError("x509: malformed certificate") from error
 
 
@@ -78,17 +78,17 @@ def _quiet() -> Iterator[None]:
 
 def shown(certificate: x509.Certificate, *, with_uris: bool = True) -> dict[str, Any]:
     """Return a certificate as OPA shows it."""
-    with _quiet():
-        return _shown(certificate, with_uris)
+    try:
+        with _quiet():
+            return _shown(certificate, with_uris)
+    except MALFORMED as error:
+        raise BuiltinError("x509: malformed certificate") from error
 
 
 def _shown(certificate: x509.Certificate, with_uris: bool) -> dict[str, Any]:
     parts = list(elements(inside(certificate.tbs_certificate_bytes)))
     parts = parts[1:] if parts[0][0] == 0xA0 else parts  # without the version
-    try:
-        extensions = certificate.extensions
-    except ValueError as error:
-        raise BuiltinError("x509: malformed certificate") from error
+    extensions = certificate.extensions
     key = certificate.public_key()
     return {
         "Raw": base64_text(certificate.public_bytes(Encoding.DER)),
@@ -129,10 +129,10 @@ def request(data: bytes) -> dict[str, Any]:
         found = x509.load_der_x509_csr(data)
         extensions = found.extensions
         parts = list(elements(inside(found.tbs_certrequest_bytes)))
-    except (ValueError, IndexError) as error:
+        key = found.public_key()
+        names = name_fields(extensions, False)
+    except MALFORMED as error:
         raise BuiltinError(f"asn1: structure error: {error}") from None
-    key = found.public_key()
-    names = name_fields(extensions, False)
     asked = [{"Type": oid_numbers(e.oid), "Value": base64_text(e.value.public_bytes())} for e in extensions]
     attributes = [{"Type": [1, 2, 840, 113549, 1, 9, 14], "Value": [asked]}] if asked else None
     return {

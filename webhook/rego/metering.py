@@ -1,0 +1,40 @@
+"""Who pays for going through values: the query that runs in this thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from webhook.core.activation import Budget
+
+
+class _Meter(threading.local):
+    budget: Budget | None = None
+
+
+_meter: Final = _Meter()
+
+
+@contextmanager
+def metered(budget: Budget) -> Iterator[None]:
+    """Let `budget` pay for whatever goes through values meanwhile."""
+    before, _meter.budget = _meter.budget, budget
+    try:
+        yield
+    finally:
+        _meter.budget = before
+
+
+def pay(steps: int) -> None:
+    """Take steps of the budget that pays now; none where no query runs.
+
+    Raises:
+        BudgetExceeded: not so many are left.
+    """
+    budget = _meter.budget
+    if budget is not None:
+        budget.left -= steps
+        if budget.left < 0:
+            budget.spend()
