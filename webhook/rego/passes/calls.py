@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from webhook.rego.ast import Body, Call, Expr, Rule
 from webhook.rego.builtins.declaration import Declaration
+from webhook.rego.builtins.operand_names import named
 from webhook.rego.construction import true_body
 from webhook.rego.errors import TYPE, Problems
 from webhook.rego.node_text import show
@@ -99,7 +100,7 @@ class Calls:
         if declared is not None:
             scope = TypeChecker(self.builtins, self.names).environment
             have = show_arguments(map(scope.of, call.args))
-            want = ", ".join(map(str, declared.arguments))
+            want = ", ".join(named(declared.name, list(map(str, declared.arguments))))
             details = (f"have: ({have})", f"want: ({want})")
             self.problems.add(TYPE, f"{shown}: arity mismatch", expr.location, details)
             return

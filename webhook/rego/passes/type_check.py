@@ -13,6 +13,7 @@ from typing import Final
 from webhook.rego import types
 from webhook.rego.ast import COMPREHENSIONS, Call, Expr, Location, Ref, Rule, Term, Var, is_ground
 from webhook.rego.builtins.declaration import Declaration
+from webhook.rego.builtins.operand_names import named
 from webhook.rego.construction import name_ref
 from webhook.rego.errors import TYPE, Problem, RegoError
 from webhook.rego.node_text import show
@@ -248,5 +249,9 @@ def _arguments(
 ) -> _Found:
     have = list(have)
     wanted = [*want.arguments, *((want.result,) if result and want.result is not None else ())]
-    details = (f"have: ({show_arguments(have)})", f"want: ({show_arguments(wanted, want.variadic)})")
-    return _Found(Problem(TYPE, f"{show(name)}: {what}", location, details), any(map(unknown, have)))
+    called = show(name)
+    shown = named(called, list(map(types.show, wanted)))
+    if want.variadic is not None:
+        shown.append(f"{want.variadic}...")
+    details = (f"have: ({show_arguments(have)})", f"want: ({', '.join(shown)})")
+    return _Found(Problem(TYPE, f"{called}: {what}", location, details), any(map(unknown, have)))
