@@ -8,7 +8,7 @@ from typing import Any, Final
 from webhook.rego import numbers
 from webhook.rego.builtins.declaration import Implementation, builtin
 from webhook.rego.builtins.operands import big_integer, check_number, operand_error
-from webhook.rego.context import MAX_ITEMS, BuiltinError, Context, Halt
+from webhook.rego.context import MAX_ITEMS, BuiltinError, Context, Halt, OperandError
 from webhook.rego.go import big_floats
 from webhook.rego.go.big_floats import Binary
 from webhook.rego.numbers import NUMBERS, Number
@@ -192,7 +192,7 @@ def bits_negate(a: Any) -> int:
 def bits_lsh(a: Any, b: Any) -> int:
     """Return the bits moved to the left."""
     value, count = big_integer(a, 1), _count(b)
-    if value and count + value.bit_length() > 13_000:
+    if value and count + value.bit_length() > numbers.MAX_BITS:
         raise Halt(f"an integer of {count + value.bit_length()} bits is too large")
     return value << count if value else 0
 
@@ -206,8 +206,7 @@ def bits_rsh(a: Any, b: Any) -> int:
 def _count(value: Any) -> int:
     count = big_integer(value, 2)
     if count < 0:
-        error = operand_error(2, value, "number")
-        raise error.__class__("operand 2 must be an unsigned integer number but got a negative integer")
+        raise OperandError("operand 2 must be an unsigned integer number but got a negative integer")
     return count & ((1 << 64) - 1)  # OPA takes the low 64 bits
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from webhook.rego.builtins.arithmetic import difference
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.operands import operand_error, small_integer
+from webhook.rego.builtins.operands import check_object, operand_error, small_integer
 from webhook.rego.context import Context, check_items
 from webhook.rego.order import members_in_order
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, SET_OF_ANY, Array, Object, Set, Union
-from webhook.rego.values import UNDEFINED, RegoObject, RegoSet, key, lookup
+from webhook.rego.values import UNDEFINED, RegoSet, key, lookup
 
 _GRAPH = Object((), (ANY, Union((SET_OF_ANY, ARRAY_OF_ANY))))
 _NODES = Union((SET_OF_ANY, ARRAY_OF_ANY))
@@ -141,8 +141,7 @@ def _initial(value: Any, position: int) -> list[Any]:
 
 
 def _graph(value: Any) -> None:
-    if value.__class__ is not dict and value.__class__ is not RegoObject:
-        raise operand_error(1, value, "object")
+    check_object(value, 1)
 
 
 @builtin("graph.reachable", (_GRAPH, _NODES), SET_OF_ANY, needs_context=True)

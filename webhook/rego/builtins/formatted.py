@@ -6,7 +6,7 @@ from typing import Any
 
 from webhook.rego import numbers
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.operands import check_number, check_texts, operand_error
+from webhook.rego.builtins.operands import check_number, check_object, check_texts, operand_error
 from webhook.rego.context import Context, OperandError, check_string
 from webhook.rego.go import big_floats
 from webhook.rego.go.printing import sprintf
@@ -14,7 +14,7 @@ from webhook.rego.order import members_in_order
 from webhook.rego.plain_json import to_json
 from webhook.rego.types import ANY, ARRAY_OF_ANY, NUMBER, STRING, Object
 from webhook.rego.value_text import term_text
-from webhook.rego.values import RegoObject, RegoSet
+from webhook.rego.values import RegoSet
 
 
 @builtin("format_int", (NUMBER, NUMBER), STRING)
@@ -82,6 +82,5 @@ def render_template(context: Context, template: Any, values: Any) -> str:
     from webhook.rego.go.templates import render
 
     check_texts(template)
-    if values.__class__ is not dict and values.__class__ is not RegoObject:
-        raise operand_error(2, values, "object")
+    check_object(values, 2)
     return render(context, template, to_json(values)).replace("<no value>", "<undefined>")

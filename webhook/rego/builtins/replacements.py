@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.operands import check_texts, operand_error
+from webhook.rego.builtins.operands import check_object, check_texts, operand_error
 from webhook.rego.context import Context, OperandError, check_string
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import STRING, Object
-from webhook.rego.values import RegoObject, entries
+from webhook.rego.values import entries
 
 
 @builtin("replace", (STRING, STRING, STRING), STRING, needs_context=True)
@@ -31,8 +31,7 @@ def replace(context: Context, text: Any, old: Any, new: Any) -> str:
 @builtin("strings.replace_n", (Object((), (STRING, STRING)), STRING), STRING, needs_context=True)
 def replace_n(context: Context, patterns: Any, text: Any) -> str:
     """Return the text with each key of an object replaced by its value, left to right, first key first."""
-    if patterns.__class__ is not dict and patterns.__class__ is not RegoObject:
-        raise operand_error(1, patterns, "object")
+    check_object(patterns, 1)
     if text.__class__ is not str:
         raise operand_error(2, text, "string")
     pairs = []

@@ -7,13 +7,13 @@ from typing import Any, Final
 from urllib.parse import quote_plus
 
 from webhook.rego.builtins.declaration import builtin
-from webhook.rego.builtins.operands import check_texts, operand_error
+from webhook.rego.builtins.operands import check_object, check_texts
 from webhook.rego.context import BuiltinError, Context, OperandError, check_items, check_string
 from webhook.rego.order import members_in_order
 from webhook.rego.raw_text import decoded, encoded
 from webhook.rego.types import SET_OF_STRING, STRING, Array, Object, Union
 from webhook.rego.value_text import key_text, quote
-from webhook.rego.values import RegoObject, RegoSet, entries
+from webhook.rego.values import RegoSet, entries
 
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
@@ -67,8 +67,7 @@ _TEXTS: Final = Array(STRING)
 )
 def urlquery_encode_object(context: Context, value: Any) -> str:
     """Return an object's entries as a query."""
-    if value.__class__ is not dict and value.__class__ is not RegoObject:
-        raise operand_error(1, value, "object")
+    check_object(value, 1)
     parts: list[str] = []
     for key, found in sorted((key_text(k), v) for k, v in entries(value)):
         items = [found] if found.__class__ is str else _listed(found)
