@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,54 @@ def test_every_field_of_match_means_the_same(tmp_path: Path) -> None:
     objects = [cel_template(), *constraints, constraint(name="bare"), *OBJECTS]
     judged = {named(each) for each in OBJECTS}
     # gator judges templates and constraints as objects too.
+    theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in judged]
+    assert as_gator(objects) == theirs
+    assert len(theirs) > 100
+
+
+def _random_match(pick: random.Random) -> dict[str, Any]:
+    globs = ["shop", "sh*", "*op", "*ho*", "*", "kube-*", "*-public", "unknown", "nothing"]
+    keys, values = ["app", "stage", "team"], ["web", "prod", "dev", ""]
+
+    def selector() -> dict[str, Any]:
+        expressions = []
+        for _ in range(pick.randrange(3)):
+            operator = pick.choice(["In", "NotIn", "Exists", "DoesNotExist"])
+            listed = {"values": pick.sample(values, pick.randint(1, 2))} if operator.endswith("In") else {}
+            expressions.append({"key": pick.choice(keys), "operator": operator, **listed})
+        labels = {pick.choice(keys): pick.choice(values) for _ in range(pick.randrange(2))}
+        return {"matchLabels": labels, "matchExpressions": expressions}
+
+    def kinds() -> list[dict[str, Any]]:
+        groups, names = (
+            ["", "apps", "example.com", "*"],
+            ["ConfigMap", "Deployment", "Namespace", "Widget", "*"],
+        )
+        parts = {"apiGroups": groups, "kinds": names}
+        return [
+            {part: pick.sample(of, pick.randrange(3)) for part, of in parts.items() if pick.random() < 0.8}
+            for _ in range(pick.randrange(4))
+        ]
+
+    fields: dict[str, Callable[[], Any]] = {
+        "kinds": kinds,
+        "namespaces": lambda: pick.sample(globs, pick.randrange(3)),
+        "excludedNamespaces": lambda: pick.sample(globs, pick.randrange(3)),
+        "namespaceSelector": selector,
+        "labelSelector": selector,
+        "name": lambda: pick.choice(["web-*", "*-1", "thing", "*", "*e*"]),
+        "scope": lambda: pick.choice(["Cluster", "Namespaced", "*", "other"]),
+        "source": lambda: pick.choice(["All", "Original", "Generated"]),
+    }
+    return {name: make() for name, make in fields.items() if pick.random() < 0.3}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_matches_mean_the_same(tmp_path: Path, seed: int) -> None:
+    pick = random.Random(seed)
+    constraints = [constraint(name=f"m{at}", match=_random_match(pick)) for at in range(120)]
+    objects = [cel_template(), *constraints, *OBJECTS]
+    judged = {named(each) for each in OBJECTS}
     theirs = [each for each in oracle.judged(tmp_path, objects) if each[0] in judged]
     assert as_gator(objects) == theirs
     assert len(theirs) > 100

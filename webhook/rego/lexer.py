@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from webhook.rego.ast import Location
@@ -66,6 +66,9 @@ _LETTERS: Final = re.compile(r"[A-Za-z_](?:[A-Za-z_]|\d)*")
 _SPACE: Final = re.compile(r"[ \t\n\r]+")
 _NUMBER: Final = re.compile(r"[0-9]*")
 _COMMENT: Final = re.compile(r"#[^\n]*")
+_MARK: Final = "\ufeff"
+_MISPLACED: Final = {_MARK: "illegal byte-order mark", "\0": "illegal null character"}
+_ANY_MISPLACED: Final = re.compile("[\0\ufeff]")
 _PLAIN: Final = re.compile(r'[^"\\\n]*')
 _PLAIN_TEMPLATE: Final = re.compile(r'[^"\\\n{]*')
 _PLAIN_RAW_TEMPLATE: Final = re.compile(r"[^`\\{]*")
@@ -90,6 +93,10 @@ class Lexer:
         self.file = file
         self._lines = [0, *(match.end() for match in re.finditer("\n", source))]
         self._known: dict[tuple[int, str], Token] = {}
+        # A byte-order mark at the very beginning is no part of the text.
+        self._first = 1 if source.startswith(_MARK) else 0
+        found = (match.start() for match in _ANY_MISPLACED.finditer(source))
+        self._misplaced = [at for at in found if at >= self._first]
 
     def location(self, offset: int) -> Location:
         """Where an offset is; the end of the source is its last character, as OPA has it."""
@@ -106,8 +113,19 @@ class Lexer:
         key = (offset, mode)
         token = self._known.get(key)
         if token is None:
-            token = self._known[key] = self._read(offset, mode)
+            token = self._known[key] = self._checked(self._read(offset, mode))
         return token
+
+    def _checked(self, token: Token) -> Token:
+        """Return a token with what is wrong with its characters; it answers for the one after it, too.
+
+        OPA's scanner is always one character ahead.
+        """
+        if not self._misplaced or token.start < self._first:
+            return token
+        first = token.start if token.start == self._first else token.start + 1
+        errors = tuple(_MISPLACED[self.source[at]] for at in self._misplaced if first <= at <= token.end)
+        return replace(token, errors=token.errors + errors) if errors else token
 
     def _read(self, start: int, mode: str) -> Token:
         source = self.source
@@ -118,6 +136,8 @@ class Lexer:
         if start >= len(source):
             return Token(EOF, "", start, start)
         char = source[start]
+        if start < self._first:
+            return Token(WHITESPACE, "", start, self._first)
         if char in " \t\n\r":
             end = _SPACE.match(source, start).end()  # type: ignore[union-attr]
             return Token(WHITESPACE, source[start:end], start, end)
@@ -150,10 +170,6 @@ class Lexer:
         errors: tuple[str, ...] = ()
         if char == "!":
             errors = ("illegal ! character",)
-        elif char == "\0":
-            errors = ("illegal null character",)
-        elif char == "\ufeff" and start:
-            errors = ("illegal byte-order mark",)
         return Token(ILLEGAL, "", start, start + 1, errors)
 
     def _number(self, start: int) -> Token:

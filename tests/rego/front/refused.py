@@ -13,6 +13,34 @@ PARSE: Final[dict[str, Case]] = {
         "p { true }",
         ("2:1: rego_parse_error: `if` keyword is required before rule body",),
     ),
+    "a byte-order mark in the middle": (
+        "v1",
+        "\ufeffp := 1",
+        ("2:0: rego_parse_error: illegal byte-order mark",),
+    ),
+    "a byte-order mark in a comment": (
+        "v0",
+        "# \ufeff\np = 1",
+        ("2:1: rego_parse_error: illegal byte-order mark",),
+    ),
+    "a byte-order mark in a string": (
+        "v1",
+        'p := "a\ufeff"',
+        (
+            "2:6: rego_parse_error: illegal byte-order mark",
+            *["2:6: rego_parse_error: illegal token"] * 2,
+        ),
+    ),
+    "a null character in a raw string": (
+        "v0",
+        "p = `\0`",
+        ("2:5: rego_parse_error: illegal null character", *["2:5: rego_parse_error: illegal token"] * 2),
+    ),
+    "a null character after a number": (
+        "v1",
+        "p := 1\0",
+        ("2:6: rego_parse_error: illegal null character", *["2:6: rego_parse_error: illegal token"] * 2),
+    ),
     "a keyword as a rule": ("v1", "if := 1", ("2:1: rego_parse_error: unexpected if keyword",)),
     "a rule of nothing": ("v1", "p", ("2:1: rego_parse_error: var cannot be used for rule name",)),
     "a package in the middle": ("v0", "p = 1\npackage u", ("3:1: rego_parse_error: unexpected package",)),

@@ -41,6 +41,23 @@ def test_opa_has_the_same_problems_with(name: str, servers: dict[Version, Opa]) 
         assert found == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\ufeffpackage t\np := 1", []),
+        ("\ufeff# of an editor\npackage t\np := 1", []),
+        ("\ufeffpackage t q", ["1:12: rego_parse_error: var cannot be used for rule name"]),
+        ("\ufeff\ufeffpackage t", ["1:2: rego_parse_error: illegal byte-order mark"]),
+    ],
+)
+def test_a_byte_order_mark_may_begin_a_policy(
+    text: str, expected: list[str], servers: dict[Version, Opa]
+) -> None:
+    """Some editors write one."""
+    assert problems(text, "v1") == expected
+    assert unplaced(problems_of_opa(servers["v1"], text)) == unplaced(expected)
+
+
 def test_a_policy_s_error_is_placed_at_its_first_problem() -> None:
     with pytest.raises(CompileError) as caught:
         parse_module("package t\np = @\nq = [1\n", "t.rego", "v0")

@@ -92,6 +92,11 @@ class Reader:
             token = self.lexer.read(self.next, mode)
             self.start, self.next = token.start, token.end
             self.kind, self.text = token.kind, token.text
+            if token.errors:
+                for message in token.errors:
+                    self.error(self.location, message)
+                self.kind = ILLEGAL
+                return
             if self.kind == WHITESPACE:
                 if "\n" in token.text:
                     self.skipped_newline = True
@@ -103,10 +108,6 @@ class Reader:
                 continue
             if self.kind == IDENTIFIER and self.text in self.keywords:
                 self.kind = self.text
-            for message in token.errors:
-                self.error(self.location, message)
-            if token.errors:
-                self.kind = ILLEGAL
             return
 
     def error(self, location: Location, message: str) -> None:
