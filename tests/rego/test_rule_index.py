@@ -26,6 +26,7 @@ INPUT: dict[str, Any] = {
     "shape": [1, None, "x"],
     "object": {"a": "b"},
     "none": None,
+    "no": False,
     "e": "x\u00e9y",
 }
 CONFLICT = {"error": "conflict_error: functions must not produce multiple outputs for same inputs"}
@@ -51,6 +52,13 @@ CASES: dict[str, dict[str, Any]] = {
     "p if { boom(1) > 0; data.t.other == 1 }\nother := 2": CONFLICT,
     "p if { boom(1) > 0; input.missing }": NOTHING,
     "p if { boom(1) > 0; not input.kind }": CONFLICT,
+    "p if { boom(1) > 0; input.no }": CONFLICT,
+    "p if { boom(1) > 0; x := input.missing; x > 1 }": NOTHING,
+    "p if { boom(1) > 0; x := input.no; y := input.missing; x != y }": NOTHING,
+    "p if { boom(1) > 0; x := input.kind; y := input.missing; x == y }": NOTHING,
+    "p if { x := 7; boom(1) > 0; x = input.none }": NOTHING,
+    'p if { x := lower("A"); boom(1) > 0; x = input.none }': CONFLICT,
+    'p if { boom(1) > 0; x = input.kind; x = input.no; x == "w" }': NOTHING,
     # an equality with what is in a collection
     "p if { boom(1) > 0; input.list[_] == 7 }": NOTHING,
     "p if { boom(1) > 0; input.list[_] == 3; false }": CONFLICT,

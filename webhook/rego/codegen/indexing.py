@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from webhook.rego.ast import Location, Rule, Var
+from webhook.rego.ast import Body, Call, Expr, Location, Ref, Rule, Var, is_ground
 from webhook.rego.codegen.wanted import ANY, Entry, Reader, Scalar, Unindexable, Wanted
-from webhook.rego.passes.walk import is_constant
+from webhook.rego.passes.walk import is_constant, variables
 from webhook.rego.runtime.rule_index import Branches, Level, RuleIndex, Subject
 from webhook.rego.tree import Node, constant_of
 from webhook.rego.values import UNDEFINED, key
@@ -21,22 +22,25 @@ class Indexed:
     Attributes:
         index: answers at run time.
         bits: of each definition and of what its `else` adds, by identity.
+        seen: the identities of those of which it can be seen that they are left out.
+        bodies: of those where it is enough to look things up first, by identity.
         early: the bit of `RuleIndex`.
-        overlooks: whether it may leave out what is true.
     """
 
     index: RuleIndex
     bits: Mapping[int, int]
+    seen: frozenset[int]
+    bodies: Mapping[int, Body]
     early: int
-    overlooks: bool
 
 
-def index_of(root: Node, links: Sequence[Rule]) -> Indexed | None:
+def index_of(root: Node, links: Sequence[Rule], raises: Callable[[Expr], bool]) -> Indexed | None:
     """Return the index of definitions, each followed by what its `else` adds; None where there is nothing.
 
     Args:
         root: of all rules.
         links: none of them `default`.
+        raises: tells whether an expression may end the query.
     """
     count: Counter[Subject] = Counter()
     places: dict[Subject, Location] = {}
@@ -64,12 +68,50 @@ def index_of(root: Node, links: Sequence[Rule]) -> Indexed | None:
             same = key(constant_of(link.head.value))
             alike[same] = alike.get(same, 0) | 1 << bit
     early = 1 << len(links)
+    overlooks = any(reader.overlooks for reader in readers)
+    seen: set[int] = set()
+    bodies: dict[int, Body] = {}
+    for reader, link in zip(readers, links, strict=True):
+        if not overlooks and not _asks_later(reader, link.body, raises):
+            continue
+        body = _looked_up_first(link)
+        if overlooks or _asks_later(reader, body, raises):
+            seen.add(id(link))
+        else:
+            bodies[id(link)] = body
     return Indexed(
         RuleIndex(tree, [*alike.values()], early),
         {id(link): 1 << bit for bit, link in enumerate(links)},
+        frozenset(seen),
+        bodies,
         early,
-        any(reader.overlooks for reader in readers),
     )
+
+
+def _asks_later(reader: Reader, body: Body, raises: Callable[[Expr], bool]) -> bool:
+    """Tell whether what may end the query stands before something that the index looks at."""
+    first = [*takewhile(lambda expr: not raises(expr), body)]
+    if len(first) == len(body):
+        return False
+    before = Reader(reader.root, reader.arguments, Counter(), {})
+    before.read(tuple(first))
+    return {*before.entries} != {*reader.entries}
+
+
+def _looked_up_first(link: Rule) -> Body:
+    """Return a body that begins with what gives new variables a value of the input, or fails."""
+    first: list[Expr] = []
+    known = variables(link.head.args)
+    for expr in link.body:
+        terms = expr.terms
+        if not expr.negated and not expr.with_ and isinstance(terms, Call) and terms.name == "eq":
+            for one, other in (terms.args, terms.args[::-1]):
+                new = isinstance(one, Var) and one.name not in known
+                if new and isinstance(other, Ref) and other.root == "input" and is_ground(other):
+                    first.append(expr)
+        known |= variables(expr)
+    moved = {id(expr) for expr in first}
+    return (*first, *[expr for expr in link.body if id(expr) not in moved])
 
 
 def _plant(level: Level, ordered: Sequence[Subject], wanted: Sequence[Entry], bit: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.rego.ast import Rule, chain
+from webhook.rego.ast import Body, Rule, chain
 from webhook.rego.codegen.indexing import Indexed, index_of
 from webhook.rego.codegen.keeping import Keeping
 from webhook.rego.tree import Node
@@ -19,15 +19,13 @@ class LeftOut(Keeping):
         self.left = ""  # the name of what it leaves
 
     def index(self, node: Node) -> None:
-        """Make the index of a node's rules, if it can be seen which of them it leaves out."""
+        """Make the index of a node's rules."""
         links = [link for _, rule in node.rules if not rule.default for link in chain(rule)]
-        found = index_of(self.root, links)
-        seen = found is not None and (found.overlooks or any(self.raising.body(link.body) for link in links))
-        self.indexed, self.left = (found if seen else None), ""
+        self.indexed, self.left = index_of(self.root, links, self.raising.expr), ""
 
-    def ask_index(self, params: list[str]) -> None:
-        """Write: which rules are left."""
-        if self.indexed is not None:
+    def ask_index(self, params: list[str], *, early: bool = False) -> None:
+        """Write: which rules are left, if what is left out shows, or if the first may decide (`early`)."""
+        if self.indexed is not None and (self.indexed.seen or early):
             self.left = self.name("i")
             asked = self.constant(self.indexed.index.left)
             self.emit(f"{self.left} = {asked}({', '.join(['F0', *params])})")
@@ -35,5 +33,9 @@ class LeftOut(Keeping):
     def unless_left_out(self, rule: Rule) -> None:
         """Write: go on only if the index leaves this one."""
         one = self.indexed
-        if one is not None and not rule.default and (one.overlooks or self.raising.body(rule.body)):
+        if one is not None and id(rule) in one.seen:
             self.check(f"not {self.left} & {one.bits[id(rule)]}")
+
+    def body_of(self, rule: Rule) -> Body:
+        """Return a rule's body in the order in which it is evaluated."""
+        return self.indexed.bodies.get(id(rule), rule.body) if self.indexed is not None else rule.body

@@ -127,7 +127,7 @@ class Rules(LeftOut):
                 text, _ = self.value(head, scope)
                 self.emit(self.collect(result, text))
 
-            self.body(rule.body, start, add)
+            self.body(self.body_of(rule), start, add)
             self.close(0)
         self.finish_at(node, params, result)
 
@@ -163,7 +163,7 @@ class Rules(LeftOut):
             self.unless_left_out(rule)
             member = (rule.head.key,) if rule.head.multi_value and rule.head.key is not None else ()
             start = self.heads((*rest, *member), params)
-            self.body(rule.body, start, put)
+            self.body(self.body_of(rule), start, put)
             self.close(0)
         built = self.name("t")
         self.emit(f"{built} = {result}.finish()")
@@ -193,7 +193,7 @@ class Rules(LeftOut):
         self.is_function = arity > 0
         if arity:
             self.charge("4")
-        self.ask_index(params)
+        self.ask_index(params, early=bool(early))
         if early and self.indexed is not None:
             listed = ", ".join(["F0", self.left, *params])
             self.emit(f"if {self.left} & {self.indexed.early}: return {early}({listed})")
@@ -230,7 +230,8 @@ class Rules(LeftOut):
 
         The first that is true decides there, and what may end the query isn't reached.
         """
-        if self.indexed is None or not self.indexed.index.alike:
+        raises = any(self.raising.body(rule.body) for one in links for rule in one)
+        if self.indexed is None or not self.indexed.index.alike or not raises:
             return ""
         name, kind = f"r_{node.number}_early", "function" if params else "complete"
         self.begin("return U", Return())
@@ -304,6 +305,6 @@ class Rules(LeftOut):
             agree = f"AGREE({result}, {text}, {kind!r}, {self.place(rule.location)})"
             self.emit(f"{result} = {text} if {result} is U else {agree}")
 
-        self.body(rule.body, scope, finish)
+        self.body(self.body_of(rule), scope, finish)
         self.close(mark)
         self.mode, self.fail = mode, fail
