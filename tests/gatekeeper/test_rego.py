@@ -180,6 +180,21 @@ def test_what_gator_refuses_is_refused_with_its_line(
             oracle.judged(tmp_path, [made, thing()])
 
 
+def test_a_template_s_modules_may_not_be_too_large_together() -> None:
+    def lib(number: int) -> str:
+        return f"package lib.l{number}\n" + "".join(f"p[{n}] {{ input.a == {n} }}\n" for n in range(600))
+
+    def made(libs: int) -> Any:
+        return rego_template(HEAD + 'violation[{"msg": "m"}] { true }', libs=[lib(n) for n in range(libs)])
+
+    compile_template(made(2))
+    with pytest.raises(
+        CompileError, match="the source is too large: a program may have 25,000 tokens"
+    ) as refused:
+        compile_template(made(4))
+    assert refused.value.field.endswith(".libs[3]")
+
+
 def test_libraries_are_found_below_data_lib(tmp_path: Path) -> None:
     entry = (
         "package any\nimport data.lib.more\nimport data.lib.more.says as speak\n"

@@ -12,25 +12,28 @@ from webhook.rego.ast import Body, Import, Location, Module, Package, Rule, Vers
 from webhook.rego.errors import PARSE, Problem, RegoError
 from webhook.rego.node_text import show
 from webhook.rego.parsing.bare import rule_from_body
-from webhook.rego.parsing.reader import TooDeep
+from webhook.rego.parsing.reader import Tokens, TooDeep, TooLarge
 from webhook.rego.parsing.statements import StatementParser
 
 
-def parse_module(source: str, file: str = "", version: Version = "v1") -> Module:
+def parse_module(
+    source: str, file: str = "", version: Version = "v1", tokens: Tokens | None = None
+) -> Module:
     """Parse a file.
 
     Args:
         source: its text.
         file: its name, for places.
         version: which Rego it is in; ``import rego.v1`` holds v0 to v1's rules.
+        tokens: how many the files of its program may still have; without, this file is all of it.
 
     Raises:
-        RegoError: it can't be parsed.
+        RegoError: it can't be parsed, or is too large.
     """
-    parser = StatementParser(source, file, version)
+    parser = StatementParser(source, file, version, tokens)
     try:
         statements = list(parser.statements())
-    except TooDeep as error:
+    except (TooDeep, TooLarge) as error:
         raise RegoError((Problem(PARSE, str(error), error.location),)) from None
     if parser.errors:
         raise RegoError(parser.errors)

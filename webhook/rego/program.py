@@ -16,6 +16,7 @@ from webhook.rego.codegen.survey import survey
 from webhook.rego.compile import compile_modules as run_passes
 from webhook.rego.metering import metered
 from webhook.rego.parser import parse_module
+from webhook.rego.parsing.reader import Tokens
 from webhook.rego.queries import query_module
 from webhook.rego.runtime.errors import QueryError
 from webhook.rego.runtime.frames import Frame
@@ -114,7 +115,8 @@ def compile_modules(
     Raises:
         CompileError: with the line and column, and OPA's code.
     """
-    parsed = {name: parse_module(text, name, version) for name, text in modules.items()}
+    tokens = Tokens()
+    parsed = {name: parse_module(text, name, version, tokens) for name, text in modules.items()}
     asked = {text: query_module(text, number) for number, text in enumerate(queries)}
     compiled = run_passes({**parsed, **{module.file: module for module in asked.values()}})
     passed = compiled.modules

@@ -6,6 +6,7 @@ place of a type is no type: what can't exist, or isn't known yet. Texts are thos
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -15,6 +16,8 @@ from webhook.rego.type_constants import Constant, Pairs, compare_constants, cons
 
 #: Types with more parts than this are taken for `ANY`: hostile ones double with every name.
 MOST_PARTS: Final = 20_000
+
+_BY_KEY = cmp_to_key(compare_constants)
 
 
 class Weighed:
@@ -79,8 +82,7 @@ class Object(Weighed):
 
     def __post_init__(self) -> None:
         if self.static:
-            by_key = cmp_to_key(compare_constants)
-            ordered = tuple(sorted(self.static, key=lambda one: by_key(one[0])))
+            ordered = tuple(sorted(self.static, key=lambda one: _BY_KEY(one[0])))
             object.__setattr__(self, "static", ordered)
         self._weigh((*(of for _, of in self.static), *(self.dynamic or ())))
 
@@ -94,9 +96,9 @@ class Object(Weighed):
 
     def select(self, key: Constant) -> Type | None:
         """Return the type of the value under a constant key, or None."""
-        for name, of in self.static:
-            if compare_constants(name, key) == 0:
-                return of
+        at = bisect_left(self.static, _BY_KEY(key), key=lambda one: _BY_KEY(one[0]))
+        if at < len(self.static) and compare_constants(self.static[at][0], key) == 0:
+            return self.static[at][1]
         if self.dynamic is not None and contains(self.dynamic[0], type_of(key)):
             return self.dynamic[1]
         return None
@@ -123,7 +125,7 @@ class Union(Weighed):
 
     def __post_init__(self) -> None:
         if self.of:
-            object.__setattr__(self, "of", tuple(sorted(self.of, key=cmp_to_key(compare))))
+            object.__setattr__(self, "of", tuple(sorted(self.of, key=_BY_TYPE)))
         self._weigh(self.of)
         object.__setattr__(self, "incomplete", False)  # as OPA has it
 
@@ -134,7 +136,10 @@ class Union(Weighed):
         """Whether `other` is one of the members, or everything is."""
         if isinstance(other, Function):
             return False
-        return not self.of or any(compare(member, other) == 0 for member in self.of)
+        if not self.of:
+            return True
+        at = bisect_left(self.of, _BY_TYPE(other), key=_BY_TYPE)
+        return at < len(self.of) and compare(self.of[at], other) == 0
 
     def merge(self, other: Type | None) -> Union:
         """Return this or `other`, flat."""
@@ -250,6 +255,9 @@ def compare(a: Type | None, b: Type | None) -> int:
     return 0
 
 
+_BY_TYPE = cmp_to_key(compare)
+
+
 def _compare_optional(a: Type | None, b: Type | None) -> int:
     if (a is None) != (b is None):
         return 1 if b is None else -1
@@ -269,7 +277,7 @@ def _compare_objects(a: Object, b: Object) -> int:
 
 def _distinct(of: Iterable[Type | None]) -> tuple[Type | None, ...]:
     found: list[Type | None] = []
-    for one in sorted(of, key=cmp_to_key(compare)):
+    for one in sorted(of, key=_BY_TYPE):
         if not found or compare(found[-1], one) != 0:
             found.append(one)
     return tuple(found)

@@ -41,6 +41,10 @@ REFUSED = {
     + '1 + "a"'
     + "]" * 45,
     "a ring of unknown variables": "p { " + "".join(f"x{n} = x{n + 1}; " for n in range(500)) + "x500 = x0 }",
+    "all rules of a layer refer to all of the next, and one to itself": "".join(
+        f"{name}[{n}] {{ {below}[x] }}\n" for name, below in ("ab", "bc", "cd") for n in range(300)
+    )
+    + "d[x] { d[x] }\n",
     "many errors": "p { " + "foo(1); " * 2000 + "true }",
 }
 
@@ -58,3 +62,25 @@ def test_refused_in_time_with_a_few_problems(name: str) -> None:
     found = problems(f"package t\n{REFUSED[name]}", "v0")
     assert time.process_time() - started < SECONDS
     assert 1 <= len(found) <= MAX_ERRORS + 1, "the last says that there are more"
+
+
+TOO_LARGE = {
+    "definitions": "".join(f"p[{n}] {{ input.a == {n} }}\n" for n in range(30_000)),
+    "a literal": "p = [" + "1, " * 400_000 + "1]",
+    "a reference": "p { input" + ".a" * 400_000 + " }",
+    "names": "p { " + "; ".join(f"x{n} := {n}" for n in range(100_000)) + " }",
+}
+SECONDS_TO_REFUSE = 10.0  # of CPU: compiling them would take more than twice that
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_what_is_too_large_is_refused_before_it_is_compiled(name: str) -> None:
+    started = time.process_time()
+    (found,) = problems(f"package t\n{TOO_LARGE[name]}", "v0")
+    assert time.process_time() - started < SECONDS_TO_REFUSE
+    assert "rego_parse_error: the source is too large: a program may have 25,000 tokens" in found
+
+
+def test_comments_blanks_and_long_texts_are_not_what_makes_a_source_too_large() -> None:
+    text = "# " + "word " * 100_000 + "\n" * 100_000 + 'p = "' + "a " * 100_000 + '"'
+    assert problems(f"package t\n{text}", "v0") == []

@@ -153,10 +153,10 @@ LONG = {
     "a body in the wrong order": "p { "
     + "".join(f"x{n + 1} = x{n}\n" for n in reversed(range(700)))
     + " x0 = 1 }",
-    "a reference": "p { input" + ".a" * 20_000 + " }",
-    "an array": "p = [" + "1, " * 20_000 + "2]",
+    "a reference": "p { input" + ".a" * 12_000 + " }",
+    "an array": "p = [" + "1, " * 12_000 + "2]",
     "a set": "p = {" + ", ".join(map(str, range(8_000))) + "}",
-    "an object": "p = {" + ", ".join(f'"k{n}": {n}' for n in range(8_000)) + "}",
+    "an object": "p = {" + ", ".join(f'"k{n}": {n}' for n in range(6_000)) + "}",
     "a string": 'p = "' + "a" * 1_000_000 + '"',
     "escapes": 'p = "' + "\\n" * 300_000 + '"',
     "a number": "p = " + "1" * 20_000,

@@ -39,6 +39,7 @@ from webhook.rego.errors import RegoError
 from webhook.rego.go.float64 import through_float64
 from webhook.rego.metering import metered
 from webhook.rego.parser import parse_module
+from webhook.rego.parsing.reader import Tokens
 from webhook.rego.program import generate
 from webhook.rego.raw_text import printable
 from webhook.rego.value_text import printable_json
@@ -82,9 +83,10 @@ def compile_rego(source: Object, field: str) -> _Judge:
     places |= {f'{_LIBS}["lib_{at}"]': f"{field}.libs[{at}]" for at in range(len(libs))}
     sources = dict(zip(places, (entry, *libs), strict=True))
     modules: dict[str, Module] = {}
+    tokens = Tokens()
     for name, code in sources.items():
         try:
-            modules[name] = parse_module(code, name, version)
+            modules[name] = parse_module(code, name, version, tokens)
         except RegoError as error:
             raise refusal.of(error, places[name], INVALID + refusal.listed(error.problems, sources)) from None
     rego_checks.check_entry(modules[ENTRY], places[ENTRY])

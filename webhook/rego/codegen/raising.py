@@ -35,9 +35,16 @@ class Raising:
     def __init__(self, root: Node) -> None:
         self._root = root
         self._known: dict[int, bool] = {}
+        self._asked: dict[int, tuple[Expr, bool]] = {}
 
     def expr(self, expr: Expr) -> bool:
-        """Tell whether an expression may end the query."""
+        """Tell whether an expression may end the query; each is asked about once for all that come before."""
+        known = self._asked.get(id(expr))
+        if known is None:  # with the expression, so that no other one gets its id
+            known = self._asked[id(expr)] = (expr, self._expr(expr))
+        return known[1]
+
+    def _expr(self, expr: Expr) -> bool:
         terms = expr.terms
         if any(self._term(one.value) for one in expr.with_):
             return True

@@ -15,6 +15,9 @@ from webhook.rego.lexer import COMMENT, IDENTIFIER, ILLEGAL, WHITESPACE, Lexer
 #: How deep terms and bodies may nest, and how many operators an expression may chain.
 MAX_DEPTH: Final = 100
 
+#: How many tokens the sources of one program may have: the largest template of Gatekeeper's library has 3,000.
+MAX_TOKENS: Final = 25_000
+
 #: What was read as a term at an offset, and the state after it; in the order of the offsets.
 Cache: TypeAlias = dict[int, tuple[Term | None, tuple[Any, ...]]]
 
@@ -27,13 +30,36 @@ class TooDeep(Exception):  # noqa: N818 - read as a condition
         self.location = location
 
 
+class TooLarge(Exception):  # noqa: N818 - read as a condition
+    """The sources of a program have too many tokens: what it takes to compile them has to be bounded."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__(f"the source is too large: a program may have {MAX_TOKENS:,} tokens, comments apart")
+        self.location = location
+
+
+class Tokens:
+    """Counts the tokens of a program's sources down; one whose reading is tried again counts once.
+
+    Attributes:
+        left: how many more there may be.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: int = MAX_TOKENS) -> None:
+        self.left = most
+
+
 class Reader:
     """Holds the place in the source, and reads tokens from it.
 
     Methods of the parser that find nothing return None, and mostly note an error.
     """
 
-    def __init__(self, source: str, file: str, version: Version) -> None:
+    def __init__(self, source: str, file: str, version: Version, tokens: Tokens | None = None) -> None:
+        self.tokens = tokens or Tokens()
+        self.furthest = 0
         self.lexer = Lexer(source, file)
         self.version = version
         self.keywords = lexer.KEYWORDS
@@ -85,7 +111,11 @@ class Reader:
         return self.lexer.location(self.start)
 
     def scan(self, skip: bool = True, mode: str = "") -> None:
-        """Go to the next token; without `skip`, whitespace is one."""
+        """Go to the next token; without `skip`, whitespace is one.
+
+        Raises:
+            TooLarge: it is one too many.
+        """
         if self.kind != WHITESPACE:
             self.skipped_newline = False
         while True:
@@ -106,6 +136,11 @@ class Reader:
             if self.kind == COMMENT:
                 self.comments += 1
                 continue
+            if self.next > self.furthest:
+                self.furthest = self.next
+                self.tokens.left -= 1
+                if self.tokens.left < 0:
+                    raise TooLarge(self.location)
             if self.kind == IDENTIFIER and self.text in self.keywords:
                 self.kind = self.text
             return

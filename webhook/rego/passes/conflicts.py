@@ -114,14 +114,13 @@ def check_recursion(
     def name(id_: RuleId) -> str:
         return show(entries[id_[0], id_[1], 0].path)
 
+    recursive = graph.recursive()
     for id_, location in places.items():
         if len(problems.found) >= MAX_ERRORS:
             return
-        path = graph.cycle(id_)
-        if path:
-            problems.add(
-                RECURSION, f"rule {name(id_)} is recursive: {' -> '.join(map(name, path))}", location
-            )
+        if id_ in recursive:
+            path = " -> ".join(map(name, graph.cycle(id_)))
+            problems.add(RECURSION, f"rule {name(id_)} is recursive: {path}", location)
 
 
 def check_imports(modules: Mapping[str, Module], problems: Problems) -> None:

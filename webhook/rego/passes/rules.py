@@ -209,6 +209,45 @@ class Graph:
                     stack.pop()
         return found, acyclic
 
+    def recursive(self) -> set[RuleId]:
+        """All rules that a path leads back to (strongly connected ones: Tarjan, SIAM J. Comput. 1, 1972)."""
+        number: dict[RuleId, int] = {}
+        lowest: dict[RuleId, int] = {}
+        waiting: list[RuleId] = []
+        is_waiting: set[RuleId] = set()
+        found: set[RuleId] = set()
+
+        def visit(node: RuleId) -> tuple[RuleId, Iterator[RuleId]]:
+            number[node] = lowest[node] = len(number)
+            waiting.append(node)
+            is_waiting.add(node)
+            return node, self.edges(node)
+
+        for start in self.targets:
+            stack = [] if start in number else [visit(start)]
+            while stack:
+                node, following = stack[-1]
+                for one in following:
+                    if one == node:
+                        found.add(node)
+                    elif one not in number:
+                        stack.append(visit(one))
+                        break
+                    elif one in is_waiting:
+                        lowest[node] = min(lowest[node], number[one])
+                else:
+                    stack.pop()
+                    if stack:
+                        lowest[stack[-1][0]] = min(lowest[stack[-1][0]], lowest[node])
+                    if lowest[node] == number[node]:
+                        component = [waiting.pop()]
+                        while component[-1] != node:
+                            component.append(waiting.pop())
+                        is_waiting.difference_update(component)
+                        if len(component) > 1:
+                            found.update(component)
+        return found
+
     def cycle(self, start: RuleId) -> list[RuleId]:
         """Return a path from a rule to itself; empty if there is none."""
         before: dict[RuleId, RuleId] = {}

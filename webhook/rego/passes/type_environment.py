@@ -34,16 +34,18 @@ from webhook.rego.types import ANY, BOOLEAN, NULL, NUMBER, STRING, Type
 class TypeNode:
     """One step of a path: the type of what is there, and what is below."""
 
-    __slots__ = ("children", "value")
+    __slots__ = ("children", "extent", "value")
 
     def __init__(self) -> None:
         self.value: Type | None = None
+        self.extent: Type | None = None  # kept until something is put below
         self.children: dict[Term, TypeNode] = {}
 
     def put(self, path: tuple[Term, ...], of: Type | None) -> None:
         """Set the type at a path."""
         node = self
         for term in path:
+            node.extent = None
             node = node.children.setdefault(term, TypeNode())
         node.value = types.bounded(of)
 
@@ -57,6 +59,7 @@ class TypeNode:
         """
         node = self
         for position, term in enumerate(path):
+            node.extent = None
             child = node.children.get(term)
             if child is None:
                 child = node.children[term] = TypeNode()
@@ -251,12 +254,14 @@ class TypeEnvironment:
         """Return the type of all that is at and below a node."""
         if node.value is not None:
             return node.value
-        static = [
-            (constant(term), self.extent(child))
-            for term, child in node.children.items()
-            if isinstance(term, String | Number | Boolean)
-        ]
-        return types.Object(tuple(static), (STRING, ANY))
+        if node.extent is None:
+            static = [
+                (constant(term), self.extent(child))
+                for term, child in node.children.items()
+                if isinstance(term, String | Number | Boolean)
+            ]
+            node.extent = types.Object(tuple(static), (STRING, ANY))
+        return node.extent
 
 
 def selected(of: Type | None, rest: tuple[Term, ...]) -> Type | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhook.rego.type_constants import Constant
+from webhook.rego.type_constants import Constant, constant_rank
 from webhook.rego.types import ANY, NUMBER, Array, Function, Object, Set, Type, Union, compare, type_of
 
 
@@ -53,8 +53,13 @@ def keys(a: Type | None) -> Type | None:
     if isinstance(a, Array):
         return NUMBER
     if isinstance(a, Object):
+        seen = set()
         for key, _ in a.static:
-            found = either(found, type_of(key))
+            rank = constant_rank(key)
+            if rank not in seen:  # a type for all of them, but for composite ones
+                found = either(found, type_of(key))
+                if not isinstance(key, tuple):
+                    seen.add(rank)
         return found if a.dynamic is None else either(found, a.dynamic[0])
     if isinstance(a, Set):
         return a.of
