@@ -15,7 +15,7 @@ from webhook.rego.lexer import COMMENT, IDENTIFIER, ILLEGAL, WHITESPACE, Lexer
 #: How deep terms and bodies may nest, and how many operators an expression may chain.
 MAX_DEPTH: Final = 100
 
-#: How many tokens the sources of one program may have: the largest template of Gatekeeper's library has 3,000.
+#: How many tokens one program's sources may have: the largest template of Gatekeeper's library has 3,000.
 MAX_TOKENS: Final = 25_000
 
 #: What was read as a term at an offset, and the state after it; in the order of the offsets.
