@@ -333,3 +333,14 @@ def test_three_dots_say_what_a_folder_means_anyway(
     for path in ("gone/...", "below/suite.yaml/..."):
         assert cli.run(["verify", path]) == 2
         assert f"error: {path}: {path.removesuffix('/...')} is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("api", ["test.gatekeeper.sh/v1alpha1", "tidewaiter.dev/v1alpha1"])
+def test_a_suite_that_is_no_yaml_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], api: str
+) -> None:
+    write(tmp_path, NAMED, {"broken.yaml": f"apiVersion: {api}\nkind: Suite\ntests: [\n"})
+    assert cli.run(["verify", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert f"error: {tmp_path / 'broken.yaml'}:4: no valid YAML" in told.err
+    assert "1 suite, 4 cases: 4 passed" in told.out

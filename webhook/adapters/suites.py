@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,10 @@ from webhook.dialects.gatekeeper.names import SUITE as GATOR_SUITE
 
 _BELOW = "..."
 """What gator's users write after a folder to have what lies below it, too; here that is so anyway."""
+
+
+_SAYS_SUITE = re.compile(rb"^kind: *[\"']?Suite\b", re.MULTILINE)
+"""What a suite has, even one that can't be parsed: it must not be passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def find(paths: Iterable[str]) -> tuple[list[Document], list[InputError]]:
             if SUITE.encode() not in data and path.is_dir():
                 continue  # most files beside the policies; a suite says its kind
             suites, problems = _suites_in(data, str(file))
-            if suites or not path.is_dir():
+            if suites or not path.is_dir() or _SAYS_SUITE.search(data):
                 errors += problems
             found += suites
         if (len(found), len(errors)) == before:
