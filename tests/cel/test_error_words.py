@@ -67,6 +67,25 @@ WORDS = {
     "object.spec.list[object.spec.text]": "unsupported index type 'string' in list",
     "object.spec.text.matches('[' + object.spec.text)": "error parsing regexp: missing closing ]: `[a`",
     "object.spec.text.matches('(' + object.spec.text)": "error parsing regexp: missing closing ): `(a`",
+    "semver(object.spec.text)": "No Major.Minor.Patch elements found",
+    "semver(object.spec.text.replace('a', ''))": "Version string empty",
+    "semver('.2.3-' + object.spec.text)": 'strconv.ParseUint: parsing "": invalid syntax',
+    "semver('1.2.' + object.spec.text)": 'Invalid character(s) found in patch number "a"',
+    "semver('01.2.3-' + object.spec.text)": 'Major number must not contain leading zeroes "01"',
+    "semver('1.99999999999999999999.3-' + object.spec.text)": (
+        'strconv.ParseUint: parsing "99999999999999999999": value out of range'
+    ),
+    "semver('1.2.3-01.' + object.spec.text)": (
+        'Numeric PreRelease version must not contain leading zeroes "01"'
+    ),
+    "semver('1.2.3-.' + object.spec.text)": "Prerelease is empty",
+    "semver('1.2.3-\u00e9' + object.spec.text)": 'Invalid character(s) found in prerelease "\u00e9a"',
+    "semver('1.2.3+.' + object.spec.text)": "Build meta data is empty",
+    "semver('1.2.3+_' + object.spec.text)": 'Invalid character(s) found in build meta data "_a"',
+    "semver('1-' + object.spec.text, true)": "short version cannot contain PreRelease/Build meta data",
+    "semver('1.\u200b.3-' + object.spec.text, true)": (
+        'Invalid character(s) found in minor number "0\\u200b"'
+    ),
     # An error doesn't end a loop: the last one of a condition, the first one of what it gives.
     "object.boxes.filter(b, b.size > 0)": "no such key: size",
     "object.crates.filter(c, c.size > 0)": "no such overload",

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from webhook.cel.library.function import Library, no_overload, reading_cost
+from webhook.cel.library.version_errors import why_no_version
 from webhook.cel.opaque import Semver
 from webhook.cel.values import MAX_UINT
 from webhook.core.errors import EvaluationError
@@ -42,7 +43,7 @@ def _normalize(text: str) -> str | None:
     """Return the text with what is missing filled in: no ``v``, no leading zeros, three numbers."""
     parts = text.removeprefix("v").split(".", 2)
     for index, part in enumerate(parts):
-        if len(part) > 1:
+        if len(part) > 1 or not part.isascii():  # Go counts bytes
             stripped = part.lstrip("0")
             parts[index] = stripped if stripped[:1] in _DIGITS else "0" + stripped
     if len(parts) < 3 and set(parts[-1]) & {"+", "-"}:
@@ -76,7 +77,10 @@ def to_semver(text: Any, normalize: Any = False) -> Semver:
     """Return ``semver(text)``, perhaps normalized first."""
     found = _read(text, normalize, "semver")
     if found is None:
-        raise EvaluationError(f"not a semantic version: {text[:64]!r}")
+        read = _normalize(text) if normalize else text
+        if read is None:
+            raise EvaluationError("short version cannot contain PreRelease/Build meta data")
+        raise EvaluationError(why_no_version(read))
     return found
 
 
