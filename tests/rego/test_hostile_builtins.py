@@ -72,6 +72,7 @@ POLICIES = {
     "multiples of a tiny number": 'json.match_schema("3", {"multipleOf": to_number("1e-99999999")})[0]',
     "many paths": 'json.filter({"b": 1}, ["a/b/c" | numbers.range(1, 900000)[_]]) == 1',
     "base64 of a long text": 'base64.decode(concat("", [input.text | numbers.range(1, 15)[_]])) == ""',
+    "long numbers formatted": f'sprintf("x", [{LONG} | numbers.range(1, 400000)[_]]) == ""',
     "long numbers in sets": f"i := numbers.range(1, 400000)[_]; count({{{LONG}, i}}) < 0",
     "graphs of copies": 'graph.reachable({"a": []}, [input.list | numbers.range(1, 50000)[_]]) == {1}',
 }

@@ -60,7 +60,7 @@ def quote(text: str, mark: str = '"', *, only_ascii: bool = False) -> str:
     """Return a string as Go's ``strconv.Quote`` writes it, or with other quotation marks."""
     if mark == '"' and _PLAIN.fullmatch(text):
         return f'"{text}"'
-    pay(len(text) >> 2)
+    pay(len(text) >> 1)
     return mark + "".join(_quoted(char, mark, only_ascii) for char in text) + mark
 
 

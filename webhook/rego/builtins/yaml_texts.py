@@ -16,10 +16,11 @@ def yaml_marshal(context: Context, value: Any) -> str:
     """Return the value as YAML."""
     from webhook.rego.go.yaml_writer import write_yaml  # late: few policies need it
 
-    check_string(len(json_text(value)))
+    size = len(json_text(value))
+    check_string(size)
+    context.spend(10 + (size >> 1))
     text = write_yaml(value)
     check_string(len(text))
-    context.spend(10 + (len(text) >> 1))
     return text
 
 

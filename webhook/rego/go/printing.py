@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from webhook.rego.context import check_string
 from webhook.rego.go.verbs import Big, Writer, type_name
+from webhook.rego.metering import pay
 from webhook.rego.numbers import float_of, integer_of, text_of
 from webhook.rego.value_text import term_text
 from webhook.rego.values import CONTAINERS
@@ -42,9 +43,11 @@ def sprintf(template: str, values: list[Any]) -> str:
         Halt: the text is longer than any that may be built.
         BuiltinError: it asks for the address of a number.
     """
-    size = 0
+    size, many = 0, len(values) > 64
     arguments = []
     for value in values:
+        if many:
+            pay(8)
         arguments.append(argument(value))
         if value.__class__ in CONTAINERS:
             size += len(arguments[-1])
@@ -172,6 +175,7 @@ class _Printer(Writer):
 
     def one(self, verb: str, number: int) -> int:
         """Write what one verb asks for; return the next argument's number."""
+        pay(1)
         if verb == "%":
             self.put("%")
         elif not self.good:
@@ -193,6 +197,7 @@ class _Printer(Writer):
         self.clear()
         self.put("%!(EXTRA ")
         for index, value in enumerate(self.arguments[number:]):
+            pay(4)
             self.put((", " if index else "") + type_name(value) + "=")
             self.print(value, "v")
         self.put(")")
