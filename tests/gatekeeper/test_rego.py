@@ -9,6 +9,7 @@ import pytest
 
 from tests.gatekeeper import oracle
 from tests.gatekeeper.gk import as_gator, constraint, named, rego_template, snapshot, thing
+from webhook.adapters.gatekeeper import GatekeeperCache, template
 from webhook.core.errors import CompileError
 from webhook.dialects.gatekeeper.template import compile_template
 
@@ -239,3 +240,13 @@ def test_the_version_of_rego_is_the_templates(tmp_path: Path, version: str, rego
             )
             == 1
         )
+
+
+def test_whatever_is_wrong_with_a_template_is_an_error_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise RecursionError("of ours")
+
+    made, cache = rego_template('package t\nviolation[{"msg": "m"}] { true }'), GatekeeperCache()
+    monkeypatch.setattr("webhook.adapters.gatekeeper.compile_template", broken)
+    with pytest.raises(CompileError, match="can't be compiled: RecursionError: of ours"):
+        template(made, cache)

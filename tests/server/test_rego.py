@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from signal import SIGPROF, getsignal, signal
 
 import pytest
@@ -13,7 +15,10 @@ from tests.core.builders import namespace
 from tests.gatekeeper.gk import constraint, rego_template, snapshot
 from tests.gatekeeper.test_raw_text import RULES, manifests
 from tests.server.builders import Start, make_review
+from webhook.adapters.snapshots import Context
+from webhook.server import swap
 from webhook.server.judging import Judge
+from webhook.server.source import FilesSource
 from webhook.server.ticker import Ticker
 
 HOSTILE = {
@@ -96,3 +101,31 @@ async def test_a_hostile_template_costs_its_own_requests_alone(start: Start, tic
     text = await (await plane.client.get("/metrics")).text()
     errors = [line for line in text.splitlines() if line.startswith("tidewaiter_policy_errors_total")]
     assert [line.split()[1] for line in errors if "slow" in line] == ["20.0"], errors
+
+
+@pytest.mark.parametrize("count", [900, 25_000], ids=["as large as may be", "far too large"])
+async def test_requests_are_answered_while_a_large_template_is_compiled(
+    start: Start, tmp_path: Path, count: int
+) -> None:
+    refusing = [rego_template('package any\nviolation[{"msg": "no"}] { true }'), constraint()]
+    plane = await start(snapshot(namespace(), *refusing))
+    rules = "".join(f"p[{n}] {{ input.a == {n} }}\n" for n in range(count))
+    large = rego_template(f'package any\nviolation[{{"msg": "large"}}] {{ p[1] }}\n{rules}', "K8sLarge")
+    for number, each in enumerate([namespace(), *refusing, large, constraint("K8sLarge", "large")]):
+        (tmp_path / f"{number}.json").write_text(json.dumps(each))
+    loading = asyncio.create_task(swap.load(FilesSource([str(tmp_path)], Context())))
+    longest, answered = 0.0, 0
+    while not answered or not loading.done():
+        began = time.monotonic()
+        assert (await plane.verdict(make_review()))["status"]["message"] == "[refused] no"
+        longest, answered = max(longest, time.monotonic() - began), answered + 1
+    assert longest < 5  # a request's time is 10 s, and other work runs on this machine too
+    loaded = await loading
+    failures = {each.ref.kind: each.message for each in loaded.failures}
+    if count == 900:
+        assert not failures
+        return
+    assert set(failures) == {"ConstraintTemplate", "K8sLarge"}
+    assert "is too large" in failures["ConstraintTemplate"]
+    (still,) = [each for each in loaded.policies if each.ref.kind == "K8sRefused"]
+    assert still.ref.name == "refused"

@@ -116,6 +116,8 @@ def template(obj: Mapping[str, Any], cache: GatekeeperCache) -> Template:
             known = compile_template(obj)
         except CompileError as error:
             known = error.with_traceback(None)
+        except Exception as error:  # whatever is wrong with one template, the others are enforced
+            known = CompileError(f"can't be compiled: {type(error).__name__}: {error}")
         cache.templates[digest] = known
     if isinstance(known, CompileError):
         raise known

@@ -6,6 +6,7 @@ goes with it. Statuses read as Gatekeeper's own, for the dashboards that read th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -142,7 +143,8 @@ class GatekeeperKeeper:
         metadata = template["metadata"]
         errors: list[dict[str, str]] = []
         try:
-            made = gatekeeper.template(template, self._cache)
+            # Off the loop: a large one takes seconds, in which the Lease must be renewed.
+            made = await asyncio.to_thread(gatekeeper.template, template, self._cache)
         except CompileError as error:
             errors = [refusal.in_status(error)]
         else:

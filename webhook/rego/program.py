@@ -148,15 +148,16 @@ def generate(
         names = {text: rules.query(query) for text, query in queries.items()}
         rules.asked_at_keys(numbered)
         rules.kept_functions()
-        source = rules.source()
         namespace: dict[str, Any] = {**HELPERS, **rules.constants}
-        exec(compile(source, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py
+        for text in rules.finished:
+            # One by one: while Python compiles no other thread runs, and it takes memory.
+            exec(compile(text, "<rego>", "exec"), namespace)  # noqa: S102 - see tests/rego/test_generated.py
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise CompileError(f"too large, or nested too deeply, to be compiled ({error})") from error
     for node in numbered:
         node.call = namespace[f"r_{node.number}"]
     functions = {text: namespace[name] for text, name in names.items()}
-    return RegoProgram(entry, source, rules.slots, root, functions)
+    return RegoProgram(entry, rules.source(), rules.slots, root, functions)
 
 
 def _entry(root: Node, entry: tuple[str, ...]) -> Callable[[Frame], Value]:

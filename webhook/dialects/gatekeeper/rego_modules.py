@@ -104,6 +104,8 @@ def compile_rego(source: Object, field: str) -> _Judge:
         raise refusal.of(error, places.get(file, field), said) from None
     except CompileError as error:
         raise error.within(f"{field}.rego") from None
+    except (EvaluationError, RecursionError, MemoryError) as error:  # of constants, or nested too deeply
+        raise CompileError(f"can't be compiled: {error}", f"{field}.rego") from None
     return _Program(program).judge
 
 
