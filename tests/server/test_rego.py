@@ -97,7 +97,6 @@ async def test_a_hostile_template_costs_its_own_requests_alone(start: Start, tic
         assert time.process_time() - began < 0.5
     assert all(each.startswith("[slow] K8sSlow: ") for each in messages)
     assert "longer than one policy may take" in messages[0]
-    assert "slow so often lately" in messages[-1], "its credit is used up: it is stopped at its first look"
     text = await (await plane.client.get("/metrics")).text()
     errors = [line for line in text.splitlines() if line.startswith("tidewaiter_policy_errors_total")]
     assert [line.split()[1] for line in errors if "slow" in line] == ["20.0"], errors
