@@ -15,6 +15,8 @@ import pytest
 from webhook.cel import compile_expression
 from webhook.core.activation import Activation, Budget
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
+from webhook.dialects.gatekeeper.cel import compile_cel
+from webhook.dialects.native import compile_policy
 
 LIST = list(range(1000))
 SECONDS = 20  # far above what any of these takes, far below what they would take unbounded
@@ -336,3 +338,16 @@ def test_generated_source_holds_only_repr_of_constants_and_own_names() -> None:
     assert "'evil/name'" in generated
     assert generated.count("\n") == len(generated.splitlines())
     compile(generated, "<test>", "exec")
+
+
+def test_the_expressions_of_a_policy_are_bounded_together() -> None:
+    each = {"expression": "'" + "x" * 90_000 + "' != ''"}
+    compile_cel({"validations": [each] * 2}, "source")
+    with pytest.raises(CompileError, match="more than 250,000 code points") as caught:
+        compile_cel({"validations": [each] * 3}, "source")
+    assert caught.value.field == "source.validations[2].expression"
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
+    validations = [{"name": f"v{n}", "message": "m", **each} for n in range(3)]
+    spec = {"title": "t", "matchConstraints": {"resourceRules": rules}, "validations": validations}
+    with pytest.raises(CompileError, match="more than 250,000 code points"):
+        compile_policy({"kind": "ClusterPolicy", "metadata": {"name": "large"}, "spec": spec})

@@ -16,6 +16,31 @@ from webhook.cel.writer import Unsupported
 from webhook.core.activation import Passes, Program
 from webhook.core.errors import CompileError
 
+MAX_TOGETHER = 250_000
+"""How many code points the expressions of one policy may have: more would take seconds and much memory."""
+
+
+class Room:
+    """Counts down what the expressions of one policy may still have."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_TOGETHER
+
+    def take(self, source: str) -> None:
+        """Take an expression.
+
+        Raises:
+            CompileError: it is too much.
+        """
+        self.left -= len(source)
+        if self.left < 0:
+            message = (
+                f"the policy's expressions have more than {MAX_TOGETHER:,} code points: split the policy"
+            )
+            raise CompileError(message, line=1, column=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:

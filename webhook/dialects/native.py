@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from webhook.cel import Expression, compile_expression, compile_passes
 from webhook.cel.opaque import Ask, Authorizer, ResourceCheck
+from webhook.cel.program import Room
 from webhook.core.activation import Passes
 from webhook.core.digests import object_digest
 from webhook.core.errors import CompileError
@@ -94,6 +95,7 @@ class _Compiler:
         self.ref = policy_ref(obj)
         self.spec = _map(obj, "spec", "spec")
         self.variables: dict[str, Expression] = {}
+        self.room = Room()
         self.references: set[str] = set()
         self.validated: list[tuple[Expression, bool]] = []
 
@@ -154,6 +156,7 @@ class _Compiler:
     ) -> Expression:
         source = _needed(owner, name, field)
         try:
+            self.room.take(source)
             compiled = compile_expression(source, container=container, variables=self.variables)
         except CompileError as error:
             raise error.within(f"{field}.{name}") from None

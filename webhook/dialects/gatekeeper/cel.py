@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from webhook.cel import Expression, compile_expression
+from webhook.cel.program import Room
 from webhook.core.activation import Activation, Program
 from webhook.core.constraint import Found, Review
 from webhook.core.errors import BudgetExceeded, CompileError, EvaluationError
@@ -45,6 +46,7 @@ class _Compiler:
 
     def __init__(self, source: Object, field: str) -> None:
         self._field = field
+        self._room = Room()
         self._variables: dict[str, Program] = {"params": _params, "anyObject": _any_object}
         for position, variable in enumerate(mappings(source, "variables", field)):
             name = self._name(variable, f"{field}.variables[{position}]", "variable")
@@ -125,6 +127,7 @@ class _Compiler:
         if not source.strip():
             raise CompileError("is missing", f"{field}.{name}")
         try:
+            self._room.take(source)
             compiled = compile_expression(source, variables=self._variables)
         except CompileError as error:
             raise error.within(f"{field}.{name}") from None
