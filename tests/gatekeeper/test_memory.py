@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import gc
+import traceback
 import tracemalloc
+from typing import Any
+
+import pytest
 
 from tests.core.builders import namespace, pod, request
 from tests.gatekeeper.gk import NOW, constraint, rego_template, snapshot
+from webhook.adapters.gatekeeper import GatekeeperCache, template
+from webhook.adapters.reading import Cache
+from webhook.adapters.snapshots import build
+from webhook.core.errors import CompileError
 from webhook.core.evaluate import evaluate
 
 REGO = """package refused
@@ -42,3 +50,27 @@ def test_a_further_constraint_costs_little() -> None:
     held(2)  # what is kept for all
     few, many = held(10), held(210)
     assert (many - few) / 200 < KILOBYTES_EACH * 1024
+
+
+def test_earlier_versions_of_a_template_are_forgotten() -> None:
+    def version(number: int) -> dict[str, Any]:
+        return rego_template(REGO.replace("is set", f"is set, says version {number}"))
+
+    cache = Cache()
+    for number in range(5):
+        judged = constraint(parameters={"key": "containers"})
+        found = build([namespace(), version(number), judged], cache=cache)
+        assert not found.failures
+        (violation,) = evaluate(request(pod()), found, NOW).violations
+        assert violation.message.endswith(f"says version {number}")
+    assert len(cache.gatekeeper.templates) == 1
+
+
+def test_what_was_wrong_with_a_template_holds_little_of_it() -> None:
+    cache, broken = GatekeeperCache(), rego_template('package refused\nviolation[{"msg": x}] { true }')
+    for _ in range(3):
+        with pytest.raises(CompileError) as refused:
+            template(broken, cache)
+    assert refused.value.__context__ is None
+    names = [frame.name for frame in traceback.extract_tb(refused.value.__traceback__)]
+    assert names == ["test_what_was_wrong_with_a_template_holds_little_of_it", "template"], "of the last time"

@@ -79,6 +79,15 @@ class GatekeeperCache:
     inventory: tuple[list[Mapping[str, Any]], dict[str, Any]] = field(default_factory=lambda: ([], {}))
     external: ExternalData = field(default_factory=ExternalData)
 
+    def keep(self, used: Iterable[Template]) -> None:
+        """Forget all templates but these, and what was said of those that don't compile, which is short."""
+        kept = {id(each) for each in used}
+        self.templates = {
+            digest: made
+            for digest, made in self.templates.items()
+            if isinstance(made, CompileError) or id(made) in kept
+        }
+
 
 def read(kind: GroupKind, obj: Mapping[str, Any], cache: GatekeeperCache) -> Meaning:
     """Return what one of Gatekeeper's objects means by itself."""
@@ -116,11 +125,12 @@ def template(obj: Mapping[str, Any], cache: GatekeeperCache) -> Template:
             known = compile_template(obj)
         except CompileError as error:
             known = error.with_traceback(None)
+            known.__context__ = None  # whose traceback would hold the modules
         except Exception as error:  # whatever is wrong with one template, the others are enforced
             known = CompileError(f"can't be compiled: {type(error).__name__}: {error}")
         cache.templates[digest] = known
     if isinstance(known, CompileError):
-        raise known
+        raise known.with_traceback(None)
     return known
 
 
@@ -223,6 +233,7 @@ def assemble(
         sync_everything: where nothing says what to sync, all of it is the inventory, as gator does.
     """
     templates = {each.kind: each for each in meanings.get(Template, ())}
+    cache.keep(meanings.get(Template, ()))
     policies: list[CompiledPolicy] = []
     failures: list[PolicyFailure] = []
     used: dict[tuple[int, bytes], tuple[Template, CompiledPolicy | CompileError]] = {}

@@ -171,7 +171,7 @@ class Cache:
                 known = error.with_traceback(None)
             self.compiled[digest] = known
         if isinstance(known, CompileError):
-            raise known
+            raise known.with_traceback(None)
         generation, created = generation_of(obj), created_of(obj)
         if (known.generation, known.created) == (generation, created):
             return known

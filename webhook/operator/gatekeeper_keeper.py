@@ -23,6 +23,7 @@ from webhook.core.snapshot import Snapshot
 from webhook.core.times import format_time
 from webhook.dialects.gatekeeper import kinds, refusal
 from webhook.dialects.gatekeeper.crd import definition
+from webhook.dialects.gatekeeper.template import Template
 from webhook.operator.audit.facts import PolicyFacts
 from webhook.operator.client import ApiError, Client, Resource, apply, get_or_none, merge
 from webhook.operator.definitions import DEFINITIONS
@@ -81,12 +82,14 @@ class GatekeeperKeeper:
             logger.warning("Gatekeeper's kinds: %s", error)
             done = False
         problems = {failure.ref: failure for failure in snapshot.failures}
+        used: list[Template] = []
         for template in self._informers.templates:
             try:
-                await self._keep_template(template, problems)
+                await self._keep_template(template, problems, used)
             except ApiError as error:
                 logger.warning("ConstraintTemplate %s: %s", template["metadata"]["name"], error)
                 done = False
+        self._cache.keep(used)
         enforced = {policy.ref: policy for policy in snapshot.policies if policy.constraint is not None}
         for resource, constraint in self._informers.constraints:
             ref = PolicyRef(resource.kind, "", constraint["metadata"]["name"])
@@ -139,7 +142,9 @@ class GatekeeperKeeper:
                         raise
         self._own_at = time.monotonic()
 
-    async def _keep_template(self, template: Object, problems: Mapping[PolicyRef, Any]) -> None:
+    async def _keep_template(
+        self, template: Object, problems: Mapping[PolicyRef, Any], used: list[Template]
+    ) -> None:
         metadata = template["metadata"]
         errors: list[dict[str, str]] = []
         try:
@@ -148,6 +153,7 @@ class GatekeeperKeeper:
         except CompileError as error:
             errors = [refusal.in_status(error)]
         else:
+            used.append(made)
             wanted = definition(made)
             try:
                 await self._define(template, wanted)

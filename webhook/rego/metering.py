@@ -17,14 +17,20 @@ class _Meter(threading.local):
 _meter: Final = _Meter()
 
 
+def charge(budget: Budget | None) -> Budget | None:
+    """Let `budget` pay for whatever goes through values from now on; return the one that paid before."""
+    before, _meter.budget = _meter.budget, budget
+    return before
+
+
 @contextmanager
 def metered(budget: Budget) -> Iterator[None]:
-    """Let `budget` pay for whatever goes through values meanwhile."""
-    before, _meter.budget = _meter.budget, budget
+    """Let `budget` pay meanwhile."""
+    before = charge(budget)
     try:
         yield
     finally:
-        _meter.budget = before
+        charge(before)
 
 
 def pay(steps: int) -> None:

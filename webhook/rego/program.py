@@ -14,7 +14,7 @@ from webhook.rego.codegen.helpers import HELPERS
 from webhook.rego.codegen.rules import Rules
 from webhook.rego.codegen.survey import survey
 from webhook.rego.compile import compile_modules as run_passes
-from webhook.rego.metering import metered
+from webhook.rego.metering import charge
 from webhook.rego.parser import parse_module
 from webhook.rego.parsing.reader import Tokens
 from webhook.rego.queries import query_module
@@ -84,9 +84,9 @@ class RegoProgram:
 
 
 def _guarded(run: Callable[[Frame], Value], frame: Frame) -> Value:
+    before = charge(frame.budget)
     try:
-        with metered(frame.budget):
-            return run(frame)
+        return run(frame)
     except RecursionError:
         raise BudgetExceeded("the data are nested too deeply") from None
     except EvaluationError:
@@ -95,6 +95,8 @@ def _guarded(run: Callable[[Frame], Value], frame: Frame) -> Value:
         # Whatever a library raises at hostile operands is the policy's fault, and an answer names it.
         message = f"{type(error).__name__}: {error}"
         raise QueryError("eval_internal_error", message) from error
+    finally:
+        charge(before)
 
 
 def compile_modules(

@@ -123,10 +123,10 @@ class _Program:
         context = Context(review.now_ns, asked.seed, asked.external, review.budget)
         given = {"review": asked.review, "parameters": parameters}
         try:
+            found = self._program.evaluate(given, asked.data, context)
+            if found is UNDEFINED or (found.__class__ is RegoSet and not found.some_twice()):
+                return ()
             with metered(review.budget):  # what was found is gone through, too
-                found = self._program.evaluate(given, asked.data, context)
-                if found is UNDEFINED or (found.__class__ is RegoSet and not found.members):
-                    return ()
                 return _results(found)
         except Halt as error:
             if error.code != CANCELLED:
