@@ -88,7 +88,7 @@ def test_a_constraint_is_taken_over_and_given_back_and_never_is_nobody_there(
     before = _get(plane)["spec"]
     with Cluster(plane, "--gatekeeper", "beside") as cluster:
         eventually(lambda: _get(plane).get("status", {}).get("totalViolations"), "Gatekeeper's audit", 60)
-        assert "1 results the same, 0 different" in say("tidewaiter gatekeeper compare")
+        assert "1 result the same, 0 different" in say("tidewaiter gatekeeper compare")
         assert "pods" not in json.dumps(cluster.configuration()), "it is left to Gatekeeper"
 
         shown = say("tidewaiter gatekeeper takeover K8sAllowedRepos/prod-repos --dry-run")
