@@ -21,6 +21,7 @@ from tests.rego.test_hostile import program
 from webhook.core.activation import Budget
 from webhook.core.errors import EvaluationError
 from webhook.rego import Context
+from webhook.rego.builtins import strings
 from webhook.server.ticker import Ticker
 
 SECONDS = 0.25
@@ -156,3 +157,12 @@ def test_texts_that_are_too_long_are_not_built(call: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("look", [strings.any_prefix_match, strings.any_suffix_match])
+@pytest.mark.parametrize("one", [True, False], ids=["one text", "a list of one"])
+def test_a_long_text_is_paid_for_whether_it_comes_alone_or_in_a_list(look: Any, one: bool) -> None:
+    text, budget = "x" * 2**20, Budget()
+    before = budget.left
+    assert look(Context(budget=budget), text if one else [text], ["y", text])
+    assert before - budget.left >= 2**20 >> 12

@@ -90,7 +90,7 @@ def any_prefix_match(context: Context, texts: Any, prefixes: Any) -> bool:
     """Tell whether any of the texts begins with any of the prefixes."""
     if texts.__class__ is str:  # nearly always
         wanted = tuple(_one_or_many(prefixes, 2))
-        context.spend(len(wanted) >> 4)
+        _pay_for_each(context, [texts], wanted)
         return texts.startswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(prefixes, 2))
     _pay_for_each(context, found, wanted)
@@ -102,7 +102,7 @@ def any_suffix_match(context: Context, texts: Any, suffixes: Any) -> bool:
     """Tell whether any of the texts ends with any of the suffixes."""
     if texts.__class__ is str:  # nearly always
         wanted = tuple(_one_or_many(suffixes, 2))
-        context.spend(len(wanted) >> 4)
+        _pay_for_each(context, [texts], wanted)
         return texts.endswith(wanted)
     found, wanted = _one_or_many(texts, 1), tuple(_one_or_many(suffixes, 2))
     _pay_for_each(context, found, wanted)
