@@ -24,6 +24,7 @@ from webhook.rego.ast import (
     chain,
 )
 from webhook.rego.builtins.declaration import DECLARATIONS
+from webhook.rego.codegen.scope import unified
 from webhook.rego.compile import LANGUAGE
 from webhook.rego.passes.safety import Safety
 from webhook.rego.passes.walk import SAFETY, Skip, inside, parts, variables
@@ -85,16 +86,7 @@ def _inner(node: Expr | Term) -> Iterator[Body]:
 
 def _comprehension(expr: Expr) -> Comprehension | None:
     """Return the comprehension that an expression unifies with a variable."""
-    terms = expr.terms
-    if (
-        expr.negated
-        or expr.with_
-        or not isinstance(terms, Call)
-        or terms.name != "eq"
-        or len(terms.args) != 2
-    ):
-        return None
-    for one, other in (terms.args, terms.args[::-1]):
+    for one, other in unified(expr):
         if isinstance(one, Var) and isinstance(other, COMPREHENSIONS):
             return other
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from webhook.rego.ast import Body, Call, Expr, Ref, String, Term, Var
 from webhook.rego.codegen.raising import Raising
-from webhook.rego.codegen.scope import Scope, is_free
+from webhook.rego.codegen.scope import Scope, is_free, unified
 
 Part = str | None
 
@@ -64,16 +64,7 @@ def find(expr: Expr, ahead: Body, scope: Scope, raising: Raising) -> Joined | No
 
 def _binding(expr: Expr, scope: Scope) -> tuple[Var, Ref] | None:
     """Return the free variable and the reference of ``x = a.b[c]``."""
-    terms = expr.terms
-    if (
-        expr.negated
-        or expr.with_
-        or not isinstance(terms, Call)
-        or terms.name != "eq"
-        or len(terms.args) != 2
-    ):
-        return None
-    for one, other in (terms.args, terms.args[::-1]):
+    for one, other in unified(expr):
         if isinstance(one, Var) and isinstance(other, Ref) and is_free(one, scope) and not one.wildcard:
             return one, other
     return None

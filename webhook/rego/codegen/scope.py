@@ -92,3 +92,14 @@ def _visits(term: Term) -> bool:
     if isinstance(term, Ref):
         return not all(is_constant(part) for part in term.terms[1:])
     return any(map(_visits, term.args if isinstance(term, Call) else operands(term)))
+
+
+def unified(expr: Expr) -> tuple[tuple[Term, Term], ...]:
+    """Return both sides of a plain ``a = b``, also the other way around; none for any other expression."""
+    terms = expr.terms
+    if expr.negated or expr.with_ or not isinstance(terms, Call):
+        return ()
+    if terms.name != "eq" or len(terms.args) != 2:
+        return ()
+    one, other = terms.args
+    return (one, other), (other, one)

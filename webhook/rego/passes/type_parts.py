@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from webhook.rego.type_constants import Constant, constant_rank
 from webhook.rego.types import ANY, NUMBER, Array, Function, Object, Set, Type, Union, compare, type_of
 
@@ -37,14 +39,7 @@ def select(a: Type | None, key: Constant) -> Type | None:
         if compare(a.of, of) == 0:
             return a.of
         return of if isinstance(a.of, Union) and a.of.contains(of) else None
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        found: Type | None = None
-        for member in a.of:
-            found = either(select(member, key), found)
-        return found
-    return None
+    return _of_members(a, lambda member: select(member, key)) if isinstance(a, Union) else None
 
 
 def keys(a: Type | None) -> Type | None:
@@ -63,12 +58,7 @@ def keys(a: Type | None) -> Type | None:
         return found if a.dynamic is None else either(found, a.dynamic[0])
     if isinstance(a, Set):
         return a.of
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        for member in a.of:
-            found = either(keys(member), found)
-    return found
+    return _of_members(a, keys) if isinstance(a, Union) else None
 
 
 def values(a: Type | None) -> Type | None:
@@ -84,9 +74,14 @@ def values(a: Type | None) -> Type | None:
         return found if a.dynamic is None else either(found, a.dynamic[1])
     if isinstance(a, Set):
         return a.of
-    if isinstance(a, Union):
-        if not a.of:
-            return ANY
-        for member in a.of:
-            found = either(values(member), found)
+    return _of_members(a, values) if isinstance(a, Union) else None
+
+
+def _of_members(a: Union, part: Callable[[Type | None], Type | None]) -> Type | None:
+    """Return the type of a part of a value that is of any member's type."""
+    if not a.of:
+        return ANY
+    found: Type | None = None
+    for member in a.of:
+        found = either(part(member), found)
     return found
